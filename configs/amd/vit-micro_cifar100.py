@@ -1,0 +1,53 @@
+"""A small ViT -> 10 % of its MACs on CIFAR-100 photographs (PNG folders) by AMD, within reach of a CPU.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Command: tools/dist_train.sh configs/amd/vit-micro_cifar100.py 2
+         data elsewhere:     --cfg-options data_root=/path/to/cifar100 model.teacher=/path/to/teacher.pth
+Hardware, hours and accuracy: the dated files under results/ record the measured runs.
+"""
+_base_ = ['../_base_/models/vit-micro_cifar100.py', '../_base_/datasets/cifar100_32.py', '../_base_/default_runtime.py']
+
+# --- network ---
+model = dict(
+    type='mmamd.AMDDistiller',
+    architecture=_base_.architecture,
+    teacher='data/vit-micro_cifar100.pth',  # or what configs/teacher/teacher_vit-micro_cifar100.py trains
+    losses=dict(
+        ce=1.0, logit=1.0,  # alpha = 1, supplement 5.1
+        feat=1.0,  # beta is not published
+        temperature=1.0, feat_layers='auto'))
+
+# --- candidates ---
+compression = dict(
+    student=0.10,
+    num_candidates=9,  # m = 9, supplement 5.3: the grid 0.1, 0.2, ..., 0.9
+    num_assistants=1,
+    scale_by='flops',
+    prune=('head', 'neuron'),
+    round_to=1,
+    importance=dict(num_images=2048, level='sample', batch_size=64))
+custom_hooks = [
+    # Largest, smallest and one drawn candidate a step: scales that sum to 1.5 on average, where all nine sum to 4.5.
+    dict(type='mmamd.SandwichSparsityHook', sampler='sandwich', num_random=1),
+    dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
+
+# --- schedules: each stage's section is merged over the top level ---
+runner_type = 'mmamd.MultiStepRunner'
+optim_wrapper = dict(
+    # Milder than the paper's 3e-3: a few epochs from weights that are already trained.
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(flat_decay_mult=0.0,
+                       custom_keys={'.cls_token': dict(decay_mult=0.0), '.pos_embed': dict(decay_mult=0.0)}))
+auto_scale_lr = dict(base_batch_size=256)  # 2 processes x 128
+
+# Warm-up over 100 steps, then cosine to the end of the stage. An epoch of two processes is 175 steps.
+joint = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=3),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
+        dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)])
+student = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=8),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
+        dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)])

@@ -1,0 +1,126 @@
+"""Hold a fixed part of the training images out, for the choice of the assistant.
+
+Candidates must not be compared on the images they were trained on, nor on the test set that judges the student.
+Does not split data sets whose samples have no class, or several (segmentation, multi-label).
+"""
+
+from collections.abc import Sequence
+
+from mmengine.dataset import BaseDataset, force_full_init
+
+from mmamd.registry import DATASETS
+
+PARTS = ('train', 'held_out')
+
+
+def split_by_class(labels: Sequence[int], every: int) -> tuple[list[int], list[int]]:
+    """Send every ``every``-th sample of each class to the second part, all others to the first.
+
+    A class with fewer than ``every`` samples stays whole in the first part.
+
+    Args:
+        labels: Class of each sample, in the order of the data set.
+        every: k of "every k-th", counted within the class from 1; at least 2.
+
+    Returns:
+        Two ascending lists of indices, disjoint, together all of ``range(len(labels))``.
+
+    Raises:
+        ValueError: If ``every`` is no integer of at least 2.
+    """
+    if not isinstance(every, int) or every < 2:
+        raise ValueError(f'every must be an integer of at least 2, got {every!r}. every=10 sets a tenth of each class '
+                         'aside; 1 would leave nothing to train on.')
+    kept, set_aside = [], []
+    seen: dict[int, int] = {}
+    for index, label in enumerate(labels):
+        seen[label] = seen.get(label, 0) + 1
+        (set_aside if seen[label] % every == 0 else kept).append(index)
+    return kept, set_aside
+
+
+@DATASETS.register_module()
+class HoldOut:
+    """One part of a data set: the held-out images, or those that remain for training.
+
+    A function of the data set's order alone, so that both parts of one data set, on every rank and in every run, fit
+    together. The part is taken by the wrapped data set's own ``get_subset``: a pipeline that asks for a replacement of
+    a broken image gets one of the same part.
+
+    Args:
+        dataset: A data set of one class a sample, or its config; an un-prefixed type is looked up in the default scope.
+        part: ``'train'`` or ``'held_out'``.
+        every: Every ``every``-th image of each class, in the order of the data set, is held out.
+        lazy_init: Whether to leave loading the annotations to the first use.
+
+    Raises:
+        TypeError: If ``dataset`` is neither a config nor a data set.
+        ValueError: If ``part`` or ``every`` is out of range, a sample has not exactly one class, or nothing would be
+            held out.
+    """
+
+    def __init__(self, *, dataset: BaseDataset | dict, part: str, every: int = 10, lazy_init: bool = False):
+        if part not in PARTS:
+            raise ValueError(f'part must be one of {PARTS}, got {part!r}.')
+        split_by_class([], every)  # refuse a bad `every` before any file is read
+        if not isinstance(dataset, dict | BaseDataset):
+            raise TypeError(f'dataset must be a config (dict) or a BaseDataset, got {type(dataset).__name__}.')
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.part = part
+        self.every = every
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict:
+        """A copy of the wrapped data set's meta information."""
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Load the wrapped data set and take the part of it. Does nothing the second time."""
+        if self._fully_initialized:
+            return
+        self.dataset.full_init()
+        labels = [_only_class(self.dataset.get_cat_ids(index), index) for index in range(len(self.dataset))]
+        train, held_out = split_by_class(labels, self.every)
+        if not held_out:
+            raise ValueError(f'every={self.every} holds no image out: no class of this {type(self.dataset).__name__} '
+                             f'({len(labels)} images of {len(set(labels))} classes) has that many images. '
+                             'Choose a smaller `every`, or check that the data set is complete.')
+        self._indices = train if self.part == 'train' else held_out
+        self.dataset = self.dataset.get_subset(self._indices)
+        self._fully_initialized = True
+
+    @force_full_init
+    def _get_ori_dataset_idx(self, idx: int) -> int:
+        """Index, in the whole data set, of image ``idx`` of this part."""
+        return self._indices[idx]
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Annotation of image ``idx`` of this part."""
+        return self.dataset.get_data_info(idx)
+
+    @force_full_init
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Class of image ``idx`` of this part, as a list of one."""
+        return self.dataset.get_cat_ids(idx)
+
+    @force_full_init
+    def __getitem__(self, idx: int) -> dict:
+        return self.dataset[idx]
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(part={self.part!r}, every={self.every}, dataset={self.dataset!r})'
+
+
+def _only_class(classes: Sequence[int], index: int) -> int:
+    if len(classes) != 1:
+        raise ValueError(f'HoldOut needs exactly one class a sample, got {list(classes)} for sample {index}. '
+                         'Split a multi-label data set with annotation files of its own.')
+    return classes[0]

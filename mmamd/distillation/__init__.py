@@ -1,0 +1,10 @@
+"""Joint distillation of a teacher into candidates that share their weights."""
+
+from mmamd.distillation.amd_distiller import AMDDistiller
+from mmamd.distillation.joint_loop import JointTrainLoop
+from mmamd.distillation.losses import DKDLoss, FeatureLoss, LogitLoss
+from mmamd.distillation.samplers import sample_candidates
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook
+
+__all__ = ['AMDDistiller', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss', 'SandwichSparsityHook',
+           'sample_candidates']

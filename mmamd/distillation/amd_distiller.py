@@ -1,0 +1,162 @@
+"""The algorithm: a frozen teacher and one shared network that runs as any candidate.
+
+Shapes: N samples, K classes, L tokens, C embedding width.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn as nn
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmamd.distillation.checkpoint import load_weights
+from mmamd.distillation.losses import check_loss_weights
+from mmamd.registry import MODELS
+from mmamd.structures import Candidate, CandidateFamily
+
+@MODELS.register_module()
+class AMDDistiller(BaseModel):
+    """Distil a teacher into candidates that share their weights: L = ce L_ce + logit L_logit + feat L_feat + dkd L_dkd.
+
+    In a joint step these run, in order: :meth:`JointTrainLoop.step`, :meth:`teach`, and for each candidate
+    :meth:`activate` and :meth:`loss`, which calls the network's own loss, :func:`logit_loss`, :func:`feature_loss`
+    and :func:`dkd_loss` as their weights ask.
+
+    Teacher and shared network are two copies of one architecture; both can run as a candidate, so a teacher assistant
+    is a teacher that runs as one. The teacher is no sub-module: it stays in eval mode, has no gradients and is in no
+    checkpoint, no optimizer and no DistributedDataParallel bucket.
+
+    Args:
+        architecture: Config of the network: the host's classifier or segmentor over an elastic backbone.
+        teacher: Checkpoint of the teacher: a path, a URL or a key of MMPretrain's zoo. None leaves it untrained,
+            which only a pipeline that trains its teacher first may do.
+        losses: Weights ``ce``, ``logit``, ``feat`` (default 1) and ``dkd`` (default 0), a weight of 0 being a term
+            that is not computed; ``temperature`` of the logit loss; ``feat_layers`` and ``feat_normalize``; ``zeta``,
+            ``eta`` and ``dkd_temperature``.
+        init: Checkpoint that the shared network starts from; the teacher's by default.
+        family: File of the candidate family; without it the only candidate is the whole network.
+        train_scales: Scales of the candidates that are trained; all of the family by default.
+        teacher_scale: Scale of the candidate that the teacher runs as; None for all its units.
+        logits_from: Name of the network's module whose output is the logits.
+        data_preprocessor: Preprocessor of the batches, with mixup and cutmix where configured.
+    """
+
+    def __init__(self, *, architecture: dict, teacher: str | None, losses: dict | None = None, init: str | None = None,
+                 family: str | None = None, train_scales: list[float] | None = None,
+                 teacher_scale: float | None = None, logits_from: str = 'head',
+                 data_preprocessor: dict | None = None) -> None:
+        architecture = dict(architecture)
+        if data_preprocessor is not None:
+            architecture.setdefault('data_preprocessor', data_preprocessor)
+        network = MODELS.build(architecture)
+        super().__init__(data_preprocessor=network.data_preprocessor)
+        self.network = network
+        teacher_network = MODELS.build(architecture)
+        if teacher is not None:
+            load_weights(teacher_network, teacher)
+            load_weights(network, init or teacher)
+        # Past nn.Module.__setattr__ on purpose: the teacher must not be a sub-module.
+        self.__dict__['teacher'] = teacher_network.eval().requires_grad_(False)
+
+        self.family = None if family is None else CandidateFamily.load(family)
+        self.candidates = self._trained_candidates(train_scales)
+        if teacher_scale is not None:
+            self.teacher.backbone.activate(self.family.at(teacher_scale).kept)
+
+        self._build_losses(**(losses or {}))
+        num_blocks = len(network.backbone.hidden_state_modules) - 1
+        layers = self.feat_loss.layers_of(num_blocks) if self.weights['feat'] else []
+        self._states = _Captured([network.backbone.hidden_state_modules[i] for i in layers])
+        self._teacher_states = _Captured([teacher_network.backbone.hidden_state_modules[i] for i in layers])
+        self._logits = _Captured([network.get_submodule(logits_from)])
+        self.activate(None)
+
+    def _trained_candidates(self, scales: list[float] | None) -> list[Candidate | None]:
+        if self.family is None:
+            return [None]
+        return self.family.candidates if scales is None else [self.family.at(s) for s in scales]
+
+    def _build_losses(self, *, ce: float = 1., logit: float = 1., feat: float = 1., dkd: float = 0.,
+                      temperature: float = 1., feat_layers: str | list[int] = 'auto', feat_normalize: bool = False,
+                      zeta: float = 1., eta: float = 8., dkd_temperature: float = 4.) -> None:
+        check_loss_weights(ce=ce, logit=logit, feat=feat, dkd=dkd)
+        self.weights = dict(ce=ce, logit=logit, feat=feat, dkd=dkd)
+        self.logit_loss = MODELS.build(dict(type='mmamd.LogitLoss', temperature=temperature))
+        self.feat_loss = MODELS.build(dict(type='mmamd.FeatureLoss', layers=feat_layers, normalize=feat_normalize))
+        self.dkd_loss = MODELS.build(dict(type='mmamd.DKDLoss', zeta=zeta, eta=eta, temperature=dkd_temperature))
+
+    # --- what a joint step calls ---
+
+    @torch.no_grad()
+    def teach(self, inputs: Tensor) -> dict[str, Any]:
+        """The teacher's logits (N, K) and hidden states for a preprocessed batch; empty when no loss asks for them."""
+        if not (self.weights['logit'] or self.weights['feat'] or self.weights['dkd']):
+            return {}
+        return dict(logits=self.teacher(inputs, mode='tensor'), states=self._teacher_states.take())
+
+    def activate(self, candidate: Candidate | None) -> None:
+        """Run as a candidate from now on; None is the whole network."""
+        self.active = candidate
+        self.network.backbone.activate(None if candidate is None else candidate.kept)
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
+                targets: dict[str, Any] | None = None) -> Any:
+        """``mode='loss'`` needs ``targets`` from :meth:`teach`; other modes are the active candidate's own."""
+        if mode != 'loss':
+            return self.network(inputs, data_samples, mode=mode)
+        if targets is None:
+            raise ValueError("AMDDistiller needs the teacher's targets for a loss; train it with mmamd.JointTrainLoop, "
+                             'as mmamd.MultiStepRunner does')
+        return self.loss(inputs, data_samples, targets)
+
+    def loss(self, inputs: Tensor, data_samples: list, targets: dict[str, Any]) -> dict[str, Tensor]:
+        """Losses of the active candidate, each scalar, named ``'<scale>.loss_<term>'``."""
+        losses = {}
+        if self.weights['ce']:
+            for name, value in self.network(inputs, data_samples, mode='loss').items():
+                is_loss = 'loss' in name
+                losses['loss_ce' if name == 'loss' else name] = value * self.weights['ce'] if is_loss else value
+            logits, = self._logits.take()
+        else:
+            logits = self.network(inputs, mode='tensor')
+            self._logits.take()
+        states = self._states.take()
+        if self.weights['logit']:
+            losses['loss_logit'] = self.weights['logit'] * self.logit_loss(logits, targets['logits'], data_samples)
+        if self.weights['feat']:
+            losses['loss_feat'] = self.weights['feat'] * self.feat_loss(states, targets['states'])
+        if self.weights['dkd']:
+            losses['loss_dkd'] = self.weights['dkd'] * self.dkd_loss(logits, targets['logits'], data_samples)
+        scale = '1.00' if self.active is None else self.active.key
+        return {f'{scale}.{name}': value for name, value in losses.items()}
+
+    # --- what the host calls ---
+
+    def init_weights(self) -> None:
+        """Keep the weights that were loaded; Runner.train() would otherwise draw them anew."""
+
+    def _apply(self, fn, recurse: bool = True) -> 'AMDDistiller':
+        # The teacher follows the distiller to another device or dtype although it is no sub-module.
+        self.teacher._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+class _Captured:
+    """Outputs of some modules in their latest forward pass.
+
+    Kept on the side rather than returned, so that the network's own ``loss`` and ``predict`` stay as the host wrote
+    them; handed out once, so that no graph outlives its step.
+    """
+
+    def __init__(self, modules: list[nn.Module]) -> None:
+        self._outputs: dict[int, Tensor] = {}
+        self._num = len(modules)
+        for i, module in enumerate(modules):
+            module.register_forward_hook(lambda _module, _args, output, i=i: self._outputs.__setitem__(i, output))
+
+    def take(self) -> list[Tensor]:
+        """The outputs in the modules' order; forgets them."""
+        outputs = [self._outputs[i] for i in range(self._num)]
+        self._outputs.clear()
+        return outputs

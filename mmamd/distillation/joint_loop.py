@@ -1,0 +1,64 @@
+"""Joint optimisation: one optimizer step on the mean gradient of several candidates of one shared network."""
+
+from contextlib import nullcontext
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop
+
+from mmamd.registry import LOOPS
+from mmamd.structures import Candidate
+
+
+@LOOPS.register_module()
+class JointTrainLoop(EpochBasedTrainLoop):
+    """Epochs of joint steps (AMD, supplement Algorithm 1).
+
+    The step is written here and not in ``train_step``, because MMDistributedDataParallel never calls the module's
+    ``train_step`` and preprocesses (and so mixes up) the batch on every call. Training a single student is the same
+    step with one candidate.
+
+    Attributes:
+        step_candidates: Candidates that the next step trains; set by :class:`SandwichSparsityHook`, all by default.
+    """
+
+    step_candidates: list[Candidate] | None = None
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
+        outputs = self.step(data_batch)
+        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
+
+    def step(self, data_batch: dict) -> dict[str, torch.Tensor]:
+        """One optimizer step; returns the values to log, the mean loss over the candidates as ``'loss'``.
+
+        The batch is preprocessed once, so all candidates and the teacher see the same mixed-up images; the teacher
+        runs once; gradients accumulate one candidate after the other, so one graph is in memory at a time; ranks
+        exchange gradients once, in the backward pass of the last candidate.
+        """
+        model, optim_wrapper = self.runner.model, self.runner.optim_wrapper
+        distiller = model.module if is_model_wrapper(model) else model
+        candidates = distiller.candidates if self.step_candidates is None else self.step_candidates
+
+        data = distiller.data_preprocessor(data_batch, training=True)
+        with torch.no_grad(), optim_wrapper.optim_context(model):
+            data['targets'] = distiller.teach(data['inputs'])
+
+        log_vars: dict[str, torch.Tensor] = {}
+        total = 0.
+        for i, candidate in enumerate(candidates):
+            distiller.activate(candidate)
+            is_last = i == len(candidates) - 1
+            no_sync = nullcontext() if is_last or model is distiller else model.no_sync()
+            with no_sync:  # covers the backward pass too
+                with optim_wrapper.optim_context(model):
+                    losses = model(**data, mode='loss')
+                loss, values = distiller.parse_losses(losses)
+                optim_wrapper.backward(loss / len(candidates))
+            values.pop('loss')
+            log_vars.update(values)
+            total = total + loss.detach() / len(candidates)
+        optim_wrapper.step()
+        optim_wrapper.zero_grad()
+        return {**log_vars, 'loss': total}

@@ -1,0 +1,130 @@
+"""Decoupled knowledge distillation: the target class and the other classes are weighed apart.
+
+Legend: N samples, C classes, T temperature.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmamd.distillation.losses.logit import at_least_float32, check_temperature, kl_divergence
+from mmamd.registry import MODELS
+
+
+def dkd_loss(student_NC: Tensor, teacher_NC: Tensor, target_N: Tensor, zeta: float, eta: float,
+             temperature: float) -> Tensor:
+    """``zeta * TCKD + eta * NCKD``, mean over samples.
+
+    TCKD = T^2 KL(teacher || student) over the two events *target* and *not target*; NCKD = T^2 KL(teacher || student)
+    over the other C - 1 classes alone. With p_t the teacher's softened probability of the target,
+    ``KD = TCKD + (1 - p_t) * NCKD``, sample by sample.
+
+    Both terms are computed from log-probabilities and stay finite for logits of any finite size: the two-event
+    logits are the target's and the logsumexp of the others', where a sum of probabilities would underflow to log(0).
+
+    Args:
+        student_NC: Logits, shape (N, C), C >= 2.
+        teacher_NC: Logits of the same shape.
+        target_N: Class index of each sample, int64, shape (N,).
+        zeta: Weight of TCKD, >= 0.
+        eta: Weight of NCKD, >= 0.
+        temperature: T > 0.
+
+    Returns:
+        Scalar, in nats, at least float32 whatever the precision of the logits.
+
+    Raises:
+        ValueError: A weight is negative, the temperature is not positive, or the shapes do not agree.
+
+    Source: Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, section 3, each term with the T^2 of
+    :func:`~mmamd.distillation.losses.logit.logit_loss`; AMD, supplement 5.1 (L_dkd).
+    """
+    check_decoupling(zeta, eta)
+    check_temperature(temperature)
+    if (student_NC.ndim != 2 or student_NC.shape != teacher_NC.shape or student_NC.shape[1] < 2
+            or target_N.shape != student_NC.shape[:1]):
+        raise ValueError('DKD needs logits of one shape (N, C) with C >= 2 and a target of shape (N,); got student '
+                         f'{tuple(student_NC.shape)}, teacher {tuple(teacher_NC.shape)}, target '
+                         f'{tuple(target_N.shape)}')
+    student_N2, student_others = _decouple(at_least_float32(student_NC) / temperature, target_N)
+    teacher_N2, teacher_others = _decouple(at_least_float32(teacher_NC) / temperature, target_N)
+    tckd = kl_divergence(student_N2, teacher_N2)
+    nckd = kl_divergence(student_others, teacher_others)
+    return temperature**2 * (zeta * tckd + eta * nckd)
+
+
+def _decouple(logits_NC: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of the events (target, not target), shape (N, 2), and of the other classes, shape (N, C - 1)."""
+    target_N1 = target_N.unsqueeze(1)
+    # The other classes' indices by arithmetic, not by a boolean mask: a mask would make a GPU wait for its count.
+    others = torch.arange(logits_NC.shape[1] - 1, device=logits_NC.device)
+    others = others + (others >= target_N1)
+    target_logit_N1, other_logits = logits_NC.gather(1, target_N1), logits_NC.gather(1, others)
+    return torch.cat([target_logit_N1, other_logits.logsumexp(dim=1, keepdim=True)], dim=1), other_logits
+
+
+def hard_targets(data_samples: list) -> Tensor:
+    """One class index a sample, int64, shape (N,).
+
+    DKD is defined for one target class. A soft label (``gt_score``, what mixup, cutmix and label smoothing leave)
+    is read as the class of its largest share, the argmax; of equal shares the smallest class index counts. Without a
+    soft label ``gt_label`` is read.
+
+    Args:
+        data_samples: MMPretrain ``DataSample``, one a sample.
+
+    Raises:
+        ValueError: A sample has neither field, or not exactly one label.
+    """
+    return torch.stack([_hard_target(index, sample) for index, sample in enumerate(data_samples)])
+
+
+def _hard_target(index: int, sample) -> Tensor:
+    score, label = sample.get('gt_score', None), sample.get('gt_label', None)
+    if score is not None:
+        return score.argmax()
+    if label is None or label.numel() != 1:
+        raise ValueError(f'DKD needs one class a sample, in gt_score or gt_label; sample {index} has gt_label={label}. '
+                         'Use LogitLoss for multi-label or dense tasks')
+    return label.reshape(()).long()
+
+
+def check_decoupling(zeta: float, eta: float) -> None:
+    """Raises ValueError unless both weights are finite and >= 0."""
+    for name, weight in (('zeta', zeta), ('eta', eta)):
+        if not 0 <= weight < math.inf:
+            raise ValueError(f'{name} must be a finite number >= 0, got {weight}; DKD weighs the target class by zeta '
+                             'and the other classes by eta')
+
+
+@MODELS.register_module()
+class DKDLoss(nn.Module):
+    """:func:`dkd_loss` with fixed weights and the target of :func:`hard_targets`.
+
+    Under mixup or cutmix the target of a sample is the class of its larger share: the argmax of ``gt_score``.
+
+    Args:
+        zeta: Weight of TCKD, >= 0.
+        eta: Weight of NCKD, >= 0.
+        temperature: T > 0. The defaults 1, 8, 4 are those of Zhao et al. 2022 for CIFAR-100.
+
+    Raises:
+        ValueError: A weight is negative or the temperature is not positive.
+    """
+
+    def __init__(self, zeta: float = 1.0, eta: float = 8.0, temperature: float = 4.0):
+        super().__init__()
+        check_decoupling(zeta, eta)
+        check_temperature(temperature)
+        self.zeta = zeta
+        self.eta = eta
+        self.temperature = temperature
+
+    def forward(self, student_logits: Tensor, teacher_logits: Tensor, data_samples: list) -> Tensor:
+        """Scalar loss; ``data_samples`` hold the targets."""
+        target_N = hard_targets(data_samples).to(student_logits.device)
+        return dkd_loss(student_logits, teacher_logits, target_N, self.zeta, self.eta, self.temperature)
+
+    def extra_repr(self) -> str:
+        return f'zeta={self.zeta}, eta={self.eta}, temperature={self.temperature}'

@@ -1,0 +1,122 @@
+"""The feature loss: a student imitates the teacher's hidden states.
+
+The embedding width is never pruned, so the states of a candidate and of its teacher have one shape and no projector
+is needed. Networks whose states differ in shape are refused.
+
+Legend: N samples, L tokens, D channels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmamd.distillation.losses.logit import at_least_float32
+from mmamd.registry import MODELS
+
+NUM_AUTO_BLOCKS = 7  # block outputs that 'auto' takes beside the embedding
+
+
+def feature_loss(student_states: Sequence[Tensor], teacher_states: Sequence[Tensor],
+                 normalize: bool = False) -> Tensor:
+    """Mean over layers of the mean squared difference over all elements (samples, tokens, channels).
+
+    Args:
+        student_states: One tensor a layer, (N, L, D) tokens or (N, D, H, W) maps.
+        teacher_states: As many tensors of the same shapes.
+        normalize: Scale the channel vector of every token (or position) to length 1 first, so that directions alone
+            are compared.
+
+    Returns:
+        Scalar, at least float32 whatever the precision of the states.
+
+    Raises:
+        ValueError: No states, a different number of states, or states of different shapes.
+
+    Source: AMD, supplement 5.1 (L_feat), with the choice of elements of MiniDisc: all tokens, mean over everything.
+    """
+    if not student_states or len(student_states) != len(teacher_states):
+        raise ValueError(f'the feature loss needs the same layers of both networks, at least one; got '
+                         f'{len(student_states)} states of the student and {len(teacher_states)} of the teacher')
+    return torch.stack([_squared_difference(index, student, teacher, normalize)
+                        for index, (student, teacher) in enumerate(zip(student_states, teacher_states, strict=True))
+                        ]).mean()
+
+
+def _squared_difference(index: int, student: Tensor, teacher: Tensor, normalize: bool) -> Tensor:
+    if student.shape != teacher.shape:
+        # Without this check the difference would broadcast, (N, L, 1) against (N, L, D) for one.
+        raise ValueError(f'state {index} of the student has shape {tuple(student.shape)}, of the teacher '
+                         f'{tuple(teacher.shape)}; the feature loss compares equal shapes, so use a teacher of the '
+                         'same embedding width and input size, or set the weight of the feature loss to 0')
+    student, teacher = at_least_float32(student), at_least_float32(teacher)
+    if normalize:
+        channel_dim = 1 if student.ndim == 4 else -1
+        student, teacher = F.normalize(student, dim=channel_dim), F.normalize(teacher, dim=channel_dim)
+    return F.mse_loss(student, teacher)
+
+
+def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
+    """Numbers of the hidden states to compare; state 0 is the embedding, state i the output of block i.
+
+    Args:
+        spec: ``'auto'`` for the embedding and seven evenly spaced blocks, ``round(i * num_blocks / 7)``, the last
+            included (all states of a network of fewer than seven blocks), or explicit numbers.
+        num_blocks: Number of blocks of the network, at least 1.
+
+    Returns:
+        The explicit numbers as given, or those of ``'auto'`` ascending: 12 blocks -> [0, 2, 3, 5, 7, 9, 10, 12].
+
+    Raises:
+        ValueError: ``spec`` is another string, empty, has duplicates, or names a state outside 0..num_blocks.
+            Negative numbers are refused: -1 would mean another state in a network of another depth.
+    """
+    if num_blocks < 1:
+        raise ValueError(f'num_blocks must be at least 1, got {num_blocks}')
+    if isinstance(spec, str):
+        if spec != 'auto':
+            raise ValueError(f"layers must be 'auto' or a list of numbers within 0..{num_blocks}, got {spec!r}")
+        if num_blocks < NUM_AUTO_BLOCKS:
+            return list(range(num_blocks + 1))
+        # 7 is odd, so no product lies halfway between two blocks and the rounding rule does not matter.
+        return [round(i * num_blocks / NUM_AUTO_BLOCKS) for i in range(NUM_AUTO_BLOCKS + 1)]
+    layers = list(spec)
+    expected = f"expected different integers within 0..{num_blocks} (0 is the embedding) or 'auto'"
+    if not layers:
+        raise ValueError(f'layers is empty, got {spec!r}; {expected}. To leave the feature loss out, give it weight 0')
+    for layer in layers:
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= num_blocks:
+            raise ValueError(f'layers has {layer!r}, got {layers}; {expected}')
+    duplicates = sorted({layer for layer in layers if layers.count(layer) > 1})
+    if duplicates:
+        raise ValueError(f'layers has {duplicates} more than once, got {layers}; {expected}')
+    return layers
+
+
+@MODELS.register_module()
+class FeatureLoss(nn.Module):
+    """:func:`feature_loss` over the layers of a specification.
+
+    Args:
+        layers: ``'auto'`` or explicit numbers, see :func:`resolve_layers`. Whoever runs the networks asks
+            ``layers_of(num_blocks)`` which states to keep, and passes those states alone to ``forward``.
+        normalize: See :func:`feature_loss`.
+    """
+
+    def __init__(self, layers: str | Sequence[int] = 'auto', normalize: bool = False):
+        super().__init__()
+        self.layers = layers
+        self.normalize = normalize
+
+    def layers_of(self, num_blocks: int) -> list[int]:
+        """Numbers of the states of a network of ``num_blocks`` blocks; raises what :func:`resolve_layers` raises."""
+        return resolve_layers(self.layers, num_blocks)
+
+    def forward(self, student_states: Sequence[Tensor], teacher_states: Sequence[Tensor],
+                data_samples: list | None = None) -> Tensor:
+        """Scalar loss. ``data_samples`` is not read: the teacher's states are the target."""
+        return feature_loss(student_states, teacher_states, self.normalize)
+
+    def extra_repr(self) -> str:
+        return f'layers={self.layers!r}, normalize={self.normalize}'

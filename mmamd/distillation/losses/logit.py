@@ -1,0 +1,84 @@
+"""The logit loss: a student imitates the teacher's softened class probabilities.
+
+Legend: N samples, C classes, ``...`` positions of a dense prediction (H, W), T temperature.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmamd.registry import MODELS
+
+
+def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
+    """``T^2 * KL(softmax(teacher / T) || softmax(student / T))``, mean over all but the classes.
+
+    The factor T^2 keeps the size of the gradient independent of T. At T = 1 the gradient is that of the cross-entropy
+    with the teacher's probabilities; the two differ by the teacher's entropy, a constant.
+
+    Args:
+        student_NC: Logits, shape (N, C) or (N, C, ...); classes are dim 1.
+        teacher_NC: Logits of the same shape.
+        temperature: T > 0.
+
+    Returns:
+        Scalar, in nats, at least float32 whatever the precision of the logits.
+
+    Raises:
+        ValueError: The shapes differ, or ``temperature`` is not a positive finite number.
+
+    Source: Hinton et al. 2015, section 2; AMD, supplement 5.1 (L_logit).
+    """
+    check_temperature(temperature)
+    return temperature**2 * kl_divergence(student_NC, teacher_NC, temperature)
+
+
+def kl_divergence(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
+    """``KL(softmax(teacher / T) || softmax(student / T))`` over dim 1, mean over all other dims; no T^2.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if student_NC.shape != teacher_NC.shape:
+        raise ValueError(f'student and teacher logits must have one shape, got {tuple(student_NC.shape)} and '
+                         f'{tuple(teacher_NC.shape)}; give both networks the same num_classes and input size')
+    student_log_NC = (at_least_float32(student_NC) / temperature).log_softmax(dim=1)
+    teacher_log_NC = (at_least_float32(teacher_NC) / temperature).log_softmax(dim=1)
+    return (teacher_log_NC.exp() * (teacher_log_NC - student_log_NC)).sum(dim=1).mean()
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision as float32, so that sums and squares neither overflow nor round away under autocast."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def check_temperature(temperature: float) -> None:
+    """Raises ValueError unless the temperature is a positive finite number."""
+    if not 0 < temperature < math.inf:
+        raise ValueError(f'temperature must be a positive finite number, got {temperature}; 1.0 leaves the logits as '
+                         'they are, a larger one softens both distributions')
+
+
+@MODELS.register_module()
+class LogitLoss(nn.Module):
+    """:func:`logit_loss` with a fixed temperature.
+
+    Args:
+        temperature: T > 0. 1.0 is the setting of AMD's ancestor MiniDisc; AMD prints none.
+
+    Raises:
+        ValueError: ``temperature`` is not a positive finite number.
+    """
+
+    def __init__(self, temperature: float = 1.0):
+        super().__init__()
+        check_temperature(temperature)
+        self.temperature = temperature
+
+    def forward(self, student_logits: Tensor, teacher_logits: Tensor, data_samples: list | None = None) -> Tensor:
+        """Scalar loss. ``data_samples`` is not read: the teacher's probabilities are the target."""
+        return logit_loss(student_logits, teacher_logits, self.temperature)
+
+    def extra_repr(self) -> str:
+        return f'temperature={self.temperature}'

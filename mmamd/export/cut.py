@@ -1,0 +1,45 @@
+"""From the shared network to a small model that stands alone."""
+
+import copy
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+
+from mmamd.structures import Candidate
+
+# What a config needs to rebuild, evaluate and use a model; schedules and pipeline settings stay behind.
+_STUDENT_KEYS = ('default_scope', 'data_preprocessor', 'val_dataloader', 'val_evaluator', 'val_cfg',
+                 'test_dataloader', 'test_evaluator', 'test_cfg', 'default_hooks', 'env_cfg', 'visualizer', 'log_level')
+
+
+def cut_network(network: nn.Module, candidate: Candidate) -> nn.Module:
+    """A physically small copy of ``network``: only the candidate's units, an empty branch being its bias alone."""
+    # A captured output or a gate would be copied along; the copy must hold weights only.
+    small = copy.deepcopy(network)
+    small.backbone.cut(candidate.kept)
+    for module in small.modules():
+        module._forward_hooks.clear()
+    return small.eval()
+
+
+def student_config(cfg: Config, network: nn.Module, candidate: Candidate) -> Config:
+    """Config that rebuilds ``cut_network(network, candidate)`` through ``mmpretrain.get_model``.
+
+    Args:
+        cfg: Config of the run, whose model is the distiller.
+        network: The uncut network.
+        candidate: The student.
+    """
+    student = {key: cfg[key] for key in _STUDENT_KEYS if cfg.get(key) is not None}
+    model = copy.deepcopy(cfg.model.architecture.to_dict())
+    model['backbone'].update(network.backbone.cut_arguments(candidate.kept))
+    student['model'] = model
+    return Config(student)
+
+
+def save_student(small: nn.Module, path: Path) -> None:
+    """Save the weights as plain tensors that load under ``weights_only=True``."""
+    torch.save({'state_dict': {key: value.cpu().contiguous() for key, value in small.state_dict().items()},
+                'meta': {}}, path)

@@ -1,0 +1,6 @@
+"""Carries a config through the stages of the method."""
+
+from mmamd.pipeline.runner import MultiStepRunner
+from mmamd.pipeline.seeding import EpochSeedHook, seed_worker
+
+__all__ = ['EpochSeedHook', 'MultiStepRunner', 'seed_worker']

@@ -1,0 +1,43 @@
+"""The ordinary Runner that carries one stage."""
+
+import logging
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from mmamd import compat
+
+
+class StageRunner(Runner):
+    """MMEngine's Runner with a quiet console: the stage's log goes to its file, progress to the pipeline's lines."""
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.setLevel(logging.WARNING)
+        return logger
+
+
+def build_stage_runner(settings: dict, stage: str, folder: Path, **overrides) -> StageRunner:
+    """Runner of one stage in its own folder.
+
+    Args:
+        settings: Merged settings of the stage, with the top level's runtime keys.
+        stage: Name of the stage; part of the experiment's name, since two runners of one second and one name would
+            share logger and message hub.
+        folder: The stage's folder.
+        **overrides: Runner arguments that replace those of the settings; None drops them.
+    """
+    keys = ('model', 'default_hooks', 'custom_hooks', 'data_preprocessor', 'launcher', 'env_cfg', 'log_processor',
+            'log_level', 'visualizer', 'default_scope', 'randomness')
+    arguments = {key: settings[key] for key in keys if settings.get(key) is not None}
+    arguments |= overrides
+    if get_world_size() > 1:
+        arguments['model_wrapper_cfg'] = compat.model_wrapper_cfg()
+    config = Config({**arguments, 'work_dir': str(folder), 'experiment_name': f'{folder.parent.name}_{stage}'},
+                    cfg_text=f'# stage {stage}', filename=f'{stage}_settings.py')
+    return StageRunner.from_cfg(config)

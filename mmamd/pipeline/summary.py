@@ -1,0 +1,138 @@
+"""What a run found, as one file and one table."""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import mmcv
+import mmengine
+import mmpretrain
+import torch
+from mmengine.dist import barrier, is_main_process
+
+from mmamd.distillation.samplers import sample_candidates
+from mmamd.pipeline.stages import Context, numbered, read_json
+from mmamd.pipeline.state import RunState
+from mmamd.selection.npsd import standard_error
+from mmamd.structures import Selection, write_json
+from mmamd.version import __version__
+
+_GROUPS = ('teacher', 'score', 'joint', 'select', 'student', 'export')
+
+
+def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float:
+    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's."""
+    settings = {key: value for key, value in (sandwich_hooks[0] if sandwich_hooks else {}).items() if key != 'type'}
+    sampler, num_random = settings.get('sampler', 'all'), settings.get('num_random', 1)
+    draws = [sum(sample_candidates(scales, sampler, num_random, 0, i)) for i in range(100)]
+    return sum(draws) / len(draws)
+
+
+def summarise(context: Context, state: RunState, stage_names: list[str], say: Callable[[str], None]) -> dict:
+    """Write ``summary.json`` and ``selection.png``, print the table, and return the summary (on every rank)."""
+    path = context.work_dir / 'summary.json'
+    if is_main_process():
+        summary = _collect(context, state, stage_names)
+        write_json(path, summary)
+        say(format_summary(summary))
+    barrier()
+    return read_json(path)
+
+
+def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
+    cfg, family = context.cfg, context.family
+    hook = next((hook for hook in cfg.get('custom_hooks', []) if hook['type'].endswith('NPSDSelectionHook')), {})
+    metric = hook.get('metric', 'accuracy/top1')
+    unit = 100. if hook.get('percent', True) else 1.
+    test = read_json(context.work_dir / 'export' / 'test_metrics.json')
+    student = family.student
+    seconds = {group: round(sum(state.seconds(name) for name in stage_names
+                                if name == group or name.startswith(f'{group}_') or (name, group) == ('nest', 'score')),
+                            1) for group in _GROUPS}
+    return {
+        'metric': metric,
+        'teacher': {'value': test['teacher'][metric] / unit, 'macs': family.teacher_cost.macs,
+                    'params': family.teacher_cost.params},
+        'rounds': [_round(context, number, metric, unit)
+                   for number in range(1, context.facts.compression.num_assistants + 1)],
+        'student': {'scale': student.scale, 'value': test['student'][metric] / unit, 'macs': student.cost.macs,
+                    'params': student.cost.params, 'path': str(context.work_dir / 'student' / 'student.pth')},
+        'seconds': seconds,
+        'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': ' '.join(sys.argv),
+                   'dataset fingerprint': context.facts.datasets},
+    }
+
+
+def _round(context: Context, number: int, metric: str, unit: float) -> dict:
+    folder = context.work_dir / numbered('select', number)
+    selection = Selection.load(folder / 'selection.json')
+    test = read_json(folder / 'test_metrics.json')
+    candidates = []
+    for measurement, npsd in zip(selection.measurements, selection.scores['npsd'], strict=True):
+        candidate = context.family.at(measurement.scale)
+        candidates.append({
+            'scale': candidate.scale, 'macs': candidate.cost.macs, 'params': candidate.cost.params,
+            'units': candidate.units, 'value': measurement.value, 'stderr': standard_error(measurement.resampled),
+            'npsd': npsd, 'test_value': test[f'{candidate.key}/{metric}'] / unit})
+    chosen = context.family.at(selection.assistant)
+    return {'candidates': candidates,
+            'assistant': {'scale': chosen.scale, 'value': test[f'{chosen.key}/{metric}'] / unit}}
+
+
+def format_summary(summary: dict) -> str:
+    """The summary as a table of lines; performances in percent of the metric's range."""
+    lines = ['', f'{"network":<24}{"scale":>6}{"MACs":>10}{"params":>10}{"held out":>16}{"NPSD":>9}{"test":>8}']
+
+    def row(name: str, scale: float, cost: dict, held_out: str = '', npsd: float | None = None,
+            test: float | None = None) -> str:
+        score = '' if npsd is None else f'{npsd:+.4f}'
+        value = '' if test is None else f'{100 * test:.2f}'
+        return (f'{name:<24}{scale:>6.2f}{amount(cost["macs"]):>10}{amount(cost["params"]):>10}{held_out:>16}'
+                f'{score:>9}{value:>8}')
+
+    lines.append(row('teacher', 1., summary['teacher'], test=summary['teacher']['value']))
+    for number, found in enumerate(summary['rounds'], 1):
+        for c in reversed(found['candidates']):
+            name = 'assistant' if c['scale'] == found['assistant']['scale'] else 'candidate'
+            lines.append(row(f'{name} {number}' if len(summary['rounds']) > 1 else name, c['scale'], c,
+                             f'{100 * c["value"]:.2f} +- {100 * c["stderr"]:.2f}', c['npsd'], c['test_value']))
+    student = summary['student']
+    lines.append(row('student', student['scale'], student, test=student['value']))
+    share = student['value'] / summary['teacher']['value'] if summary['teacher']['value'] else float('nan')
+    lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
+              f'{student["macs"] / summary["teacher"]["macs"]:.3f} of its MACs',
+              'seconds: ' + ', '.join(f'{name} {value:.0f}' for name, value in summary['seconds'].items()),
+              f'student: {student["path"]}']
+    return '\n'.join(lines)
+
+
+def amount(number: int) -> str:
+    """1234567 -> '1.23 M'."""
+    for unit, name in ((10**9, 'G'), (10**6, 'M'), (10**3, 'k')):
+        if number >= unit:
+            return f'{number / unit:.2f} {name}'
+    return str(number)
+
+
+def _commit() -> str | None:
+    """Commit of the source tree that runs, marked when the tree differs from it; None outside a repository."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        found = subprocess.run(['git', '-C', str(root), 'describe', '--always', '--dirty', '--abbrev=12'],
+                               capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    versions = {'mmamd': __version__, 'python': platform.python_version(), 'torch': torch.__version__,
+                'mmengine': mmengine.__version__, 'mmcv': mmcv.__version__, 'mmpretrain': mmpretrain.__version__}
+    try:
+        versions['torchvision'] = version('torchvision')
+    except PackageNotFoundError:
+        versions['torchvision'] = 'absent'
+    return versions

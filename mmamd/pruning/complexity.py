@@ -1,0 +1,70 @@
+"""Exact cost of a network cut to a candidate.
+
+Convention: MACs of one image are those of matrix products and convolutions, the two products of attention included.
+Norms, activations, softmax, pooling and additions (biases, residuals) are not counted. Parameters are all parameters,
+each once.
+
+The backbone knows its own cost in closed form; the rest (neck, head) is measured once. Of the rest, ``nn.Linear`` and
+``nn.Conv2d`` are supported; another module that owns a weight matrix is an error, never silently zero.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn as nn
+
+from mmamd.pruning.importance import frozen_eval
+from mmamd.structures import Cost
+
+
+def network_cost(network: nn.Module, kept: dict[str, int] | None = None) -> Cost:
+    """MACs of one image and parameters of the whole network cut to ``kept``; None keeps all units."""
+    if kept is None:
+        kept = {group.name: group.count for group in network.backbone.unit_groups()}
+    return cost_function(network)(kept)
+
+
+def cost_function(network: nn.Module) -> Callable[[dict[str, int]], Cost]:
+    """Function from kept counts to the cost of the whole network, which measures the rest only once."""
+    rest = rest_cost(network)
+    return lambda kept: network.backbone.cost(kept) + rest
+
+
+def rest_cost(network: nn.Module) -> Cost:
+    """MACs of one image and parameters of everything outside ``network.backbone``.
+
+    Runs one zero image of ``network.backbone.input_shape`` through the network in eval mode, which is restored.
+    Parameters that only training uses (an auxiliary head) count as parameters; their MACs do not occur.
+
+    Raises:
+        ValueError: If a module outside the backbone owns a weight matrix whose products it cannot count.
+    """
+    backbone_modules, backbone_params = set(network.backbone.modules()), set(network.backbone.parameters())
+    params = sum(p.numel() for p in network.parameters() if p not in backbone_params)
+    counted = []
+    for name, module in network.named_modules():
+        if module in backbone_modules:
+            continue
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            counted.append(module)
+        elif any(p.ndim > 1 for p in module.parameters(recurse=False)):
+            raise ValueError(f'cannot count the MACs of {name!r} ({type(module).__name__}): outside the backbone only '
+                             'Linear and Conv2d may own a weight matrix')
+
+    macs = 0
+
+    def count(module: nn.Module, _: tuple, output: torch.Tensor) -> None:
+        nonlocal macs
+        # weight[0] is the kernel of one output value: in_features, or in_channels / groups x height x width.
+        macs += output.numel() * module.weight[0].numel()
+
+    hooks = [module.register_forward_hook(count) for module in counted]
+    weight = next(network.backbone.parameters())
+    image = torch.zeros(1, *network.backbone.input_shape, dtype=weight.dtype, device=weight.device)
+    try:
+        with frozen_eval(network), torch.no_grad():
+            network(image, mode='tensor')
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Cost(macs, params)

@@ -1,0 +1,17 @@
+"""Child registries of the scope ``mmamd``.
+
+Each one names the modules that register its components, so that ``type='mmamd.X'`` resolves from any config without
+``custom_imports``.
+"""
+
+from mmengine import registry as root
+
+DATASETS = root.Registry('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'])
+FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', locations=['mmamd.pipeline'])
+HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',
+                      locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.pipeline'])
+LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
+                      locations=['mmamd.distillation', 'mmamd.selection'])
+MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
+                       locations=['mmamd.backbones', 'mmamd.distillation'])
+RUNNERS = root.Registry('runner', parent=root.RUNNERS, scope='mmamd', locations=['mmamd.pipeline'])

@@ -1,0 +1,132 @@
+"""Performance of every candidate and of its teacher on one split, all at one checkpoint."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn as nn
+from mmengine.dist import broadcast_object_list, collect_results, is_main_process
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+
+from mmamd.registry import LOOPS
+from mmamd.structures import Measurement
+
+REFERENCES = ('teacher', 'full')
+
+
+@LOOPS.register_module()
+class CandidateValLoop(BaseLoop):
+    """Evaluate the teacher and every candidate in one pass over a split.
+
+    Each batch is loaded and preprocessed once. Hooks are called once in a pair for the whole pass, so that a hook
+    that swaps weights before and after (EMA) keeps them swapped for all networks.
+
+    Args:
+        runner: Runner whose model is the distiller.
+        dataloader: Loader of the split.
+        evaluator: Evaluator config; each network gets a copy of its own.
+        split: ``'val'`` (held-out training images, on which the selection rests) or ``'test'`` (reported only).
+        num_bootstrap: Number of bootstrap resamples of the images; 0 draws none.
+
+    Attributes:
+        table: Network name -> (metrics, resampled metrics), both by metric key; filled by :meth:`run`. Names are
+            ``'teacher'``, ``'full'`` and the candidates' keys.
+    """
+
+    def __init__(self, runner: Runner, dataloader: dict, evaluator: dict | list, *, split: str = 'val',
+                 num_bootstrap: int = 200) -> None:
+        super().__init__(runner, dataloader)
+        self.split = split
+        self.num_bootstrap = num_bootstrap
+        self._distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._evaluators = {name: runner.build_evaluator(copy.deepcopy(evaluator)) for name in self._networks()}
+        for own in self._evaluators.values():
+            own.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+        self.table: dict[str, tuple[dict[str, float], dict[str, list[float]]]] = {}
+
+    def _networks(self) -> dict[str, Callable[[], nn.Module]]:
+        """Name -> function that makes the network ready and returns it."""
+        def running_as(candidate):
+            self._distiller.activate(candidate)
+            return self._distiller.network
+
+        networks = {'teacher': lambda: self._distiller.teacher, 'full': lambda: running_as(None)}
+        for candidate in self._distiller.candidates:
+            networks[candidate.key] = lambda candidate=candidate: running_as(candidate)
+        return networks
+
+    def run(self) -> dict[str, float]:
+        """Evaluate all networks; returns ``'<network>/<metric key>'`` -> value, in the metric's own unit."""
+        self.runner.call_hook(f'before_{self.split}')
+        self.runner.call_hook(f'before_{self.split}_epoch')
+        self._distiller.eval()
+        for idx, data_batch in enumerate(self.dataloader):
+            self.runner.call_hook(f'before_{self.split}_iter', batch_idx=idx, data_batch=data_batch)
+            self._run_iter(data_batch)
+            self.runner.call_hook(f'after_{self.split}_iter', batch_idx=idx, data_batch=data_batch, outputs=None)
+        size = len(self.dataloader.dataset)
+        self.table = {name: _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed)
+                      for name, evaluator in self._evaluators.items()}
+        metrics = {f'{name}/{key}': value for name, (values, _) in self.table.items() for key, value in values.items()}
+        self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
+        self.runner.call_hook(f'after_{self.split}')
+        return metrics
+
+    @torch.no_grad()
+    def _run_iter(self, data_batch: dict) -> None:
+        data = self._distiller.data_preprocessor(data_batch, training=False)
+        for name, ready in self._networks().items():
+            outputs = ready()(**data, mode='predict')
+            self._evaluators[name].process(data_samples=outputs, data_batch=data_batch)
+
+    def measurements(self, metric: str, percent: bool) -> tuple[dict[str, Measurement], list[Measurement]]:
+        """Measurements of the references by name, and of the candidates ascending by scale, as fractions.
+
+        Raises:
+            ValueError: If no evaluator computes ``metric``, or ``percent`` and a value disagree.
+        """
+        unit = 100. if percent else 1.
+
+        def measure(name: str, scale: float) -> Measurement:
+            values, resampled = self.table[name]
+            if metric not in values:
+                raise ValueError(f'no metric {metric!r} among {sorted(values)}; set metric= of NPSDSelectionHook to one '
+                                 'of these, or let val_evaluator compute it')
+            if not 0 <= values[metric] <= unit:
+                raise ValueError(f'{metric} is {values[metric]}, expected 0 to {unit:g} because percent={percent}; '
+                                 'set percent= of NPSDSelectionHook to the unit of the metric')
+            return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])])
+
+        return ({name: measure(name, 1.0) for name in REFERENCES},
+                [measure(candidate.key, candidate.scale) for candidate in self._distiller.candidates])
+
+
+def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int,
+              seed: int) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Metrics of all ranks' results and of their bootstrap resamples; the same on every rank."""
+    values: dict[str, float] = {}
+    resampled: dict[str, list[float]] = {}
+    for metric in evaluator.metrics:
+        results = collect_results(metric.results, size, metric.collect_device)
+        metric.results.clear()
+        if not is_main_process():
+            continue
+        values.update(_compute(metric, results))
+        # The draws depend on the seed and the number of results alone, so they are the same for every network.
+        rng = np.random.default_rng(seed)
+        for _ in range(num_bootstrap):
+            draw = [results[i] for i in rng.integers(len(results), size=len(results))]
+            for key, value in _compute(metric, draw).items():
+                resampled.setdefault(key, []).append(value)
+    shared = [values, resampled]
+    broadcast_object_list(shared)
+    return shared[0], shared[1]
+
+
+def _compute(metric: BaseMetric, results: list) -> dict[str, float]:
+    prefix = f'{metric.prefix}/' if metric.prefix else ''
+    return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items()}

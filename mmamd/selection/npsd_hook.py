@@ -1,0 +1,52 @@
+"""Hook that chooses the teacher assistant once the candidates have been evaluated."""
+
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmamd.registry import HOOKS
+from mmamd.selection.evaluation import REFERENCES
+from mmamd.selection.npsd import check_rule, format_table, select
+from mmamd.structures import Selection
+
+
+@HOOKS.register_module()
+class NPSDSelectionHook(Hook):
+    """Choose the assistant by a rule after :class:`CandidateValLoop` and write ``selection.json``.
+
+    Args:
+        rule: ``'npsd'``, ``'npsd_local'``, ``'lambda_tradeoff'`` or ``'manual'``.
+        metric: Key of the performance metric, e.g. ``'accuracy/top1'``; larger is better.
+        percent: Whether the metric is in percent, as the host's metrics are.
+        lam: Weight of the scale in ``lambda_tradeoff``.
+        scale: Scale to take under ``manual``: a number, ``'smallest'`` or ``'largest'``.
+        reference: What the derivative is taken to: ``'teacher'``, or ``'full'``, the shared network with all units.
+    """
+
+    def __init__(self, *, rule: str = 'npsd', metric: str = 'accuracy/top1', percent: bool = True, lam: float = 0.2,
+                 scale: float | str | None = None, reference: str = 'teacher') -> None:
+        check_rule(rule, scale)
+        if reference not in REFERENCES:
+            raise ValueError(f'reference must be one of {REFERENCES}, got {reference!r}')
+        self.rule = rule
+        self.metric = metric
+        self.percent = percent
+        self.lam = lam
+        self.scale = scale
+        self.reference = reference
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        selection = self.select(runner.val_loop, distiller.family.student.scale)
+        if is_main_process():
+            selection.save(Path(runner.work_dir) / 'selection.json')
+        runner.logger.info('selection of the teacher assistant\n' + format_table(selection, distiller.family))
+
+    def select(self, loop, student_scale: float) -> Selection:
+        """Apply the rule to what ``loop`` has measured."""
+        references, measurements = loop.measurements(self.metric, self.percent)
+        return select(measurements, references[self.reference], student_scale, rule=self.rule, lam=self.lam,
+                      scale=self.scale)

@@ -1,0 +1,100 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmamd.distillation.losses import LogitLoss, logit_loss
+from mmamd.registry import MODELS
+
+# Teacher probabilities (3/4, 1/4), student (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
+TEACHER, STUDENT = torch.tensor([[math.log(3.0), 0.0]]), torch.zeros(1, 2)
+KL = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+
+
+def logits(seed, shape=(4, 5), scale=3.0):
+    generator = torch.Generator().manual_seed(seed)
+    return [scale * torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2)]
+
+
+def test_value_by_hand():
+    assert logit_loss(STUDENT, TEACHER, 1.0).item() == pytest.approx(KL)
+
+
+def test_divergence_is_taken_from_the_teacher():
+    # KL(student || teacher) = 1/2 ln(1/2 / 3/4) + 1/2 ln(1/2 / 1/4) = 0.1438, not 0.1308.
+    assert logit_loss(TEACHER, STUDENT, 1.0).item() == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2))
+
+
+def test_temperature_divides_the_logits_and_its_square_multiplies_the_loss():
+    assert logit_loss(STUDENT, 2 * TEACHER, 2.0).item() == pytest.approx(4 * KL)
+
+
+def test_loss_is_the_mean_over_samples():
+    agreeing = torch.zeros(3, 2)
+    loss = logit_loss(torch.cat([STUDENT, agreeing]), torch.cat([TEACHER, agreeing]), 1.0)
+    assert loss.item() == pytest.approx(KL / 4)
+
+
+def test_dense_logits_are_averaged_over_samples_and_positions():
+    student, teacher = logits(0, (2, 3, 4, 5))
+    flat = [x.permute(0, 2, 3, 1).reshape(-1, 3) for x in (student, teacher)]
+    torch.testing.assert_close(logit_loss(student, teacher, 2.0), logit_loss(*flat, 2.0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.5, 8))
+def test_kl_plus_the_teachers_entropy_is_the_soft_cross_entropy(seed, temperature):
+    student, teacher = logits(seed)
+    p_t = (teacher / temperature).softmax(1)
+    entropy = -(p_t * p_t.log()).sum(1).mean()
+    soft_cross_entropy = F.cross_entropy(student / temperature, p_t)
+    torch.testing.assert_close(logit_loss(student, teacher, temperature) / temperature**2 + entropy,
+                               soft_cross_entropy)
+
+
+def test_gradient_is_the_difference_of_the_probabilities():
+    student, teacher = logits(1)
+    student.requires_grad_()
+    logit_loss(student, teacher, 1.0).backward()
+    torch.testing.assert_close(student.grad, (student.softmax(1) - teacher.softmax(1)).detach() / 4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-50, 50))
+def test_loss_is_not_negative_zero_for_equal_logits_and_blind_to_a_shift(seed, shift):
+    student, teacher = logits(seed)
+    assert logit_loss(student, teacher, 1.0) > 0
+    assert logit_loss(teacher, teacher, 1.0).item() == pytest.approx(0, abs=1e-12)
+    torch.testing.assert_close(logit_loss(student + shift, teacher, 1.0), logit_loss(student, teacher, 1.0))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
+def test_large_logits_give_finite_loss_and_gradient(dtype):
+    student, teacher = (x.to(dtype) for x in logits(2, (32, 100), 60.0))
+    student.requires_grad_()
+    loss = logit_loss(student, teacher, 1.0)
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.isfinite() and student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('temperature', [0.0, -1.0, math.nan, math.inf])
+def test_temperature_must_be_positive(temperature):
+    with pytest.raises(ValueError, match='temperature must be a positive finite number, got'):
+        logit_loss(STUDENT, TEACHER, temperature)
+    with pytest.raises(ValueError, match='temperature must be a positive finite number, got'):
+        LogitLoss(temperature)
+
+
+def test_different_class_counts_are_refused_rather_than_broadcast():
+    with pytest.raises(ValueError, match=r'\(1, 1\) and \(1, 2\)'):
+        logit_loss(torch.zeros(1, 1), TEACHER, 1.0)
+
+
+def test_module_is_built_from_a_config_and_calls_the_function():
+    student, teacher = logits(3)
+    module = MODELS.build(dict(type='LogitLoss', temperature=2.0))
+    assert module(student, teacher, data_samples=[]) == logit_loss(student, teacher, 2.0)
+    assert LogitLoss().temperature == 1.0
