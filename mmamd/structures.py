@@ -73,7 +73,7 @@ class Candidate:
         scale: Nominal scale, the fraction of the teacher that was asked for.
         kept: Group name -> number of leading units kept, after reordering.
         cost: MACs and parameters of the whole network (backbone and head) cut to ``kept``.
-        units: Units kept over all units, all groups of all kinds that may be pruned together.
+        units: Units kept over all units of a kind, averaged over the kinds that may be pruned.
     """
 
     scale: float
@@ -153,6 +153,7 @@ class Selection:
         scores: Rule name -> one score a measurement, None where the candidate is not eligible. All rules are
             tabulated, so that another rule is a replay of this table and not a new training.
         warnings: What a reader must know before trusting the choice.
+        lam: Weight of the scale in the scores of ``lambda_tradeoff``.
     """
 
     rule: str
@@ -162,6 +163,7 @@ class Selection:
     measurements: list[Measurement]
     scores: dict[str, list[float | None]]
     warnings: list[str]
+    lam: float = 0.2
 
     def save(self, path: str | Path) -> None:
         write_json(path, asdict(self))

@@ -14,7 +14,7 @@ model = dict(
     teacher='data/vit-micro_cifar100.pth',  # or what configs/teacher/teacher_vit-micro_cifar100.py trains
     losses=dict(
         ce=1.0, logit=1.0,  # alpha = 1, supplement 5.1
-        feat=1.0,  # beta is not published
+        feat=0.1,  # beta is not published; at first L_feat is near 18 and L_ce near 4: so the terms are of one size
         temperature=1.0, feat_layers='auto'))
 
 # --- candidates ---
@@ -27,8 +27,9 @@ compression = dict(
     round_to=1,
     importance=dict(num_images=2048, level='sample', batch_size=64))
 custom_hooks = [
-    # Largest, smallest and one drawn candidate a step: scales that sum to 1.5 on average, where all nine sum to 4.5.
-    dict(type='mmamd.SandwichSparsityHook', sampler='sandwich', num_random=1),
+    # One drawn candidate a step: 1 + 3 x 0.5 units on average, where all nine cost 1 + 3 x 4.5
+    # (the teacher's forward pass = 1, a training step of scale s = 3 s).
+    dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 
 # --- schedules: each stage's section is merged over the top level ---
@@ -38,9 +39,9 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
     paramwise_cfg=dict(flat_decay_mult=0.0,
                        custom_keys={'.cls_token': dict(decay_mult=0.0), '.pos_embed': dict(decay_mult=0.0)}))
-auto_scale_lr = dict(base_batch_size=256)  # 2 processes x 128
+auto_scale_lr = dict(base_batch_size=128)  # 2 processes x 64
 
-# Warm-up over 100 steps, then cosine to the end of the stage. An epoch of two processes is 175 steps.
+# Warm-up over 100 steps, then cosine to the end of the stage. An epoch of two processes is 351 steps.
 joint = dict(
     train_cfg=dict(by_epoch=True, max_epochs=3),
     param_scheduler=[

@@ -115,7 +115,9 @@ class MaskedViT(VisionTransformer):
         branches = dict(self.branches())
         for name, indices in order.items():
             if sorted(indices) != list(range(branches[name].count)):
-                raise ValueError(f'the order of {name} must be a permutation of its {branches[name].count} units')
+                raise ValueError(f'the order of {name} must be a permutation of its {branches[name].count} units, '
+                                 f'got {indices}')
+        for name, indices in order.items():
             branches[name].reorder(indices)
 
     def activate(self, kept: dict[str, int] | None = None) -> None:

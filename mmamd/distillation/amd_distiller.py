@@ -15,6 +15,7 @@ from mmamd.distillation.losses import check_loss_weights
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate, CandidateFamily
 
+
 @MODELS.register_module()
 class AMDDistiller(BaseModel):
     """Distil a teacher into candidates that share their weights: L = ce L_ce + logit L_logit + feat L_feat + dkd L_dkd.
@@ -61,6 +62,7 @@ class AMDDistiller(BaseModel):
 
         self.family = None if family is None else CandidateFamily.load(family)
         self.candidates = self._trained_candidates(train_scales)
+        self.teacher_scale = 1.0 if teacher_scale is None else teacher_scale
         if teacher_scale is not None:
             self.teacher.backbone.activate(self.family.at(teacher_scale).kept)
 
@@ -126,6 +128,8 @@ class AMDDistiller(BaseModel):
             losses['loss_logit'] = self.weights['logit'] * self.logit_loss(logits, targets['logits'], data_samples)
         if self.weights['feat']:
             losses['loss_feat'] = self.weights['feat'] * self.feat_loss(states, targets['states'])
+            # The head has no part in hidden states; DistributedDataParallel waits for every gradient, so it gets a 0.
+            losses['loss_feat'] = losses['loss_feat'] + 0. * logits.sum()
         if self.weights['dkd']:
             losses['loss_dkd'] = self.weights['dkd'] * self.dkd_loss(logits, targets['logits'], data_samples)
         scale = '1.00' if self.active is None else self.active.key

@@ -15,7 +15,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: If ``source`` is none of the three.
     """
-    state = CheckpointLoader.load_checkpoint(_locate(source), map_location='cpu')
+    state = CheckpointLoader.load_checkpoint(_locate(source), map_location='cpu', logger='silent')
     state = state.get('state_dict', state)
     prefix = 'network.'
     if all(key.startswith(prefix) for key in state):

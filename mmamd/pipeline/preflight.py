@@ -13,7 +13,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS
 
 from mmamd.pipeline.settings import Compression, leaf_datasets, stage_settings
-from mmamd.pruning.candidates import make_family, scale_grid
+from mmamd.pruning.candidates import check_scales, make_family, scale_grid
 from mmamd.pruning.complexity import cost_function
 from mmamd.registry import HOOKS, MODELS
 from mmamd.structures import Cost, Importance
@@ -49,10 +49,7 @@ def check(cfg: Config) -> Facts:
         raise ValueError(f'load_from={cfg.load_from!r} is not read by MultiStepRunner; the weights to start from are '
                          'those of model.teacher')
     compression = Compression.from_cfg(cfg)
-    if compression.scales:
-        scales = sorted({compression.student, *compression.scales})
-    else:
-        scales = scale_grid(compression.num_candidates, compression.student)
+    scales = _scales(compression)
     for section in ('joint', 'student') if compression.num_assistants else ('student',):
         settings = stage_settings(cfg, section)
         if settings.optim_wrapper.get('type') == 'AmpOptimWrapper' and not torch.cuda.is_available():
@@ -62,6 +59,8 @@ def check(cfg: Config) -> Facts:
                              f'candidates, got {settings.optim_wrapper.accumulative_counts}')
     _check_teacher_source(cfg)
     distiller = MODELS.build({**cfg.model, 'data_preprocessor': cfg.get('data_preprocessor')})
+    if cfg.model.get('teacher') is None:
+        _check_trained_teacher(cfg, distiller)
 
     # A family of equally important units meets the same budgets, so impossible scales show before scoring does.
     groups = distiller.network.backbone.unit_groups()
@@ -70,10 +69,24 @@ def check(cfg: Config) -> Facts:
                          scale_by=compression.scale_by, prune=compression.prune, round_to=compression.round_to)
 
     datasets = {split: _check_dataset(cfg, split, distiller) for split in ('train', 'val', 'test')}
-    if compression.num_assistants:
-        _check_metric(cfg, distiller, [datasets['val'][i] for i in range(min(2, len(datasets['val'])))])
+    metric = _selection_metric(cfg, compression.num_assistants)
+    for split in ('val', 'test') if compression.num_assistants else ('test',):
+        _check_metric(cfg, split, distiller, [datasets[split][i] for i in range(min(2, len(datasets[split])))], metric)
     return Facts(compression, scales, family.teacher_cost,
                  {split: dict(images=len(dataset), digest=_digest(dataset)) for split, dataset in datasets.items()})
+
+
+def _scales(compression: Compression) -> list[float]:
+    student = compression.student
+    if compression.scales is None:
+        scales = scale_grid(compression.num_candidates, student)
+    else:
+        scales = [student, *sorted(compression.scales)]
+        check_scales(scales)
+    if compression.num_assistants > len(scales) - 1:
+        raise ValueError(f'compression.num_assistants={compression.num_assistants} needs as many candidates between '
+                         f'student and teacher, got the scales {scales[1:]}; raise num_candidates')
+    return scales
 
 
 def _check_teacher_source(cfg: Config) -> None:
@@ -85,6 +98,17 @@ def _check_teacher_source(cfg: Config) -> None:
         if not Path(config).is_file():
             raise FileNotFoundError(f'teacher_config={config!r} is not a file; expected a config that trains '
                                     'model.architecture')
+
+
+def _check_trained_teacher(cfg: Config, distiller) -> None:
+    """The network that teacher_config trains must be the one to compress."""
+    trained = MODELS.build(Config.fromfile(cfg.teacher_config).model).state_dict()
+    expected = distiller.network.state_dict()
+    for key in [*expected, *(key for key in trained if key not in expected)]:
+        shapes = [tuple(state[key].shape) if key in state else 'absent' for state in (trained, expected)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f'teacher_config={cfg.teacher_config!r} trains another network than model.architecture: '
+                             f'{key} is {shapes[0]} there and {shapes[1]} here; make the two the same')
 
 
 def _check_dataset(cfg: Config, split: str, distiller) -> BaseDataset:
@@ -100,8 +124,10 @@ def _check_dataset(cfg: Config, split: str, distiller) -> BaseDataset:
         dataset = DATASETS.build(copy.deepcopy(loader.dataset))
         dataset.full_init()
         empty = len(dataset) == 0 or dataset[0] is None
-    except (FileNotFoundError, RuntimeError, NotADirectoryError) as error:
-        raise FileNotFoundError(
+    # ValueError: the host's for an empty annotation file; AssertionError and RuntimeError: its data sets' own checks.
+    except (OSError, RuntimeError, AssertionError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else FileNotFoundError
+        raise kind(
             f'cannot read the {where}: {error}. Expected images under data_root/data_prefix, listed one a line as '
             '"<class>/<file> <label>" in data_root/ann_file, or one folder a class where there is no ann_file; '
             'set data_root, e.g. --cfg-options data_root=/path/to/data') from error
@@ -131,19 +157,28 @@ def _digest(dataset: BaseDataset) -> str:
     return sha.hexdigest()[:16]
 
 
-@torch.no_grad()
-def _check_metric(cfg: Config, distiller, samples: list[dict]) -> None:
-    """Run two held-out images through teacher and evaluator, and look for the metric of the selection."""
-    hooks = [HOOKS.build(copy.deepcopy(hook)) for hook in cfg.get('custom_hooks', [])
-             if hook['type'] in ('mmamd.NPSDSelectionHook', 'NPSDSelectionHook')]
-    if len(hooks) != 1:
+def _selection_metric(cfg: Config, num_assistants: int) -> str:
+    """Key of the metric of the selection, by which teacher and student are reported too."""
+    def built(name: str) -> list:
+        return [HOOKS.build(copy.deepcopy(hook)) for hook in cfg.get('custom_hooks', [])
+                if hook['type'] in (name, f'mmamd.{name}')]
+
+    built('SandwichSparsityHook')  # refuses an unknown sampler now, not when the joint stage begins
+    hooks = built('NPSDSelectionHook')
+    if len(hooks) != 1 and (num_assistants or hooks):
         raise ValueError(f'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got {len(hooks)}')
+    return hooks[0].metric if hooks else 'accuracy/top1'
+
+
+@torch.no_grad()
+def _check_metric(cfg: Config, split: str, distiller, samples: list[dict], metric: str) -> None:
+    """Run two images of a split through teacher and evaluator, and look for the metric of the selection."""
     batch = default_collate(samples)
     data = distiller.data_preprocessor(batch, training=False)
-    evaluator = cfg.val_evaluator if isinstance(cfg.val_evaluator, list) else [cfg.val_evaluator]
-    evaluator = Evaluator(copy.deepcopy(evaluator))
+    evaluator = cfg[f'{split}_evaluator']
+    evaluator = Evaluator(copy.deepcopy(evaluator if isinstance(evaluator, list) else [evaluator]))
     evaluator.process(data_samples=distiller.teacher(**data, mode='predict'), data_batch=batch)
     keys = sorted(evaluator.evaluate(len(samples)))
-    if hooks[0].metric not in keys:
-        raise ValueError(f'NPSDSelectionHook asks for the metric {hooks[0].metric!r}, but val_evaluator computes '
+    if metric not in keys:
+        raise ValueError(f'NPSDSelectionHook asks for the metric {metric!r}, but {split}_evaluator computes '
                          f'{keys}; set metric= to one of these')

@@ -30,12 +30,16 @@ class Progress:
         self._mark = time.monotonic()
         self._said = 0.
 
-    def start(self, stage: str, fraction: float = 0.) -> None:
-        """A stage begins, or continues at a fraction of its work."""
-        self._done[stage] = fraction
+    def start(self, stage: str) -> None:
+        """A stage begins."""
         self._mark = time.monotonic()
         position = list(self.plan).index(stage) + 1
         self.say(f'[{position}/{len(self.plan)}] {stage}')
+
+    def resume(self, stage: str, fraction: float) -> None:
+        """A stage continues at a fraction of its work, done by an earlier process."""
+        self._done[stage] = fraction
+        self._mark = time.monotonic()
 
     def update(self, stage: str, fraction: float, detail: str = '') -> None:
         """A stage has got to a fraction of its work; says so at most every ten seconds."""
@@ -81,16 +85,15 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._mark = time.monotonic()
-        if self.progress is not None and runner.iter:
-            self.progress.start(self.stage, runner.iter / runner.max_iters)
+        if self.progress is not None:
+            self.progress.resume(self.stage, runner.iter / runner.max_iters)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        if self.progress is not None:
-            detail = f'  epoch {runner.epoch + 1}/{runner.max_epochs}'
-            if batch_idx % 10 == 0 and outputs and 'loss' in outputs:
-                detail += f'  loss {float(outputs["loss"]):.3f}'
-                self.progress.update(self.stage, (runner.iter + 1) / runner.max_iters, detail)
+        # Reading a loss waits for the GPU, so not in every iteration.
+        if self.progress is not None and batch_idx % 10 == 0:
+            detail = f'  epoch {runner.epoch + 1}/{runner.max_epochs}  loss {float(outputs["loss"]):.3f}'
+            self.progress.update(self.stage, (runner.iter + 1) / runner.max_iters, detail)
 
     def after_train_epoch(self, runner: Runner) -> None:
         now = time.monotonic()

@@ -197,7 +197,8 @@ class MultiStepRunner:
         if is_main_process():
             state.forget(names[names.index(name):])
         else:
-            state.content['stages'] = {n: e for n, e in state.content['stages'].items() if n in names[:names.index(name)]}
+            kept = names[:names.index(name)]
+            state.content['stages'] = {n: entry for n, entry in state.content['stages'].items() if n in kept}
         barrier()
 
     def _refuse_changes(self, plan: list[Stage], state: RunState) -> None:

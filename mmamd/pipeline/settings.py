@@ -62,8 +62,9 @@ class Compression:
     importance: ImportanceSettings = field(default_factory=ImportanceSettings)
 
     def __post_init__(self) -> None:
-        if isinstance(self.num_assistants, bool) or not isinstance(self.num_assistants, int) or self.num_assistants < 0:
-            raise ValueError(f'compression.num_assistants must be an integer of at least 0, got {self.num_assistants!r}')
+        number = self.num_assistants
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ValueError(f'compression.num_assistants must be an integer of at least 0, got {number!r}')
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Compression':

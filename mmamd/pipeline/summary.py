@@ -17,6 +17,7 @@ from mmamd.distillation.samplers import sample_candidates
 from mmamd.pipeline.stages import Context, numbered, read_json
 from mmamd.pipeline.state import RunState
 from mmamd.selection.npsd import standard_error
+from mmamd.selection.table import amount_text
 from mmamd.structures import Selection, write_json
 from mmamd.version import __version__
 
@@ -32,12 +33,12 @@ def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float
 
 
 def summarise(context: Context, state: RunState, stage_names: list[str], say: Callable[[str], None]) -> dict:
-    """Write ``summary.json`` and ``selection.png``, print the table, and return the summary (on every rank)."""
+    """Write ``summary.json``, print the table, and return the summary (on every rank)."""
     path = context.work_dir / 'summary.json'
     if is_main_process():
         summary = _collect(context, state, stage_names)
         write_json(path, summary)
-        say(format_summary(summary))
+        say(format_summary(summary, sorted(context.work_dir.glob('select*/selection.png'))))
     barrier()
     return read_json(path)
 
@@ -82,15 +83,15 @@ def _round(context: Context, number: int, metric: str, unit: float) -> dict:
             'assistant': {'scale': chosen.scale, 'value': test[f'{chosen.key}/{metric}'] / unit}}
 
 
-def format_summary(summary: dict) -> str:
+def format_summary(summary: dict, pictures: list[Path]) -> str:
     """The summary as a table of lines; performances in percent of the metric's range."""
-    lines = ['', f'{"network":<24}{"scale":>6}{"MACs":>10}{"params":>10}{"held out":>16}{"NPSD":>9}{"test":>8}']
+    lines = ['', f'{"network":<24}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{"NPSD":>9}{"test":>8}']
 
     def row(name: str, scale: float, cost: dict, held_out: str = '', npsd: float | None = None,
             test: float | None = None) -> str:
         score = '' if npsd is None else f'{npsd:+.4f}'
         value = '' if test is None else f'{100 * test:.2f}'
-        return (f'{name:<24}{scale:>6.2f}{amount(cost["macs"]):>10}{amount(cost["params"]):>10}{held_out:>16}'
+        return (f'{name:<24}{scale:>6.2f}{amount_text(cost["macs"]):>11}{amount_text(cost["params"]):>11}{held_out:>16}'
                 f'{score:>9}{value:>8}')
 
     lines.append(row('teacher', 1., summary['teacher'], test=summary['teacher']['value']))
@@ -106,15 +107,8 @@ def format_summary(summary: dict) -> str:
               f'{student["macs"] / summary["teacher"]["macs"]:.3f} of its MACs',
               'seconds: ' + ', '.join(f'{name} {value:.0f}' for name, value in summary['seconds'].items()),
               f'student: {student["path"]}']
+    lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
-
-
-def amount(number: int) -> str:
-    """1234567 -> '1.23 M'."""
-    for unit, name in ((10**9, 'G'), (10**6, 'M'), (10**3, 'k')):
-        if number >= unit:
-            return f'{number / unit:.2f} {name}'
-    return str(number)
 
 
 def _commit() -> str | None:

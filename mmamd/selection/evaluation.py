@@ -94,14 +94,15 @@ class CandidateValLoop(BaseLoop):
         def measure(name: str, scale: float) -> Measurement:
             values, resampled = self.table[name]
             if metric not in values:
-                raise ValueError(f'no metric {metric!r} among {sorted(values)}; set metric= of NPSDSelectionHook to one '
-                                 'of these, or let val_evaluator compute it')
+                raise ValueError(f'no metric {metric!r} among {sorted(values)}; set metric= of NPSDSelectionHook to '
+                                 'one of these, or let val_evaluator compute it')
             if not 0 <= values[metric] <= unit:
                 raise ValueError(f'{metric} is {values[metric]}, expected 0 to {unit:g} because percent={percent}; '
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
             return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])])
 
-        return ({name: measure(name, 1.0) for name in REFERENCES},
+        scales = {'teacher': self._distiller.teacher_scale, 'full': 1.0}
+        return ({name: measure(name, scales[name]) for name in REFERENCES},
                 [measure(candidate.key, candidate.scale) for candidate in self._distiller.candidates])
 
 

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmamd.structures import CandidateFamily, Cost, Measurement, Selection, scale_key
+from mmamd.structures import Measurement, Selection, scale_key
 
 LEVEL = 0.95  # coverage of every interval that is reported
 RULES = ('npsd', 'npsd_local', 'lambda_tradeoff', 'manual')
@@ -144,12 +144,13 @@ def select(measurements: list[Measurement], reference: Measurement, student_scal
     return Selection(
         rule=rule, assistant=assistant, reference=reference, student_scale=student_scale, measurements=measurements,
         scores={name: _scatter(score.tolist(), eligible, len(measurements)) for name, score in scores.items()},
-        warnings=[*found, *_positive_warnings(candidates, reference, scores['npsd'])])
+        warnings=[*found, *_positive_warnings(candidates, reference, scores['npsd'])], lam=lam)
 
 
-def replay(selection: Selection, rule: str, lam: float = 0.2, scale: float | str | None = None) -> Selection:
+def replay(selection: Selection, rule: str, lam: float | None = None, scale: float | str | None = None) -> Selection:
     """Decide anew from a saved table; nothing is trained or evaluated. Arguments and errors as for :func:`select`."""
-    return select(selection.measurements, selection.reference, selection.student_scale, rule, lam, scale)
+    return select(selection.measurements, selection.reference, selection.student_scale, rule,
+                  selection.lam if lam is None else lam, scale)
 
 
 def check_rule(rule: str, scale: float | str | None = None, lam: float = 0.2) -> None:
@@ -283,14 +284,8 @@ def score_intervals(selection: Selection) -> dict[str, list[tuple[float, float] 
         return {name: list(nothing) for name in selection.scores}
     candidates = [selection.measurements[i] for i in eligible]
     intervals = {}
-    for name, scores in selection.scores.items():
-        if name == 'lambda_tradeoff':
-            # The bonus for sparsity is the same in every draw, so the draws of the score are those of the value,
-            # shifted; the table need not know lam.
-            draws_BI = np.array([np.array(m.resampled) + scores[i] - m.value
-                                 for i, m in zip(eligible, candidates, strict=True)]).T
-        else:
-            draws_BI = _score_draws(name, candidates, selection.reference, lam=0.0)
+    for name in selection.scores:
+        draws_BI = _score_draws(name, candidates, selection.reference, selection.lam)
         intervals[name] = _scatter([interval(draws) for draws in draws_BI.T], eligible, len(nothing))
     return intervals
 
@@ -303,82 +298,6 @@ def _check_draws(resampled: ArrayLike) -> None:
 def _contains_zero(draws: NDArray) -> bool:
     low, high = interval(draws)
     return low <= 0 <= high
-
-
-# --- the table ---
-
-def format_table(selection: Selection, family: CandidateFamily | None = None) -> str:
-    """The selection as aligned plain text: one line a network, then the warnings.
-
-    Columns: scale, performance with its standard error, npsd with its interval, every other rule's score, MACs and
-    parameters if there is a family, and the role. ``-`` stands where there is nothing to show.
-
-    Raises:
-        KeyError: The family has no candidate of a measured scale.
-    """
-    others = [name for name in selection.scores if name != 'npsd']
-    header = ['scale', 'value', 'npsd', *others]
-    intervals = score_intervals(selection)['npsd']
-    rows = [[scale_key(m.scale), _value_text(m), _score_text(selection.scores['npsd'][i], intervals[i]),
-             *(_score_text(selection.scores[name][i]) for name in others)]
-            for i, m in enumerate(selection.measurements)]
-    rows.append([scale_key(selection.reference.scale), _value_text(selection.reference), '-', *('-' for _ in others)])
-    networks = [*selection.measurements, selection.reference]
-    if family is not None:
-        costs = [_cost(family, m.scale) for m in networks]
-        for name, amounts in (('MACs', [c.macs for c in costs]), ('params', [c.params for c in costs])):
-            header.append(name)
-            for row, amount in zip(rows, amounts, strict=True):
-                row.append(_amount_text(amount))
-    header.append('role')
-    for row, m in zip(rows, networks, strict=True):
-        row.append(_role(selection, m))
-    title = f'assistant {scale_key(selection.assistant)}, chosen by the rule {selection.rule}'
-    if selection.reference.resampled:
-        title += (f'; +- is the standard error, [] the {LEVEL:.0%} interval of '
-                  f'{len(selection.reference.resampled)} bootstrap draws')
-    return '\n'.join([title, *_aligned([header, *rows]), *(f'warning: {text}' for text in selection.warnings)])
-
-
-def _role(selection: Selection, m: Measurement) -> str:
-    if m is selection.reference:
-        return 'reference'
-    if m.scale == selection.assistant:
-        return '<- assistant'
-    return 'student' if scale_key(m.scale) == scale_key(selection.student_scale) else ''
-
-
-def _cost(family: CandidateFamily, scale: float) -> Cost:
-    return family.teacher_cost if scale_key(scale) == scale_key(1.0) else family.at(scale).cost
-
-
-def _value_text(m: Measurement) -> str:
-    return f'{m.value:.4f}' + (f' +- {standard_error(m.resampled):.4f}' if m.resampled else '')
-
-
-def _score_text(score: float | None, score_interval: tuple[float, float] | None = None) -> str:
-    if score is None:
-        return '-'
-    text = _signed(score)
-    return text if score_interval is None else f'{text} [{_signed(score_interval[0])}, {_signed(score_interval[1])}]'
-
-
-def _signed(number: float) -> str:
-    return f'{round(number, 4) + 0.0:+.4f}'  # adding 0 turns -0.0 into 0.0
-
-
-def _amount_text(amount: int) -> str:
-    for unit, size in (('G', 10**9), ('M', 10**6), ('k', 10**3)):
-        if amount >= size:
-            return f'{amount / size:.3f} {unit}'
-    return str(amount)
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Right-aligned columns, but for the last."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ['  '.join([*(cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]).rstrip()
-            for row in rows]
 
 
 def _scatter(items: list, places: list[int], length: int) -> list:

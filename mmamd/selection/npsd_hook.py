@@ -9,7 +9,8 @@ from mmengine.runner import Runner
 
 from mmamd.registry import HOOKS
 from mmamd.selection.evaluation import REFERENCES
-from mmamd.selection.npsd import check_rule, format_table, select
+from mmamd.selection.npsd import check_rule, select
+from mmamd.selection.table import format_table
 from mmamd.structures import Selection
 
 
@@ -28,7 +29,7 @@ class NPSDSelectionHook(Hook):
 
     def __init__(self, *, rule: str = 'npsd', metric: str = 'accuracy/top1', percent: bool = True, lam: float = 0.2,
                  scale: float | str | None = None, reference: str = 'teacher') -> None:
-        check_rule(rule, scale)
+        check_rule(rule, scale, lam)
         if reference not in REFERENCES:
             raise ValueError(f'reference must be one of {REFERENCES}, got {reference!r}')
         self.rule = rule

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from mmamd.selection.npsd import (
     check_rule,
-    format_table,
     interval,
     lambda_tradeoff,
     manual,
@@ -18,6 +17,7 @@ from mmamd.selection.npsd import (
     select,
     standard_error,
 )
+from mmamd.selection.table import format_table
 from mmamd.structures import Candidate, CandidateFamily, Cost, Measurement, Selection
 
 # The worked example: a concave curve of performance and a fixed drop of joint training against the teacher.

@@ -23,8 +23,8 @@ test_pipeline = [
     dict(type='PackInputs')]
 
 train_dataloader = dict(
-    batch_size=128,  # per process
-    num_workers=2,
+    batch_size=64,  # per process: 128 for the two processes of the command
+    num_workers=1,
     persistent_workers=False,
     drop_last=True,
     collate_fn=dict(type='default_collate'),

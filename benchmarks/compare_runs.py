@@ -1,0 +1,79 @@
+"""Students of finished runs side by side on one test split: accuracy, cost, seconds, and paired differences.
+
+    python benchmarks/compare_runs.py work_dirs/amd work_dirs/kd ...    [--json results.json]
+
+The difference of each student to the first one is bootstrapped over test images, the same images for both. An
+interval that contains 0 is called a tie. The intervals say how certain the test split makes a difference between
+these very weights; they say nothing about other seeds of training.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+import mmamd
+
+NUM_DRAWS = 2000
+LEVEL = 0.95
+
+
+@torch.no_grad()
+def correct(work_dir: Path) -> np.ndarray:
+    """Whether the run's student is right, one boolean a test image."""
+    cfg = Config.fromfile(work_dir / 'student' / 'config.py')
+    init_default_scope(cfg.default_scope)
+    student = mmamd.load_student(work_dir)
+    loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
+    return np.array([bool((sample.pred_label == sample.gt_label).all())
+                     for batch in loader for sample in student.test_step(batch)])
+
+
+def paired_difference(own: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Mean of own minus other, and its bootstrap interval, in fractions."""
+    difference = own.astype(float) - other.astype(float)
+    rng = np.random.default_rng(0)
+    draws = [difference[rng.integers(len(difference), size=len(difference))].mean() for _ in range(NUM_DRAWS)]
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(difference.mean()), float(low), float(high)
+
+
+def compare(work_dirs: list[Path]) -> list[dict]:
+    """One row a run."""
+    rights = [correct(work_dir) for work_dir in work_dirs]
+    rows = []
+    for work_dir, right in zip(work_dirs, rights, strict=True):
+        summary = json.loads((work_dir / 'summary.json').read_text())
+        difference, low, high = paired_difference(right, rights[0])
+        rows.append({
+            'run': work_dir.name, 'test': float(right.mean()), 'macs': summary['student']['macs'],
+            'params': summary['student']['params'], 'assistants': [r['assistant']['scale'] for r in summary['rounds']],
+            'seconds': summary['seconds'], 'total_seconds': sum(summary['seconds'].values()),
+            'difference': difference, 'low': low, 'high': high, 'seed': summary['record']['seed']})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', nargs='+', type=Path)
+    parser.add_argument('--json', type=Path)
+    args = parser.parse_args()
+    rows = compare(args.work_dirs)
+    print(f'{"run":<28}{"assistant":>10}{"test %":>8}{"seconds":>9}   difference to the first, points [{LEVEL:.0%}]')
+    for row in rows:
+        verdict = 'tie' if row['low'] <= 0 <= row['high'] else ('better' if row['low'] > 0 else 'worse')
+        assistants = ' '.join(f'{scale:.2f}' for scale in row['assistants']) or '-'
+        text = '' if row is rows[0] else (f'{100 * row["difference"]:+.2f} [{100 * row["low"]:+.2f}, '
+                                          f'{100 * row["high"]:+.2f}]  {verdict}')
+        print(f'{row["run"]:<28}{assistants:>10}{100 * row["test"]:>8.2f}{row["total_seconds"]:>9.0f}   {text}')
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,172 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+import mmamd
+from mmamd.selection.npsd import replay
+from mmamd.structures import CandidateFamily, Selection
+
+# One epoch of each training: enough to see that a path through the stages exists.
+SHORT = {'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1}
+MANUAL = [dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='largest')]
+
+
+def accuracy(network, images, labels):
+    with torch.no_grad():
+        return (network(images).argmax(1) == labels).float().mean().item()
+
+
+# --- one run from the teacher to the exported student ---
+
+def test_every_stage_leaves_the_files_that_the_next_one_reads(finished_run):
+    work_dir, _ = finished_run
+    promised = ['score/importance.json', 'nest/family.json', 'nest/reordered.pth', 'joint/shared.pth',
+                'select/selection.json', 'select/selection.png', 'student/trained.pth', 'student/student.pth',
+                'student/config.py', 'student/model.onnx', 'summary.json']
+    assert [name for name in promised if not (work_dir / name).is_file()] == []
+
+
+def test_summary_has_the_promised_structure(finished_run):
+    work_dir, summary = finished_run
+    assert json.loads((work_dir / 'summary.json').read_text()) == summary
+    assert set(summary) == {'metric', 'teacher', 'rounds', 'student', 'seconds', 'record'}
+    assert summary['metric'] == 'accuracy/top1'
+    assert set(summary['teacher']) == {'value', 'macs', 'params'}
+    assert set(summary['student']) == {'scale', 'value', 'macs', 'params', 'path'}
+    assert set(summary['seconds']) == {'teacher', 'score', 'joint', 'select', 'student', 'export'}
+    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'dataset fingerprint'}
+    found, = summary['rounds']
+    assert set(found) == {'candidates', 'assistant'}
+    assert set(found['assistant']) == {'scale', 'value'}
+    for candidate in found['candidates']:
+        assert set(candidate) == {'scale', 'macs', 'params', 'units', 'value', 'stderr', 'npsd', 'test_value'}
+
+
+def test_performances_are_fractions_on_the_split_they_claim(finished_run):
+    _, summary = finished_run
+    candidates = summary['rounds'][0]['candidates']
+    # A multiple of 1/37 where the 37 held-out images were read, of 1/100 where the 100 test images were.
+    held_out = [candidate['value'] for candidate in candidates]
+    test = [summary['teacher']['value'], summary['student']['value'], summary['rounds'][0]['assistant']['value'],
+            *(candidate['test_value'] for candidate in candidates)]
+    for values, images in ((held_out, 37), (test, 100)):
+        assert all(0 <= value <= 1 for value in values)
+        assert [value * images for value in values] == pytest.approx([round(value * images) for value in values],
+                                                                     abs=1e-3)
+
+
+def test_assistant_has_the_largest_npsd_and_the_student_has_none(finished_run):
+    _, summary = finished_run
+    found, = summary['rounds']
+    student, *others = found['candidates']
+    assert [student['scale'], *(other['scale'] for other in others)] == [0.3, 0.5, 0.75]
+    assert student['npsd'] is None
+    best = max(others, key=lambda candidate: candidate['npsd'])
+    assert found['assistant'] == {'scale': best['scale'], 'value': best['test_value']}
+
+
+def test_candidates_are_nested_and_within_budget(finished_run):
+    work_dir, summary = finished_run
+    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
+    for smaller, larger in zip(family.candidates, family.candidates[1:], strict=False):
+        assert all(smaller.kept[name] <= larger.kept[name] for name in larger.kept)
+    for candidate in summary['rounds'][0]['candidates']:
+        assert candidate['macs'] <= candidate['scale'] * summary['teacher']['macs']
+    assert summary['student']['macs'] == family.student.cost.macs
+
+
+def test_loaded_student_is_as_small_and_as_good_as_the_summary_says(finished_run, digits):
+    work_dir, summary = finished_run
+    student = mmamd.load_student(work_dir)
+    assert sum(p.numel() for p in student.parameters()) == summary['student']['params']
+    assert accuracy(student, *digits('test')) == pytest.approx(summary['student']['value'])
+
+
+def test_candidates_test_value_is_that_of_the_network_cut_to_it(finished_run, digits):
+    from mmamd.export import cut_network
+    from mmpretrain import get_model
+    work_dir, summary = finished_run
+    config = mmamd.pipeline.runner.Config.fromfile(work_dir / 'run_config.py')
+    shared = get_model(mmamd.pipeline.runner.Config(dict(model=config.model.architecture, default_scope='mmpretrain')),
+                       pretrained=str(work_dir / 'joint' / 'shared.pth'))
+    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
+    for candidate, reported in zip(family.candidates, summary['rounds'][0]['candidates'], strict=True):
+        assert accuracy(cut_network(shared, candidate), *digits('test')) == pytest.approx(reported['test_value'])
+
+
+def test_a_work_dir_without_a_student_is_said_to_have_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match='has not exported its student; finish it'):
+        mmamd.load_student(tmp_path)
+
+
+# --- a second start ---
+
+def test_a_finished_run_is_read_and_not_repeated(finished_run, tiny_config, contents, capsys):
+    work_dir, summary = finished_run
+    before = contents(work_dir)
+    assert mmamd.compress(tiny_config(), work_dir=work_dir) == summary
+    said = capsys.readouterr().out
+    for stage in ('score', 'nest', 'joint', 'select', 'student', 'export'):
+        assert f'{stage}: finished before, skipped' in said
+    after = contents(work_dir)
+    assert after.keys() == before.keys()
+    # What the run says about itself is written anew; what it found is not touched.
+    assert {path: stamp for path, stamp in after.items() if len(path.parts) > 1} == \
+        {path: stamp for path, stamp in before.items() if len(path.parts) > 1}
+
+
+def test_another_rule_is_a_replay_of_the_saved_table(finished_run):
+    work_dir, _ = finished_run
+    selection = Selection.load(work_dir / 'select' / 'selection.json')
+    assert replay(selection, 'npsd') == selection
+    assert replay(selection, 'manual', scale='largest').assistant == 0.75
+    assert replay(selection, 'manual', scale='smallest').assistant == 0.5
+
+
+def test_another_rule_is_refused_until_its_stage_is_redone_without_joint_training(finished_run, tiny_config, contents,
+                                                                                  tmp_path):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(finished_run[0], work_dir)
+    changed = tiny_config(custom_hooks=[tiny_config().custom_hooks[0], *MANUAL])
+    before = contents(work_dir)
+    with pytest.raises(ValueError, match="stage 'select'.*changed since: rule.*--start-from select"):
+        mmamd.compress(changed, work_dir=work_dir)
+    assert contents(work_dir) == before
+
+    summary = mmamd.compress(changed, work_dir=work_dir, start_from='select')
+    assert summary['rounds'][0]['assistant']['scale'] == 0.75
+    assert contents(work_dir / 'joint') == {path.relative_to('joint'): stamp for path, stamp in before.items()
+                                            if path.parts[0] == 'joint'}
+
+
+# --- other paths through the stages ---
+
+def test_without_an_assistant_the_teacher_distils_straight_into_the_same_pruned_student(finished_run, tiny_config,
+                                                                                        tmp_path):
+    summary = mmamd.compress(tiny_config(**SHORT), work_dir=tmp_path, **{'compression.num_assistants': 0})
+    assert summary['rounds'] == []
+    assert summary['seconds']['joint'] == summary['seconds']['select'] == 0
+    assert not (tmp_path / 'joint').exists()
+    # The same weights, ranked and pruned the same way, as the run with an assistant.
+    family, other = (CandidateFamily.load(folder / 'nest' / 'family.json') for folder in (tmp_path, finished_run[0]))
+    assert family == other
+
+
+def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path):
+    hooks = [dict(type='mmamd.SandwichSparsityHook', sampler='all'), *MANUAL]
+    summary = mmamd.compress(tiny_config(**SHORT, custom_hooks=hooks), work_dir=tmp_path,
+                             **{'model.teacher': None, 'compression.num_assistants': 2})
+    assert (tmp_path / 'teacher' / 'teacher.pth').is_file()
+    assert summary['seconds']['teacher'] > 0
+    first, second = summary['rounds']
+    # The second round has what is smaller than the first assistant, and is measured against that assistant.
+    assert [candidate['scale'] for candidate in first['candidates']] == [0.3, 0.5, 0.75]
+    assert [candidate['scale'] for candidate in second['candidates']] == [0.3, 0.5]
+    assert (first['assistant']['scale'], second['assistant']['scale']) == (0.75, 0.5)
+    reference = Selection.load(tmp_path / 'select_2' / 'selection.json').reference
+    assert reference.scale == 0.75
+    # NPSD of 0.5 against the assistant at 0.75: (P_0.5 - P_0.75) / 0.25.
+    value = second['candidates'][1]['value']
+    assert second['candidates'][1]['npsd'] == pytest.approx((value - reference.value) / 0.25)
