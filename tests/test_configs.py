@@ -1,10 +1,21 @@
-"""Every shipped config can be found by its name and loads."""
+"""Every shipped config can be found by its name, loads, builds its network, and steps once where it is made small."""
 
+import pickle
 from collections import Counter
 from pathlib import Path
 
+import mmcv
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmpretrain.datasets import CIFAR100
+from mmpretrain.registry import MODELS
+
+import mmamd
+from mmamd.pipeline.settings import fill_data_root, leaf_datasets
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 SHIPPED = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
@@ -57,3 +68,122 @@ def test_teacher_is_the_network_that_its_compression_distils(path):
 def _images(dataset: dict) -> tuple[str, str | None]:
     source = dataset.get('dataset', dataset)
     return source.get('split') or source.ann_file, dataset.get('part')
+
+
+# --- the networks, at full size ---
+
+# By hand for ViT-B/16: 86,567,656 parameters with 1,000 classes, less 900 rows of 768 weights and a bias.
+PARAMETERS = {'vit-b_cifar100': 86_567_656 - 900 * 769, 'vit-micro_cifar100': 1_614_308}
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_config_builds_its_network_at_full_size(path):
+    cfg = Config.fromfile(path)
+    model = cfg.model.get('architecture', cfg.model)
+    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device('meta'):  # shapes without memory
+        network = MODELS.build(model)
+    name = path.stem.removeprefix('kd_').removeprefix('teacher_')
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert count == PARAMETERS.get(name, count)
+    if 'digits' in name:
+        # At least 48 heads, so that a tenth of the MACs still leaves some to choose from.
+        assert sum(group.count for group in network.backbone.unit_groups() if group.kind == 'head') >= 48
+
+
+# --- one step of each, made small ---
+
+# 6 blocks of 6 heads: deep enough for nine candidates, the fixed part below a tenth of the MACs at 4 x 4 patches.
+SMALL_VIT = dict(embed_dims=48, num_layers=6, num_heads=6, feedforward_channels=192)
+
+
+@pytest.fixture(scope='session')
+def cifar100(tmp_path_factory):
+    """A stand-in for CIFAR-100 of two classes, as PNG folders and as the original pickles."""
+    root = tmp_path_factory.mktemp('cifar100')
+    images_NHWC = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    labels = [i % 2 for i in range(40)]
+    lists = {'train': range(8), 'select': range(8, 12), 'test': range(12, 16)}
+    for name, numbers in lists.items():
+        lines = [f'c{labels[i]}/{i}.png {labels[i]}' for i in numbers]
+        for i, line in zip(numbers, lines, strict=True):
+            mmcv.imwrite(images_NHWC[i], str(root / ('test' if name == 'test' else 'train') / line.split()[0]))
+        (root / 'meta').mkdir(exist_ok=True)
+        (root / 'meta' / f'{name}.txt').write_text('\n'.join(lines) + '\n')
+    pickles = root / 'cifar-100-python'
+    pickles.mkdir()
+    flat = images_NHWC.transpose(0, 3, 1, 2).reshape(40, -1)
+    for name, content in (('train', dict(data=flat, fine_labels=labels)),
+                          ('test', dict(data=flat[:4], fine_labels=labels[:4])),
+                          ('meta', dict(fine_label_names=[f'class {i}' for i in range(100)]))):
+        (pickles / name).write_bytes(pickle.dumps(content))
+    return root
+
+
+@pytest.fixture
+def make_small(cifar100, tmp_path, monkeypatch):
+    """Function that takes a config's size and nothing else: network, images, batches, epochs."""
+    monkeypatch.setattr(CIFAR100, '_check_integrity', lambda self: True)  # of the real files' checksums
+    monkeypatch.setitem(CIFAR100.meta, 'md5', None)
+
+    def shrink(cfg):
+        cfg.data_root = str(cifar100)
+        model = cfg.model.get('architecture', cfg.model)
+        if model.backbone.patch_size != 2:  # the digits' is small as it is
+            model.backbone.update(arch=dict(SMALL_VIT), img_size=32, patch_size=8)
+            model.head.in_channels = SMALL_VIT['embed_dims']
+        for split in ('train', 'val', 'test'):
+            loader = cfg[f'{split}_dataloader']
+            loader.update(batch_size=4, num_workers=0)
+            for dataset in leaf_datasets(loader.dataset):
+                if dataset.type == 'mmamd.Digits':
+                    dataset.indices = 60 if split != 'test' else 4
+                for transform in dataset.pipeline:
+                    if transform.type == 'Resize':
+                        transform.scale = (32, 32)
+        if 'digits' not in cfg.filename:
+            cfg.train_dataloader.dataset.indices = 4
+        return cfg
+
+    return shrink
+
+
+def random_teacher(model, path):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        network = MODELS.build(model)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():  # not init_weights: a head of zeros would make all units equal
+        torch.nn.init.normal_(parameter, std=0.1, generator=generator)
+    torch.save({'state_dict': network.state_dict()}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize('path', sorted((*CONFIGS.glob('amd/*.py'), *CONFIGS.glob('kd/*.py'))),
+                         ids=lambda path: path.stem)
+def test_compression_goes_through_all_its_stages(path, make_small, tmp_path):
+    cfg = make_small(Config.fromfile(path))
+    cfg.model.teacher = random_teacher(cfg.model.architecture, tmp_path / 'teacher.pth')
+    cfg.compression.importance.num_images = 4
+    for stage in (cfg.joint, cfg.student):
+        stage.train_cfg.max_epochs = 1
+    summary = mmamd.compress(cfg, work_dir=tmp_path / 'run')
+    assert len(summary['rounds']) == (0 if path.parent.name == 'kd' else 1)
+    for found in summary['rounds']:
+        assert len(found['candidates']) == 1 + sum(i / (cfg.compression.num_candidates + 1) > 0.1001
+                                                   for i in range(1, cfg.compression.num_candidates + 1))
+    assert summary['student']['macs'] <= 0.10 * summary['teacher']['macs']
+    assert mmamd.load_student(tmp_path / 'run') is not None
+
+
+@pytest.mark.parametrize('path', sorted((CONFIGS / 'teacher').glob('*.py')), ids=lambda path: path.stem)
+def test_teacher_trains_to_the_file_that_its_compression_reads(path, make_small, tmp_path):
+    cfg = make_small(Config.fromfile(path))
+    fill_data_root(cfg)
+    cfg.update(work_dir=str(tmp_path), load_from=None, experiment_name=path.stem)
+    cfg.train_cfg.max_epochs = 1
+    Runner.from_cfg(cfg).train()
+    saved = tmp_path / ('epoch_1.pth' if 'digits' in path.stem else 'teacher.pth')
+    compression = Config.fromfile(CONFIGS / 'amd' / f'{path.stem.removeprefix("teacher_")}.py')
+    distiller = make_small(compression).model
+    distiller.teacher = str(saved)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        MODELS.build(distiller)  # refuses weights of another network

@@ -9,12 +9,8 @@ import mmengine
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.evaluator import DumpResults
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
-import mmamd  # noqa: F401  repairs the host, registers our components
-from mmamd import compat
-from mmamd.pipeline.settings import fill_data_root
+from mmamd.pipeline.launch import build_runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,7 +53,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
                                                out_dir=args.show_dir, interval=args.interval)
     if args.tta:
         add_test_time_augmentation(cfg)
-    cfg.test_dataloader.setdefault('pin_memory', True)
+    cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())  # without a GPU torch only warns
     cfg.test_dataloader.setdefault('collate_fn', dict(type='default_collate'))
     if args.no_pin_memory:
         cfg.test_dataloader.pin_memory = False
@@ -82,13 +78,9 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
     if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
-        fill_data_root(cfg)
-        if cfg.launcher != 'none' and not torch.cuda.is_available():  # the host starts processes on GPUs only
-            compat.init_distributed(cfg.launcher, None)
-            cfg.setdefault('model_wrapper_cfg', compat.model_wrapper_cfg())
-        runner = Runner.from_cfg(cfg)
+        raise ValueError(f'{args.config} is a config of {cfg.runner_type}, which has no one model to test; give the '
+                         'exported student/config.py and student/student.pth of its work_dir')
+    runner = build_runner(cfg)
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()

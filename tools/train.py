@@ -6,12 +6,8 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
-import mmamd  # noqa: F401  repairs the host, registers our components
-from mmamd import compat
-from mmamd.pipeline.settings import fill_data_root
+from mmamd.pipeline.launch import build_runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -74,14 +70,7 @@ def main() -> None:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
-    if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
-        fill_data_root(cfg)
-        if cfg.launcher != 'none' and not torch.cuda.is_available():  # the host starts processes on GPUs only
-            compat.init_distributed(cfg.launcher, None)
-            cfg.setdefault('model_wrapper_cfg', compat.model_wrapper_cfg())
-        runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     runner.train()
 
 

@@ -23,6 +23,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]
 
-# Written once, at the end and without the optimizer's state: an unfinished teacher cannot be distilled by mistake.
-custom_hooks = [dict(type='CheckpointHook', interval=-1, save_last=True, filename_tmpl='teacher.pth',
-                     save_optimizer=False, save_param_scheduler=False)]
+# Written once, at the end: an unfinished teacher cannot be distilled by mistake.
+custom_hooks = [dict(type='CheckpointHook', interval=-1, save_last=True, filename_tmpl='teacher.pth')]

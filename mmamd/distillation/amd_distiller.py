@@ -3,6 +3,7 @@
 Shapes: N samples, K classes, L tokens, C embedding width.
 """
 
+import copy
 from typing import Any
 
 import torch
@@ -47,19 +48,24 @@ class AMDDistiller(BaseModel):
                  family: str | None = None, train_scales: list[float] | None = None,
                  teacher_scale: float | None = None, logits_from: str = 'head',
                  data_preprocessor: dict | None = None) -> None:
-        architecture = dict(architecture)
+        # The host writes defaults into the dicts it builds from; a shared one would carry them to the next network.
+        architecture = copy.deepcopy(architecture)
         if data_preprocessor is not None:
-            architecture.setdefault('data_preprocessor', data_preprocessor)
+            architecture.setdefault('data_preprocessor', copy.deepcopy(data_preprocessor))
         network = MODELS.build(architecture)
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
         teacher_network = MODELS.build(architecture)
         if teacher is not None:
             load_weights(teacher_network, teacher)
+        if (init or teacher) is not None:
             load_weights(network, init or teacher)
         # Past nn.Module.__setattr__ on purpose: the teacher must not be a sub-module.
         self.__dict__['teacher'] = teacher_network.eval().requires_grad_(False)
 
+        if family is None and (train_scales is not None or teacher_scale is not None):
+            raise ValueError(f'train_scales={train_scales} and teacher_scale={teacher_scale} name candidates of a '
+                             'family; give family=, the family.json of the nest stage')
         self.family = None if family is None else CandidateFamily.load(family)
         self.candidates = self._trained_candidates(train_scales)
         self.teacher_scale = 1.0 if teacher_scale is None else teacher_scale

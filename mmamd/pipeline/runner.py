@@ -5,40 +5,21 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_process
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
-from mmamd.pipeline import preflight, stages
+from mmamd.pipeline import preflight
+from mmamd.pipeline.plan import Stage, make_plan
 from mmamd.pipeline.progress import Progress, ProgressHook
-from mmamd.pipeline.settings import digest, fill_data_root, stage_settings
-from mmamd.pipeline.stages import Context, numbered
+from mmamd.pipeline.settings import digest, fill_data_root
+from mmamd.pipeline.stages import Context
 from mmamd.pipeline.state import RunState, file_digest
-from mmamd.pipeline.summary import expected_scale_sum, summarise
+from mmamd.pipeline.summary import summarise
 from mmamd.registry import RUNNERS
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the pipeline.
-
-    Attributes:
-        name: Name, and folder under the work_dir.
-        run: What it does.
-        reads: Values of the config that its outcome depends on, by name.
-        files: Files it reads, relative to the work_dir, or a path of the user's.
-        work: Planned arithmetic in MACs, for the remaining time.
-    """
-
-    name: str
-    run: Callable[[Context], None]
-    reads: dict
-    files: list[str]
-    work: float
 
 
 @RUNNERS.register_module()
@@ -85,10 +66,10 @@ class MultiStepRunner:
                           make_progress_hook=lambda stage: ProgressHook(
                               stage, progress, functools.partial(self._spend, state, stage)),
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
-        plan = self._plan(context)
-        if self.cfg.get('start_from'):
-            self._start_from(self.cfg.start_from, plan, state)
-        self._refuse_changes(plan, state)
+        plan = make_plan(context)
+        redone = self._redone([stage.name for stage in plan], state)
+        self._refuse_changes([stage for stage in plan if stage.name not in redone], state)
+        self._forget(redone, state)
         if is_main_process():
             state.save()
             self.cfg.dump(self.work_dir / 'run_config.py')
@@ -96,74 +77,6 @@ class MultiStepRunner:
         for stage in plan:
             self._carry(stage, context, state, progress, say)
         return summarise(context, state, [stage.name for stage in plan], say)
-
-    # --- the plan ---
-
-    def _plan(self, context: Context) -> list[Stage]:
-        cfg, facts = context.cfg, context.facts
-        compression, macs = facts.compression, facts.teacher_cost.macs
-        images = {split: facts.datasets[split]['images'] for split in facts.datasets}
-        network = dict(architecture=cfg.model.architecture, data_preprocessor=cfg.get('data_preprocessor'),
-                       seed=context.seed)
-        training = dict(losses=cfg.model.get('losses'), train_data=facts.datasets['train'],
-                        processes=get_world_size())
-        grid = dict(student=compression.student, scales=facts.scales, scale_by=compression.scale_by,
-                    prune=compression.prune, round_to=compression.round_to)
-        hooks = {name: [hook for hook in cfg.get('custom_hooks', []) if hook['type'].endswith(name)]
-                 for name in ('SandwichSparsityHook', 'NPSDSelectionHook')}
-        plan = []
-
-        def schedule(section: str) -> dict:
-            settings = stage_settings(cfg, section)
-            keys = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr')
-            return {key: settings.get(key) for key in keys}
-
-        if cfg.model.get('teacher') is None:
-            teacher = Config.fromfile(cfg.teacher_config)
-            keys = ('model', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader')
-            plan.append(Stage('teacher', stages.train_teacher,
-                              {**{key: teacher.get(key) for key in keys}, 'seed': context.seed}, [],
-                              3 * macs * images['train'] * teacher.train_cfg.max_epochs))
-            teacher_file = 'teacher/teacher.pth'
-        else:
-            teacher_file = cfg.model.teacher
-        plan.append(Stage('score', stages.score_units,
-                          {**network, 'importance': compression.importance.__dict__,
-                           'train_data': facts.datasets['train'],
-                           'test_pipeline': cfg.test_dataloader.dataset.get('pipeline')},
-                          [teacher_file], 3 * macs * compression.importance.num_images))
-        plan.append(Stage('nest', stages.nest_candidates, {**network, **grid},
-                          [teacher_file, 'score/importance.json'], 0.))
-
-        shared = 'nest/reordered.pth'
-        for number in range(1, compression.num_assistants + 1):
-            joint, select = numbered('joint', number), numbered('select', number)
-            before = [shared] + ([f'{numbered("select", number - 1)}/selection.json'] if number > 1 else [])
-            settings = schedule('joint')
-            step = 1 + 3 * expected_scale_sum(facts.scales, hooks['SandwichSparsityHook'])
-            plan.append(Stage(joint, functools.partial(stages.train_jointly, number=number),
-                              {**network, **training, **settings, 'sampler': hooks['SandwichSparsityHook']},
-                              ['nest/family.json', *before],
-                              step * macs * images['train'] * settings['train_cfg']['max_epochs']))
-            shared = f'{joint}/shared.pth'
-            plan.append(Stage(select, functools.partial(stages.select_assistant, number=number),
-                              {**network, 'rule': hooks['NPSDSelectionHook'], 'held_out': facts.datasets['val'],
-                               'test_data': facts.datasets['test'], 'evaluator': cfg.val_evaluator},
-                              ['nest/family.json', shared],
-                              (2 + sum(facts.scales)) * macs * (images['val'] + images['test'])))
-        settings = schedule('student')
-        assistant = [f'{numbered("select", compression.num_assistants)}/selection.json'] \
-            if compression.num_assistants else []
-        # The assistant is not known yet; half the teacher is the middle of what it can be.
-        step = (0.5 if assistant else 1.) + 3 * compression.student
-        plan.append(Stage('student', stages.train_student, {**network, **training, **settings},
-                          ['nest/family.json', shared, *assistant],
-                          step * macs * images['train'] * settings['train_cfg']['max_epochs']))
-        plan.append(Stage('export', stages.export_student,
-                          {'test_data': facts.datasets['test'], 'evaluator': cfg.test_evaluator},
-                          [teacher_file, 'nest/family.json', 'student/trained.pth'],
-                          (1 + compression.student) * macs * images['test']))
-        return plan
 
     def _fingerprint(self, stage: Stage) -> dict[str, str]:
         files = {}
@@ -186,19 +99,25 @@ class MultiStepRunner:
             raise FileExistsError(f'{self.work_dir} holds {foreign} of something that is not a run of mmamd (there is '
                                   'no stages.json); give another --work-dir')
 
-    def _start_from(self, name: str, plan: list[Stage], state: RunState) -> None:
-        names = [stage.name for stage in plan]
-        if name not in names:
-            raise ValueError(f'--start-from {name}: there is no such stage; the stages of this run are {names}')
-        missing = [before for before in names[:names.index(name)] if not state.is_finished(before)]
+    def _redone(self, names: list[str], state: RunState) -> list[str]:
+        """Stages that ``start_from`` asks to redo."""
+        first = self.cfg.get('start_from')
+        if not first:
+            return []
+        if first not in names:
+            raise ValueError(f'--start-from {first}: there is no such stage; the stages of this run are {names}')
+        before = names[:names.index(first)]
+        missing = [name for name in before if not state.is_finished(name)]
         if missing:
-            raise ValueError(f'--start-from {name}: the stages {missing} before it are not finished; start from '
+            raise ValueError(f'--start-from {first}: the stages {missing} before it are not finished; start from '
                              f'{missing[0]}')
+        return names[len(before):]
+
+    def _forget(self, names: list[str], state: RunState) -> None:
         if is_main_process():
-            state.forget(names[names.index(name):])
-        else:
-            kept = names[:names.index(name)]
-            state.content['stages'] = {n: entry for n, entry in state.content['stages'].items() if n in kept}
+            state.forget(names)
+        for name in names:
+            state.content['stages'].pop(name, None)
         barrier()
 
     def _refuse_changes(self, plan: list[Stage], state: RunState) -> None:

@@ -207,17 +207,15 @@ def _train(context: Context, stage: str, settings: dict, train_cfg: dict) -> Non
     folder = context.work_dir / stage
     loader = copy.deepcopy(settings['train_dataloader'])
     loader.update(persistent_workers=False, worker_init_fn=dict(type='mmamd.seed_worker'))
-    hooks = [*(settings.get('custom_hooks') or []), EpochSeedHook(stage), context.make_progress_hook(stage)]
     seed = derive_seed(context.seed, stage)
     torch.manual_seed(seed)  # a network that is built before the Runner seeds must not depend on what ran before
-    # Hooks that are objects do not belong in a config that is dumped; they are registered on the runner.
     runner = build_stage_runner(
-        settings, stage, folder, custom_hooks=hooks[:-2], train_dataloader=loader,
+        settings, stage, folder, custom_hooks=settings.get('custom_hooks') or [], train_dataloader=loader,
         train_cfg={key: value for key, value in train_cfg.items() if key != 'val_interval'},
         optim_wrapper=settings['optim_wrapper'], param_scheduler=settings.get('param_scheduler'),
         auto_scale_lr=settings.get('auto_scale_lr'), load_from=settings.get('load_from'),
         randomness={**(settings.get('randomness') or {}), 'seed': seed})
-    for hook in hooks[-2:]:
+    for hook in (EpochSeedHook(stage), context.make_progress_hook(stage)):
         runner.register_hook(hook)
     checkpoint = context.resume_from or last_checkpoint(folder)
     if checkpoint is not None:

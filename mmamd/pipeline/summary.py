@@ -13,7 +13,6 @@ import mmpretrain
 import torch
 from mmengine.dist import barrier, is_main_process
 
-from mmamd.distillation.samplers import sample_candidates
 from mmamd.pipeline.stages import Context, numbered, read_json
 from mmamd.pipeline.state import RunState
 from mmamd.selection.npsd import standard_error
@@ -22,14 +21,6 @@ from mmamd.structures import Selection, write_json
 from mmamd.version import __version__
 
 _GROUPS = ('teacher', 'score', 'joint', 'select', 'student', 'export')
-
-
-def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float:
-    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's."""
-    settings = {key: value for key, value in (sandwich_hooks[0] if sandwich_hooks else {}).items() if key != 'type'}
-    sampler, num_random = settings.get('sampler', 'all'), settings.get('num_random', 1)
-    draws = [sum(sample_candidates(scales, sampler, num_random, 0, i)) for i in range(100)]
-    return sum(draws) / len(draws)
 
 
 def summarise(context: Context, state: RunState, stage_names: list[str], say: Callable[[str], None]) -> dict:

@@ -3,8 +3,11 @@ import shutil
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmpretrain import get_model
 
 import mmamd
+from mmamd.export import cut_network
 from mmamd.selection.npsd import replay
 from mmamd.structures import CandidateFamily, Selection
 
@@ -85,12 +88,9 @@ def test_loaded_student_is_as_small_and_as_good_as_the_summary_says(finished_run
 
 
 def test_candidates_test_value_is_that_of_the_network_cut_to_it(finished_run, digits):
-    from mmamd.export import cut_network
-    from mmpretrain import get_model
     work_dir, summary = finished_run
-    config = mmamd.pipeline.runner.Config.fromfile(work_dir / 'run_config.py')
-    shared = get_model(mmamd.pipeline.runner.Config(dict(model=config.model.architecture, default_scope='mmpretrain')),
-                       pretrained=str(work_dir / 'joint' / 'shared.pth'))
+    architecture = Config.fromfile(work_dir / 'run_config.py').model.architecture
+    shared = get_model(Config(dict(model=architecture)), pretrained=str(work_dir / 'joint' / 'shared.pth'))
     family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
     for candidate, reported in zip(family.candidates, summary['rounds'][0]['candidates'], strict=True):
         assert accuracy(cut_network(shared, candidate), *digits('test')) == pytest.approx(reported['test_value'])

@@ -24,12 +24,15 @@ custom_hooks = [
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 
 # The first 200 training images: 163 to train on (10 steps an epoch), 37 held out; the first 100 to test on.
-train_dataloader = dict(batch_size=16, num_workers=2, dataset=dict(dataset=dict(indices=200)))
+# Shifted by one pixel at random, in two workers.
+train_dataloader = dict(batch_size=16, num_workers=2, dataset=dict(dataset=dict(
+    indices=200, pipeline=[dict(type='RandomCrop', crop_size=8, padding=1), dict(type='PackInputs')])))
 val_dataloader = dict(dataset=dict(dataset=dict(indices=200)))
 test_dataloader = dict(dataset=dict(indices=100))
 
 runner_type = 'mmamd.MultiStepRunner'
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05))
+auto_scale_lr = dict(base_batch_size=16)
 joint = dict(
     train_cfg=dict(max_epochs=3),
     param_scheduler=[dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)])

@@ -1,0 +1,158 @@
+"""The stages of a run in order, with what each one reads and how much arithmetic it is."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+
+from mmamd.distillation.samplers import sample_candidates
+from mmamd.pipeline import stages
+from mmamd.pipeline.settings import leaf_datasets, stage_settings
+from mmamd.pipeline.stages import Context, numbered
+
+_SCHEDULE_KEYS = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr')
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    Attributes:
+        name: Name, and folder under the work_dir.
+        run: What it does.
+        reads: Values of the config that its outcome depends on, by name.
+        files: Files it reads: relative to the work_dir, or a path of the user's.
+        work: Planned arithmetic in MACs, for the remaining time. Forward = 1, backward = 2 times a network's MACs.
+    """
+
+    name: str
+    run: Callable[[Context], None]
+    reads: dict
+    files: list[str]
+    work: float
+
+
+def make_plan(context: Context) -> list[Stage]:
+    """All stages of a run, in order."""
+    plan = [] if context.cfg.model.get('teacher') else [_teacher(context)]
+    plan += [_score(context), _nest(context)]
+    for number in range(1, context.facts.compression.num_assistants + 1):
+        plan += [_joint(context, number), _select(context, number)]
+    return [*plan, _student(context), _export(context)]
+
+
+def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float:
+    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's."""
+    settings = {key: value for key, value in (sandwich_hooks[0] if sandwich_hooks else {}).items() if key != 'type'}
+    sampler, num_random = settings.get('sampler', 'all'), settings.get('num_random', 1)
+    draws = [sum(sample_candidates(scales, sampler, num_random, 0, i)) for i in range(100)]
+    return sum(draws) / len(draws)
+
+
+def _teacher(context: Context) -> Stage:
+    teacher = Config.fromfile(context.cfg.teacher_config)
+    reads = {key: teacher.get(key) for key in ('model', *_SCHEDULE_KEYS)}
+    work = 3 * _macs(context) * _images(context, 'train') * teacher.train_cfg.max_epochs
+    return Stage('teacher', stages.train_teacher, {**reads, 'seed': context.seed}, [], work)
+
+
+def _score(context: Context) -> Stage:
+    cfg, settings = context.cfg, context.facts.compression.importance
+    reads = {**_network(context), 'importance': settings.__dict__, 'train_data': context.facts.datasets['train'],
+             'test_pipeline': _pipeline(cfg.test_dataloader)}
+    return Stage('score', stages.score_units, reads, [_teacher_file(context)],
+                 3 * _macs(context) * settings.num_images)
+
+
+def _nest(context: Context) -> Stage:
+    compression = context.facts.compression
+    reads = {**_network(context), 'scales': context.facts.scales,
+             **{key: getattr(compression, key) for key in ('student', 'scale_by', 'prune', 'round_to')}}
+    return Stage('nest', stages.nest_candidates, reads, [_teacher_file(context), 'score/importance.json'], 0.)
+
+
+def _joint(context: Context, number: int) -> Stage:
+    schedule, sampler = _schedule(context, 'joint'), _hooks(context, 'SandwichSparsityHook')
+    files = ['nest/family.json', _shared(number - 1)] + [_selection(number - 1)] * (number > 1)
+    step = 1 + 3 * expected_scale_sum(context.facts.scales, sampler)
+    return Stage(numbered('joint', number), functools.partial(stages.train_jointly, number=number),
+                 {**_network(context), **_training(context), **schedule, 'sampler': sampler}, files,
+                 step * _macs(context) * _images(context, 'train') * schedule['train_cfg']['max_epochs'])
+
+
+def _select(context: Context, number: int) -> Stage:
+    datasets = context.facts.datasets
+    reads = {**_network(context), 'rule': _hooks(context, 'NPSDSelectionHook'), 'held_out': datasets['val'],
+             'test_data': datasets['test'], 'pipelines': [_pipeline(context.cfg[f'{split}_dataloader'])
+                                                          for split in ('val', 'test')],
+             'evaluator': context.cfg.val_evaluator}
+    work = (2 + sum(context.facts.scales)) * _macs(context) * (_images(context, 'val') + _images(context, 'test'))
+    return Stage(numbered('select', number), functools.partial(stages.select_assistant, number=number), reads,
+                 ['nest/family.json', _shared(number)], work)
+
+
+def _student(context: Context) -> Stage:
+    compression, schedule = context.facts.compression, _schedule(context, 'student')
+    last = compression.num_assistants
+    # The assistant is not known yet; half the teacher is the middle of what it can be.
+    step = (0.5 if last else 1.) + 3 * compression.student
+    return Stage('student', stages.train_student, {**_network(context), **_training(context), **schedule},
+                 ['nest/family.json', _shared(last)] + [_selection(last)] * (last > 0),
+                 step * _macs(context) * _images(context, 'train') * schedule['train_cfg']['max_epochs'])
+
+
+def _export(context: Context) -> Stage:
+    reads = {'test_data': context.facts.datasets['test'], 'pipeline': _pipeline(context.cfg.test_dataloader),
+             'evaluator': context.cfg.test_evaluator}
+    return Stage('export', stages.export_student, reads,
+                 [_teacher_file(context), 'nest/family.json', 'student/trained.pth'],
+                 (1 + context.facts.compression.student) * _macs(context) * _images(context, 'test'))
+
+
+# --- what the stages' fingerprints are made of ---
+
+def _network(context: Context) -> dict:
+    return dict(architecture=context.cfg.model.architecture, data_preprocessor=context.cfg.get('data_preprocessor'),
+                seed=context.seed)
+
+
+def _training(context: Context) -> dict:
+    return dict(losses=context.cfg.model.get('losses'), train_data=context.facts.datasets['train'],
+                processes=get_world_size())
+
+
+def _schedule(context: Context, section: str) -> dict:
+    settings = stage_settings(context.cfg, section)
+    for leaf in leaf_datasets(settings.train_dataloader.dataset):
+        leaf.pop('data_root', None)  # images are known by their names and labels, so they may move
+    return {key: settings.get(key) for key in _SCHEDULE_KEYS}
+
+
+def _pipeline(loader: dict) -> list[dict]:
+    return next(leaf_datasets(loader.dataset)).get('pipeline')
+
+
+def _hooks(context: Context, name: str) -> list[dict]:
+    return [hook for hook in context.cfg.get('custom_hooks', []) if hook['type'] in (name, f'mmamd.{name}')]
+
+
+def _macs(context: Context) -> int:
+    return context.facts.teacher_cost.macs
+
+
+def _images(context: Context, split: str) -> int:
+    return context.facts.datasets[split]['images']
+
+
+def _teacher_file(context: Context) -> str:
+    return context.cfg.model.get('teacher') or 'teacher/teacher.pth'
+
+
+def _shared(number: int) -> str:
+    return f'{numbered("joint", number)}/shared.pth' if number else 'nest/reordered.pth'
+
+
+def _selection(number: int) -> str:
+    return f'{numbered("select", number)}/selection.json'

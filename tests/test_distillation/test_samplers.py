@@ -1,0 +1,81 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmamd.distillation import SandwichSparsityHook, sample_candidates
+
+SCALES = [0.1, 0.2, 0.4, 0.6, 0.8]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.sampled_from(['all', 'sandwich', 'random']), st.integers(1, 4), st.integers(0, 2**31), st.integers(0, 10**6))
+def test_the_draw_is_a_function_of_seed_and_iteration_alone(sampler, num_random, seed, iteration):
+    draws = []
+    for rank in range(2):
+        np.random.seed(rank)
+        torch.manual_seed(rank)
+        draws.append(sample_candidates(SCALES, sampler, num_random, seed, iteration))
+    assert draws[0] == draws[1]
+
+
+@given(st.integers(0, 1000))
+def test_all_takes_every_candidate(iteration):
+    assert sample_candidates(SCALES, 'all', 1, 0, iteration) == SCALES
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 6), st.integers(0, 1000))
+def test_sandwich_takes_the_smallest_the_largest_and_some_between(num_random, iteration):
+    drawn = sample_candidates(SCALES, 'sandwich', num_random, 0, iteration)
+    assert drawn[0] == 0.1 and drawn[-1] == 0.8
+    assert drawn == sorted(set(drawn)) and len(drawn) == 2 + min(num_random, 3)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 7), st.integers(0, 1000))
+def test_random_takes_as_many_as_asked_in_ascending_order(num_random, iteration):
+    drawn = sample_candidates(SCALES, 'random', num_random, 0, iteration)
+    assert drawn == sorted(set(drawn)) and len(drawn) == min(num_random, 5)
+
+
+@pytest.mark.parametrize('sampler, expected', [('sandwich', {0.2, 0.4, 0.6}), ('random', set(SCALES))])
+def test_every_candidate_has_its_turn_about_equally_often(sampler, expected):
+    drawn = [scale for i in range(1000) for scale in sample_candidates(SCALES, sampler, 1, 1, i)]
+    counts = {scale: drawn.count(scale) for scale in expected}
+    share = 1000 / len(expected)
+    assert all(0.8 * share < count < 1.2 * share for count in counts.values()), counts
+
+
+def test_other_seeds_and_other_iterations_draw_otherwise():
+    def sequence(seed):
+        return [sample_candidates(SCALES, 'random', 1, seed, i) for i in range(20)]
+
+    assert sequence(0) != sequence(1)
+    assert len({scale for drawn in sequence(0) for scale in drawn}) > 1
+
+
+@pytest.mark.parametrize('sampler', ['all', 'sandwich', 'random'])
+@pytest.mark.parametrize('scales', [[0.1], [0.1, 0.5]])
+def test_one_or_two_candidates_are_each_taken_once(sampler, scales):
+    assert sample_candidates(scales, sampler, 2, 0, 0) == scales
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(sampler='largest'), r"unknown candidate sampler 'largest'; expected one of \('all', 'sandwich', 'random'\)"),
+    (dict(sampler='random', num_random=0), "at least 1 for sampler='random', got 0"),
+    (dict(sampler='sandwich', num_random=-1), "at least 0 for sampler='sandwich', got -1"),
+    (dict(sampler='random', num_random=1.5), "must be an integer of at least 1 for sampler='random', got 1.5"),
+])
+def test_bad_arguments_are_refused_when_the_hook_is_built(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SandwichSparsityHook(**arguments)
+
+
+def test_the_hook_tells_the_loop_what_to_train():
+    runner = SimpleNamespace(model=SimpleNamespace(candidates=SCALES), train_loop=SimpleNamespace(), seed=3, iter=7)
+    SandwichSparsityHook(sampler='random', num_random=2).before_train_iter(runner, batch_idx=0)
+    assert runner.train_loop.step_candidates == sample_candidates(SCALES, 'random', 2, 3, 7)

@@ -1,0 +1,82 @@
+"""The joint loop inside MMEngine's own Runner."""
+
+import pytest
+import torch
+from joint_step_toys import RawImages
+from mmengine.runner import Runner
+
+from mmamd.distillation import sample_candidates
+
+NUM_EPOCHS, NUM_BATCHES = 2, 2
+
+
+@pytest.fixture
+def make_runner(make_distiller, network_settings, tmp_path):
+    """Function (optimizer settings, **sampler's) -> runner of two epochs of two batches, with drop path and mixup."""
+
+    def make(optimizer, **sampler):
+        backbone = dict(network_settings['backbone'], drop_path_rate=0.2)
+        distiller = make_distiller(architecture=dict(network_settings, backbone=backbone, train_cfg=dict(
+            augments=[dict(type='Mixup', alpha=1.)])))
+        loader = torch.utils.data.DataLoader(RawImages(), batch_size=2, collate_fn=collate)
+        return Runner(
+            model=distiller, work_dir=str(tmp_path), train_dataloader=loader, default_scope='mmpretrain',
+            train_cfg=dict(type='mmamd.JointTrainLoop', max_epochs=NUM_EPOCHS), randomness=dict(seed=3),
+            optim_wrapper=dict(optimizer=optimizer), custom_hooks=[dict(type='mmamd.SandwichSparsityHook', **sampler)],
+            experiment_name=tmp_path.name, log_level='WARNING')
+
+    return make
+
+
+def collate(items):
+    return {key: [item[key] for item in items] for key in ('inputs', 'data_samples')}
+
+
+def copied(network):
+    return {key: value.clone() for key, value in network.state_dict().items()}
+
+
+def same(state, before):
+    return all(torch.equal(value, before[key]) for key, value in state.items())
+
+
+def test_training_at_learning_rate_zero_changes_no_tensor_of_teacher_or_student(make_runner):
+    runner = make_runner(dict(type='AdamW', lr=0., weight_decay=0.))
+    distiller = runner.model
+    before, teacher = copied(distiller), copied(distiller.teacher)
+    runner.train()
+    assert runner.iter == NUM_EPOCHS * NUM_BATCHES
+    assert same(distiller.state_dict(), before)
+    assert same(distiller.teacher.state_dict(), teacher)
+
+
+def test_training_changes_the_student_and_saves_it_alone(make_runner, tmp_path):
+    runner = make_runner(dict(type='AdamW', lr=1e-2, weight_decay=0.))
+    distiller = runner.model
+    before, teacher = copied(distiller), copied(distiller.teacher)
+    runner.train()
+    assert all(not torch.equal(value, before[key]) for key, value in distiller.state_dict().items())
+    assert same(distiller.teacher.state_dict(), teacher)
+    assert not any(module.training for module in distiller.teacher.modules())
+    saved = torch.load(tmp_path / f'epoch_{NUM_EPOCHS}.pth', weights_only=False)
+    assert list(saved['state_dict']) == [f'network.{key}' for key in distiller.network.state_dict()]
+    assert len(saved['optimizer']['state']) == len(list(distiller.network.parameters()))
+
+
+@pytest.mark.parametrize('sampler', [dict(sampler='all'), dict(sampler='sandwich', num_random=0),
+                                     dict(sampler='random', num_random=2)], ids=lambda sampler: sampler['sampler'])
+def test_each_batch_costs_one_optimizer_step_one_preprocessor_pass_and_one_teacher_pass(make_runner, sampler):
+    runner = make_runner(dict(type='SGD', lr=1e-3), **sampler)
+    distiller, events = runner.model, []
+    distiller.data_preprocessor.register_forward_hook(lambda *_: events.append('preprocessor'))
+    distiller.teacher.register_forward_hook(lambda *_: events.append('teacher'))
+    distiller.network.register_forward_hook(lambda *_: events.append(distiller.active.key))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper.optimizer.register_step_post_hook(lambda *_: events.append('step'))
+    runner.train()
+    arguments = dict(dict(num_random=1), **sampler)
+    expected = []
+    for iteration in range(NUM_EPOCHS * NUM_BATCHES):
+        candidates = sample_candidates(distiller.candidates, seed=3, iteration=iteration, **arguments)
+        expected += ['preprocessor', 'teacher', *(candidate.key for candidate in candidates), 'step']
+    assert events == expected

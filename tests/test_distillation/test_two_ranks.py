@@ -1,0 +1,86 @@
+"""Two processes, each with half of a batch, against one process with all of it."""
+
+from datetime import timedelta
+
+import numpy as np
+import torch
+import torch.distributed
+import torch.multiprocessing
+from joint_step_toys import assert_same_gradients, gradients_at_each_step, joint_loop, raw_batch
+from mmengine.registry import MODEL_WRAPPERS
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+
+from mmamd import compat
+from mmamd.distillation import SandwichSparsityHook
+from mmamd.registry import MODELS
+
+NUM_CANDIDATES = (1, 3)  # the smallest alone, which has no heads in one block; and all
+NUM_STEPS = 3  # DistributedDataParallel lays its buckets anew after the first
+
+
+def train_on_half_the_batch(rank, folder, settings):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2,
+                                         timeout=timedelta(minutes=2))
+    np.random.seed(rank)
+    torch.manual_seed(rank)
+    half = slice(0, 2) if rank == 0 else slice(2, 4)
+    results = {number: joint_steps(settings, half, number) for number in NUM_CANDIDATES}
+    torch.save(results, folder / f'rank_{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def joint_steps(settings, half, num_candidates):
+    distiller = MODELS.build(settings)
+    model = MODEL_WRAPPERS.build({**compat.model_wrapper_cfg(), 'module': distiller})
+    reduced, passes = [], []
+
+    def count_bytes(_state, bucket):
+        reduced.append(bucket.buffer().numel() * bucket.buffer().element_size())
+        return allreduce_hook(None, bucket)
+
+    model.register_comm_hook(None, count_bytes)
+    distiller.data_preprocessor.register_forward_hook(lambda *_: passes.append('preprocessor'))
+    distiller.teacher.register_forward_hook(lambda *_: passes.append('teacher'))
+    loop = joint_loop(model, lr=0.)
+    loop.step_candidates = distiller.candidates[:num_candidates]
+    gradients = gradients_at_each_step(loop)
+    reduced_by_step = []
+    for _ in range(NUM_STEPS):
+        reduced.clear()
+        loop.step(raw_batch(half))
+        reduced_by_step.append(sum(reduced))
+    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop))
+
+
+def sampled(loop):
+    """Keys of what the hook samples in ten iterations, through the wrapped model."""
+    runner, drawn = loop.runner, []
+    runner.train_loop, runner.seed = loop, 5
+    hook = SandwichSparsityHook(sampler='random', num_random=1)
+    for iteration in range(10):
+        runner.iter = iteration
+        hook.before_train_iter(runner, batch_idx=iteration)
+        drawn += [candidate.key for candidate in loop.step_candidates]
+    return drawn
+
+
+def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings, make_distiller, tmp_path):
+    torch.multiprocessing.spawn(train_on_half_the_batch, (tmp_path, settings), nprocs=2)
+    ranks = [torch.load(tmp_path / f'rank_{rank}.pth', weights_only=False) for rank in range(2)]
+    distiller = make_distiller()
+    num_bytes = sum(p.numel() * p.element_size() for p in distiller.parameters() if p.requires_grad)
+    for number in NUM_CANDIDATES:
+        loop = joint_loop(distiller, lr=0.)
+        loop.step_candidates = distiller.candidates[:number]
+        alone = gradients_at_each_step(loop)
+        loop.step(raw_batch())  # the joined batch
+        for rank in ranks:
+            assert len(rank[number]['gradients']) == NUM_STEPS
+            for gradients in rank[number]['gradients']:
+                assert_same_gradients({name.removeprefix('module.'): g for name, g in gradients.items()}, alone[0])
+            assert rank[number]['reduced'] == NUM_STEPS * [num_bytes], 'once, however many candidates'
+            assert rank[number]['passes'] == NUM_STEPS * ['preprocessor', 'teacher']
+    # Ranks that drew other candidates would mix gradients of different networks in silence.
+    assert ranks[0][1]['sampled'] == ranks[1][1]['sampled']
+    assert len(set(ranks[0][1]['sampled'])) > 1

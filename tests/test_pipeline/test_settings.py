@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmengine.config import Config
+
+from mmamd.pipeline.seeding import derive_seed
+from mmamd.pipeline.settings import digest, fill_data_root, stage_settings, with_test_pipeline
+
+
+def config(**extra):
+    return Config(dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)), batch=8,
+                       joint=dict(train_cfg=dict(max_epochs=2)), **extra))
+
+
+def test_a_stages_section_is_merged_over_the_top_level_key_by_key():
+    student = stage_settings(config(student=dict(
+        train_cfg=dict(max_epochs=5), optim_wrapper=dict(optimizer=dict(lr=1e-4)))), 'student')
+    assert student.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-4)
+    assert (student.train_cfg, student.batch) == (dict(max_epochs=5), 8)
+    assert 'joint' not in student
+
+
+def test_mixed_precision_at_the_top_level_reaches_a_stage_with_an_optimizer_of_its_own():
+    cfg = config()
+    cfg.joint.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=1e-4))
+    cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')  # what --amp does
+    wrapper = stage_settings(cfg, 'joint').optim_wrapper
+    assert (wrapper.type, wrapper.loss_scale, wrapper.optimizer.lr) == ('AmpOptimWrapper', 'dynamic', 1e-4)
+
+
+def test_a_stage_without_an_optimizer_is_refused():
+    with pytest.raises(ValueError, match="stage 'joint' has no optimizer; set optim_wrapper"):
+        stage_settings(Config(dict(optim_wrapper=dict(), joint=dict(train_cfg=dict(max_epochs=2)))), 'joint')
+
+
+def test_one_data_root_reaches_every_data_set_that_names_none():
+    cfg = Config(dict(data_root='here', val_dataloader=dict(dataset=dict(type='A', data_root='there')),
+                      train_dataloader=dict(dataset=dict(type='Wrapper', dataset=dict(type='A')))))
+    fill_data_root(cfg)
+    assert cfg.train_dataloader.dataset.to_dict() == dict(type='Wrapper', dataset=dict(type='A', data_root='here'))
+    assert cfg.val_dataloader.dataset.data_root == 'there'
+
+
+def test_units_are_scored_on_training_images_read_as_test_images_are():
+    train = dict(type='HoldOut', dataset=dict(type='A', split='train', pipeline=['crop', 'pack']))
+    read = with_test_pipeline(train, dict(type='A', split='test', pipeline=['pack']))
+    assert read == dict(type='HoldOut', dataset=dict(type='A', split='train', pipeline=['pack']))
+    assert train['dataset']['pipeline'] == ['crop', 'pack']
+
+
+KEYS = st.text(max_size=3)
+VALUES = st.recursive(st.integers() | st.text(max_size=3) | st.none() | st.booleans(),
+                      lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+def test_a_digest_knows_values_and_not_the_order_of_keys_or_the_hosts_types(value):
+    assert digest(value) == digest(dict(reversed(value.items()))) == digest(Config(dict(key=value)).key)
+    assert digest({**value, 'new key': 1}) != digest(value)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**31 - 1), st.sampled_from(['joint', 'student']), st.integers(0, 500), st.integers(0, 64))
+def test_a_seed_of_its_own_for_every_stage_epoch_and_rank(seed, stage, epoch, rank):
+    own = derive_seed(seed, stage, epoch, rank)
+    assert own == derive_seed(seed, stage, epoch, rank)
+    assert 0 <= own < 2**31
+    others = [(seed + 1, stage, epoch, rank), (seed, 'joint_2', epoch, rank), (seed, stage, epoch + 1, rank),
+              (seed, stage, epoch, rank + 1)]
+    assert own not in [derive_seed(*other) for other in others]

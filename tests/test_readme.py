@@ -1,0 +1,78 @@
+"""The README is true to the code: its paths exist, its config works, its limits hold."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+import mmamd
+from mmamd.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / 'README.md').read_text()
+OWN_CONFIG = re.search(r'<!-- own-config -->\n```python\n(.*?)```', README, re.DOTALL).group(1)
+
+# The recipe of the README at a size that a test can train; what the README shows is left as it is.
+TINY = {
+    'model.architecture.backbone.arch': dict(
+        _delete_=True, embed_dims=32, num_layers=2, num_heads=4, feedforward_channels=64),
+    'model.architecture.backbone.patch_size': 56,
+    'model.architecture.head.in_channels': 32,
+    'compression.student': 0.3,
+    'compression.scale_by': 'units',  # at this size the patch embedding is nearly all of the MACs
+    'compression.num_candidates': 3,
+    'joint.train_cfg.max_epochs': 1,
+    'student.train_cfg.max_epochs': 1,
+    'joint.param_scheduler': [],
+    'student.param_scheduler': [],
+    'train_dataloader.batch_size': 32,
+    'train_dataloader.num_workers': 0,
+    'val_dataloader.num_workers': 0,
+    'test_dataloader.num_workers': 0,
+}
+
+
+@pytest.mark.parametrize('path', sorted(set(re.findall(
+    r'\b((?:mmamd|configs|tools|tests|benchmarks|results)/[\w./-]*\w)', README))))
+def test_every_path_in_the_readme_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_config_of_ones_own_has_at_most_15_lines():
+    assert len(OWN_CONFIG.strip().splitlines()) <= 15
+
+
+def test_the_config_of_ones_own_compresses_a_folder_of_images(tmp_path, monkeypatch):
+    config = tmp_path / 'my_config.py'
+    config.write_text(OWN_CONFIG.replace("'configs/amd", f"'{ROOT.as_posix()}/configs/amd"))
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 10), ('test', 1)):
+        for name in (f'flower_{i:02d}' for i in range(17)):
+            folder = tmp_path / 'data' / 'flowers' / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(rng.integers(0, 255, (240, 280, 3), dtype=np.uint8)).save(folder / f'{i}.jpg')
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(TINY)
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    teacher = MODELS.build(cfg.model.architecture)
+    torch.save({'state_dict': teacher.state_dict()}, 'my_teacher.pth')
+
+    summary = mmamd.compress(cfg, work_dir='work_dirs/flowers')
+
+    assert summary['student']['params'] < summary['teacher']['params']
+    student = mmamd.load_student('work_dirs/flowers')
+    assert sum(p.numel() for p in student.parameters()) == summary['student']['params']
+
+
+@pytest.mark.parametrize('key', re.findall(r'^\| `compression\.(\w+)`', README, re.MULTILINE))
+def test_every_compression_key_of_the_readme_is_a_setting(key):
+    from mmamd.pipeline.settings import Compression
+    assert key in Compression.__dataclass_fields__
