@@ -135,7 +135,7 @@ class AMDDistiller(BaseModel):
         if self.weights['feat']:
             losses['loss_feat'] = self.weights['feat'] * self.feat_loss(states, targets['states'])
             # The head has no part in hidden states; DistributedDataParallel waits for every gradient, so it gets a 0.
-            losses['loss_feat'] = losses['loss_feat'] + 0. * logits.sum()
+            losses['loss_feat'] = losses['loss_feat'] + 0. * logits.float().mean()
         if self.weights['dkd']:
             losses['loss_dkd'] = self.weights['dkd'] * self.dkd_loss(logits, targets['logits'], data_samples)
         scale = '1.00' if self.active is None else self.active.key

@@ -30,12 +30,13 @@ def load_weights(network: nn.Module, source: str) -> None:
         ValueError: If the checkpoint is of another architecture or class count; it names the first differences.
     """
     state = read_weights(source)
-    try:
-        network.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise ValueError(f'{source} does not fit the network: {_differences(network, state)}. Expected a checkpoint of '
-                         'exactly this network; make model.architecture that of the checkpoint (depth, widths, '
-                         'patch size, number of classes), or give another checkpoint') from error
+    # Compared here and not by load_state_dict: the host resizes position embeddings on the way, with a word in the log.
+    differences = _differences(network, state)
+    if differences:
+        raise ValueError(f'{source} does not fit the network: {differences}. Expected a checkpoint of exactly this '
+                         'network; make model.architecture that of the checkpoint (depth, widths, image and patch '
+                         'size, number of classes), or give another checkpoint')
+    network.load_state_dict(state, strict=True)
 
 
 def _locate(source: str) -> str:

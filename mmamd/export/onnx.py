@@ -1,6 +1,5 @@
 """ONNX form of a model, with a dynamic batch, checked against ONNX Runtime."""
 
-import logging
 import warnings
 from pathlib import Path
 
@@ -27,16 +26,12 @@ def export_onnx(network: nn.Module, path: Path) -> float:
     shape = network.backbone.input_shape
     wrapper = _Logits(network).eval()
     example = torch.zeros(2, *shape)
-    onnx_logger = logging.getLogger('torch.onnx')
-    level = onnx_logger.level
-    onnx_logger.setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         # The host compares shapes in Python, which the exporter warns about; the image size is fixed on purpose.
         warnings.simplefilter('ignore')
         torch.onnx.export(wrapper, (example,), str(path), input_names=['images'], output_names=['logits'],
                           dynamic_axes={'images': {0: 'batch'}, 'logits': {0: 'batch'}}, opset_version=17,
                           dynamo=False)
-    onnx_logger.setLevel(level)
     difference = max(_difference(wrapper, path, batch) for batch in (1, 3))
     if not difference <= TOLERANCE:
         raise RuntimeError(f'{path} differs from the network by {difference:.1e} of the largest logit, expected at '

@@ -37,12 +37,14 @@ def shapes_and_counts(draw):
     return shape, draw(st.fixed_dictionaries({name: st.integers(0, count) for name, count in groups_of(shape).items()}))
 
 
-# A block without heads, a block without neurons, a network without any unit, one with all.
+# A block without heads, a block without neurons, a network without any unit, one with all; each with another option.
 SMALL = dict(layers=2, heads=3, neurons=7)
-NO_HEADS = (SMALL, {'layers.0.head': 0, 'layers.0.neuron': 4, 'layers.1.head': 2, 'layers.1.neuron': 7})
-NO_NEURONS = (SMALL, {'layers.0.head': 3, 'layers.0.neuron': 5, 'layers.1.head': 1, 'layers.1.neuron': 0})
+NO_HEADS = (dict(SMALL, qkv_bias=False),
+            {'layers.0.head': 0, 'layers.0.neuron': 4, 'layers.1.head': 2, 'layers.1.neuron': 7})
+NO_NEURONS = (dict(SMALL, pre_norm=True),
+              {'layers.0.head': 3, 'layers.0.neuron': 5, 'layers.1.head': 1, 'layers.1.neuron': 0})
 NO_UNITS = (dict(SMALL, layer_scale_init_value=0.1), dict.fromkeys(groups_of(SMALL), 0))
-ALL_UNITS = (SMALL, groups_of(SMALL))
+ALL_UNITS = (dict(SMALL, out_type='avg_featmap', with_cls_token=False), groups_of(SMALL))
 EMPTY_BLOCKS = [NO_HEADS, NO_NEURONS, NO_UNITS, ALL_UNITS]
 
 
