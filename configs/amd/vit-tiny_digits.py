@@ -38,7 +38,7 @@ auto_scale_lr = dict(base_batch_size=64)
 
 # Warm-up over two epochs, then cosine to the end of the stage. An epoch is 18 steps.
 joint = dict(
-    train_cfg=dict(by_epoch=True, max_epochs=20),
+    train_cfg=dict(by_epoch=True, max_epochs=12),
     param_scheduler=[
         dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=36),
         dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)])

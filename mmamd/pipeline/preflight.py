@@ -16,6 +16,7 @@ from mmamd.pipeline.settings import Compression, leaf_datasets, stage_settings
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
 from mmamd.pruning.complexity import cost_function
 from mmamd.registry import HOOKS, MODELS
+from mmamd.selection.npsd import manual
 from mmamd.structures import Cost, Importance
 
 
@@ -69,7 +70,7 @@ def check(cfg: Config) -> Facts:
                          scale_by=compression.scale_by, prune=compression.prune, round_to=compression.round_to)
 
     datasets = {split: _check_dataset(cfg, split, distiller) for split in ('train', 'val', 'test')}
-    metric = _selection_metric(cfg, compression.num_assistants)
+    metric = _selection_metric(cfg, compression.num_assistants, scales)
     for split in ('val', 'test') if compression.num_assistants else ('test',):
         _check_metric(cfg, split, distiller, [datasets[split][i] for i in range(min(2, len(datasets[split])))], metric)
     return Facts(compression, scales, family.teacher_cost,
@@ -157,7 +158,7 @@ def _digest(dataset: BaseDataset) -> str:
     return sha.hexdigest()[:16]
 
 
-def _selection_metric(cfg: Config, num_assistants: int) -> str:
+def _selection_metric(cfg: Config, num_assistants: int, scales: list[float]) -> str:
     """Key of the metric of the selection, by which teacher and student are reported too."""
     def built(name: str) -> list:
         return [HOOKS.build(copy.deepcopy(hook)) for hook in cfg.get('custom_hooks', [])
@@ -167,7 +168,15 @@ def _selection_metric(cfg: Config, num_assistants: int) -> str:
     hooks = built('NPSDSelectionHook')
     if len(hooks) != 1 and (num_assistants or hooks):
         raise ValueError(f'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got {len(hooks)}')
-    return hooks[0].metric if hooks else 'accuracy/top1'
+    if not hooks:
+        return 'accuracy/top1'
+    if num_assistants and hooks[0].rule == 'manual':
+        manual(scales[num_assistants:], hooks[0].scale)  # raises for a scale that is no candidate
+        if num_assistants > 1 and not isinstance(hooks[0].scale, str):
+            raise ValueError(f"rule 'manual' names one assistant, scale={hooks[0].scale}, but "
+                             f"compression.num_assistants={num_assistants}; name 'largest' or 'smallest', or choose by "
+                             'another rule')
+    return hooks[0].metric
 
 
 @torch.no_grad()

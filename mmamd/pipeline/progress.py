@@ -92,7 +92,7 @@ class ProgressHook(Hook):
                          outputs: dict | None = None) -> None:
         # Reading a loss waits for the GPU, so not in every iteration.
         if self.progress is not None and batch_idx % 10 == 0:
-            detail = f'  epoch {runner.epoch + 1}/{runner.max_epochs}  loss {float(outputs["loss"]):.3f}'
+            detail = f'  epoch {runner.epoch + 1}/{runner.max_epochs}  loss {outputs["loss"].item():.3f}'
             self.progress.update(self.stage, (runner.iter + 1) / runner.max_iters, detail)
 
     def after_train_epoch(self, runner: Runner) -> None:

@@ -146,7 +146,8 @@ def select_assistant(context: Context, number: int) -> None:
     folder = context.work_dir / stage
     cfg = context.cfg
     model = _distiller_settings(context, number - 1) | {'init': str(context.shared(number))}
-    hooks = [hook for hook in cfg.get('custom_hooks', []) if _is(hook, 'NPSDSelectionHook')]
+    left = context.facts.compression.num_assistants - number
+    hooks = [{**hook, 'rounds_left': left} for hook in cfg.get('custom_hooks', []) if _is(hook, 'NPSDSelectionHook')]
     loop = dict(type='mmamd.CandidateValLoop')
     runner = build_stage_runner(
         cfg, stage, folder, model=model, custom_hooks=hooks, randomness=dict(seed=context.seed),

@@ -11,7 +11,7 @@ import mmcv
 import mmengine
 import mmpretrain
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 
 from mmamd.pipeline.stages import Context, numbered, read_json
 from mmamd.pipeline.state import RunState
@@ -53,7 +53,7 @@ def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
         'student': {'scale': student.scale, 'value': test['student'][metric] / unit, 'macs': student.cost.macs,
                     'params': student.cost.params, 'path': str(context.work_dir / 'student' / 'student.pth')},
         'seconds': seconds,
-        'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': ' '.join(sys.argv),
+        'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
                    'dataset fingerprint': context.facts.datasets},
     }
 
@@ -100,6 +100,15 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
               f'student: {student["path"]}']
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
+
+
+def _command() -> str:
+    """What was typed, with the script as it is named in the repository."""
+    script = Path(sys.argv[0]).resolve()
+    root = Path(__file__).resolve().parents[2]
+    name = str(script.relative_to(root)) if script.is_relative_to(root) else script.name
+    launcher = [f'torchrun --nproc_per_node={get_world_size()}'] if get_world_size() > 1 else []
+    return ' '.join([*launcher, name, *sys.argv[1:]])
 
 
 def _commit() -> str | None:

@@ -25,10 +25,13 @@ class NPSDSelectionHook(Hook):
         lam: Weight of the scale in ``lambda_tradeoff``.
         scale: Scale to take under ``manual``: a number, ``'smallest'`` or ``'largest'``.
         reference: What the derivative is taken to: ``'teacher'``, or ``'full'``, the shared network with all units.
+        rounds_left: Assistants still to be chosen below this one; as many candidates are left for them. Set by the
+            pipeline.
     """
 
     def __init__(self, *, rule: str = 'npsd', metric: str = 'accuracy/top1', percent: bool = True, lam: float = 0.2,
-                 scale: float | str | None = None, reference: str = 'teacher') -> None:
+                 scale: float | str | None = None, reference: str = 'teacher',
+                 rounds_left: int = 0) -> None:
         check_rule(rule, scale, lam)
         if reference not in REFERENCES:
             raise ValueError(f'reference must be one of {REFERENCES}, got {reference!r}')
@@ -38,16 +41,17 @@ class NPSDSelectionHook(Hook):
         self.lam = lam
         self.scale = scale
         self.reference = reference
+        self.rounds_left = rounds_left
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        selection = self.select(runner.val_loop, distiller.family.student.scale)
+        selection = self.select(runner.val_loop, distiller.family.candidates[self.rounds_left].scale)
         if is_main_process():
             selection.save(Path(runner.work_dir) / 'selection.json')
         runner.logger.info('selection of the teacher assistant\n' + format_table(selection, distiller.family))
 
-    def select(self, loop, student_scale: float) -> Selection:
-        """Apply the rule to what ``loop`` has measured."""
+    def select(self, loop, above: float) -> Selection:
+        """Apply the rule to what ``loop`` has measured of the candidates above a scale."""
         references, measurements = loop.measurements(self.metric, self.percent)
-        return select(measurements, references[self.reference], student_scale, rule=self.rule, lam=self.lam,
+        return select(measurements, references[self.reference], above, rule=self.rule, lam=self.lam,
                       scale=self.scale)

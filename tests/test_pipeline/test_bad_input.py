@@ -126,6 +126,7 @@ def test_a_teacher_whose_units_cannot_be_ranked_is_refused_before_they_are(tiny_
     ([dict(NPSD, rule='best')], "unknown rule 'best'; expected one of npsd"),
     ([NPSD, NPSD], 'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 2'),
     ([], 'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0'),
+    ([dict(NPSD, rule='manual', scale=0.6)], r"rule='manual' got scale=0.6; expected .*0.50, 0.75"),
     ([NPSD, dict(type='mmamd.SandwichSparsityHook', sampler='every')], "unknown candidate sampler 'every'"),
 ])
 def test_hooks_that_cannot_choose_an_assistant_are_refused(tiny_config, tmp_path, hooks, match):

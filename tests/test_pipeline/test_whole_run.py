@@ -80,6 +80,18 @@ def test_candidates_are_nested_and_within_budget(finished_run):
     assert summary['student']['macs'] == family.student.cost.macs
 
 
+def test_the_teacher_teaches_all_candidates_and_the_assistant_teaches_the_student(finished_run):
+    work_dir, summary = finished_run
+    joint, student = (Config.fromfile(work_dir / stage / f'{stage}_settings.py').model
+                      for stage in ('joint', 'student'))
+    assert (joint.teacher, joint.teacher_scale) == (str(work_dir / 'nest' / 'reordered.pth'), None)
+    assert joint.train_scales == [0.3, 0.5, 0.75]
+    # The assistant is a part of the shared network, and the student starts from the weights that it shares with it.
+    shared = str(work_dir / 'joint' / 'shared.pth')
+    assert (student.teacher, student.teacher_scale) == (shared, summary['rounds'][0]['assistant']['scale'])
+    assert (student.init, student.train_scales) == (shared, [0.3])
+
+
 def test_loaded_student_is_as_small_and_as_good_as_the_summary_says(finished_run, digits):
     work_dir, summary = finished_run
     student = mmamd.load_student(work_dir)
@@ -170,3 +182,14 @@ def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path)
     # NPSD of 0.5 against the assistant at 0.75: (P_0.5 - P_0.75) / 0.25.
     value = second['candidates'][1]['value']
     assert second['candidates'][1]['npsd'] == pytest.approx((value - reference.value) / 0.25)
+
+
+def test_a_second_assistant_below_the_smallest_candidate_is_refused_before_it_is_trained(finished_run, tiny_config,
+                                                                                         tmp_path):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(finished_run[0], work_dir)
+    hooks = [tiny_config().custom_hooks[0], dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='smallest')]
+    with pytest.raises(ValueError, match='scale 0.5, and no candidate lies between it .* rerun with compression.num_assistants=1'):
+        mmamd.compress(tiny_config(custom_hooks=hooks), work_dir=work_dir, start_from='select',
+                       **{'compression.num_assistants': 2})
+    assert not (work_dir / 'joint_2').exists()
