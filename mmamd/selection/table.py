@@ -29,7 +29,7 @@ def format_table(selection: Selection, family: CandidateFamily | None = None) ->
                 row.append(amount_text(amount))
     header.append('role')
     for row, m in zip(rows, networks, strict=True):
-        row.append(_role(selection, m, selection.student_scale if family is None else family.student.scale))
+        row.append(_role(selection, m))
     title = f'assistant {scale_key(selection.assistant)}, chosen by the rule {selection.rule}'
     if selection.reference.resampled:
         title += (f'; +- is the standard error, [] the {LEVEL:.0%} interval of '
@@ -37,12 +37,12 @@ def format_table(selection: Selection, family: CandidateFamily | None = None) ->
     return '\n'.join([title, *_aligned([header, *rows]), *(f'warning: {text}' for text in selection.warnings)])
 
 
-def _role(selection: Selection, m: Measurement, student_scale: float) -> str:
+def _role(selection: Selection, m: Measurement) -> str:
     if m is selection.reference:
         return 'reference'
     if m.scale == selection.assistant:
         return '<- assistant'
-    return 'student' if scale_key(m.scale) == scale_key(student_scale) else ''
+    return 'student' if m is selection.measurements[0] else ''  # the smallest of a family is its student
 
 
 def _cost(family: CandidateFamily, scale: float) -> Cost:

@@ -75,11 +75,11 @@ def _draw_performance(axes: Axes, selection: Selection, student_value: float | N
     for m in networks:
         if m.scale == selection.assistant:
             handles += _ring(axes, m.scale, m.value, f'assistant ({m.value:.3f})')
-        elif scale_key(m.scale) == scale_key(selection.student_scale):
+        elif m is networks[0]:  # the smallest of a family is its student
             handles += axes.plot([m.scale], [m.value], color=STUDENT, marker='s', markersize=7, linestyle='none',
                                  label=f'student, shared weights ({m.value:.3f})', zorder=4)
     if student_value is not None:
-        handles += axes.plot([selection.student_scale], [student_value], color=STUDENT, marker='*', markersize=12,
+        handles += axes.plot([networks[0].scale], [student_value], color=STUDENT, marker='*', markersize=12,
                              linestyle='none', label=f'student, distilled ({student_value:.3f})', zorder=5)
     _colour_axis(axes, 'Performance (fraction)', PERFORMANCE, PERFORMANCE_BAND)
     return handles
