@@ -13,6 +13,7 @@ from datetime import timedelta
 import torch
 import torch.distributed
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.dataset import BaseDataset
 from mmengine.dist import init_dist as host_init_dist
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
@@ -22,6 +23,7 @@ from mmengine.runner import checkpoint as host_checkpoint
 def apply() -> None:
     """Apply all repairs; harmless when repeated."""
     _let_training_checkpoints_load()
+    _let_every_copy_of_a_data_set_be_its_own()
     # MMEngine resolves `package::config` only for packages in a table of its own.
     MODULE2PACKAGE.setdefault('mmamd', 'mmamd')
 
@@ -48,6 +50,16 @@ def _let_training_checkpoints_load() -> None:
             return torch.load(filename, map_location=map_location, weights_only=False)
 
     host_checkpoint.CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+
+
+def _let_every_copy_of_a_data_set_be_its_own() -> None:
+    """MMEngine's BaseDataset.get_subset shares one deepcopy memo among all copies, as a mutable default argument.
+
+    Keys of a memo are ids, and ids are reused: after a data set is freed, a subset of another may be given its parts.
+    """
+    copy_of = BaseDataset._copy_without_annotation
+    if copy_of.__defaults__ != (None,):
+        BaseDataset._copy_without_annotation = lambda self, memo=None: copy_of(self, {} if memo is None else memo)
 
 
 def init_distributed(launcher: str, dist_cfg: dict | None) -> None:

@@ -23,14 +23,14 @@ class Stage:
         name: Name, and folder under the work_dir.
         run: What it does.
         reads: Values of the config that its outcome depends on, by name.
-        files: Files it reads: relative to the work_dir, or a path of the user's.
+        files: Files it reads, by name: relative to the work_dir, or a path of the user's.
         work: Planned arithmetic in MACs, for the remaining time. Forward = 1, backward = 2 times a network's MACs.
     """
 
     name: str
     run: Callable[[Context], None]
     reads: dict
-    files: list[str]
+    files: dict[str, str]
     work: float
 
 
@@ -55,14 +55,14 @@ def _teacher(context: Context) -> Stage:
     teacher = Config.fromfile(context.cfg.teacher_config)
     reads = {key: teacher.get(key) for key in ('model', *_SCHEDULE_KEYS)}
     work = 3 * _macs(context) * _images(context, 'train') * teacher.train_cfg.max_epochs
-    return Stage('teacher', stages.train_teacher, {**reads, 'seed': context.seed}, [], work)
+    return Stage('teacher', stages.train_teacher, {**reads, 'seed': context.seed}, {}, work)
 
 
 def _score(context: Context) -> Stage:
     cfg, settings = context.cfg, context.facts.compression.importance
     reads = {**_network(context), 'importance': settings.__dict__, 'train_data': context.facts.datasets['train'],
              'test_pipeline': _pipeline(cfg.test_dataloader)}
-    return Stage('score', stages.score_units, reads, [_teacher_file(context)],
+    return Stage('score', stages.score_units, reads, _files(teacher=_teacher_file(context)),
                  3 * _macs(context) * settings.num_images)
 
 
@@ -70,12 +70,13 @@ def _nest(context: Context) -> Stage:
     compression = context.facts.compression
     reads = {**_network(context), 'scales': context.facts.scales,
              **{key: getattr(compression, key) for key in ('student', 'scale_by', 'prune', 'round_to')}}
-    return Stage('nest', stages.nest_candidates, reads, [_teacher_file(context), 'score/importance.json'], 0.)
+    return Stage('nest', stages.nest_candidates, reads,
+                 _files('score/importance.json', teacher=_teacher_file(context)), 0.)
 
 
 def _joint(context: Context, number: int) -> Stage:
     schedule, sampler = _schedule(context, 'joint'), _hooks(context, 'SandwichSparsityHook')
-    files = ['nest/family.json', _shared(number - 1)] + [_selection(number - 1)] * (number > 1)
+    files = _files('nest/family.json', _shared(number - 1), *[_selection(number - 1)] * (number > 1))
     step = 1 + 3 * expected_scale_sum(context.facts.scales, sampler)
     return Stage(numbered('joint', number), functools.partial(stages.train_jointly, number=number),
                  {**_network(context), **_training(context), **schedule, 'sampler': sampler}, files,
@@ -90,7 +91,7 @@ def _select(context: Context, number: int) -> Stage:
              'evaluator': context.cfg.val_evaluator}
     work = (2 + sum(context.facts.scales)) * _macs(context) * (_images(context, 'val') + _images(context, 'test'))
     return Stage(numbered('select', number), functools.partial(stages.select_assistant, number=number), reads,
-                 ['nest/family.json', _shared(number)], work)
+                 _files('nest/family.json', _shared(number)), work)
 
 
 def _student(context: Context) -> Stage:
@@ -99,7 +100,7 @@ def _student(context: Context) -> Stage:
     # The assistant is not known yet; half the teacher is the middle of what it can be.
     step = (0.5 if last else 1.) + 3 * compression.student
     return Stage('student', stages.train_student, {**_network(context), **_training(context), **schedule},
-                 ['nest/family.json', _shared(last)] + [_selection(last)] * (last > 0),
+                 _files('nest/family.json', _shared(last), *[_selection(last)] * (last > 0)),
                  step * _macs(context) * _images(context, 'train') * schedule['train_cfg']['max_epochs'])
 
 
@@ -107,11 +108,16 @@ def _export(context: Context) -> Stage:
     reads = {'test_data': context.facts.datasets['test'], 'pipeline': _pipeline(context.cfg.test_dataloader),
              'evaluator': context.cfg.test_evaluator}
     return Stage('export', stages.export_student, reads,
-                 [_teacher_file(context), 'nest/family.json', 'student/trained.pth'],
+                 _files('nest/family.json', 'student/trained.pth', teacher=_teacher_file(context)),
                  (1 + context.facts.compression.student) * _macs(context) * _images(context, 'test'))
 
 
 # --- what the stages' fingerprints are made of ---
+
+def _files(*produced: str, **given: str) -> dict[str, str]:
+    """Files of the work_dir by their path in it, and the user's files by what they are: those may be moved."""
+    return {**{path: path for path in produced}, **given}
+
 
 def _network(context: Context) -> dict:
     return dict(architecture=context.cfg.model.architecture, data_preprocessor=context.cfg.get('data_preprocessor'),
@@ -120,7 +126,9 @@ def _network(context: Context) -> dict:
 
 def _training(context: Context) -> dict:
     return dict(losses=context.cfg.model.get('losses'), train_data=context.facts.datasets['train'],
-                processes=get_world_size())
+                processes=get_world_size(), custom_hooks=[
+                    hook for hook in context.cfg.get('custom_hooks', [])
+                    if not hook['type'].endswith(('SandwichSparsityHook', 'NPSDSelectionHook'))])
 
 
 def _schedule(context: Context, section: str) -> dict:

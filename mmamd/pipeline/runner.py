@@ -60,15 +60,15 @@ class MultiStepRunner:
         state.content['seed'] = self._seed(state)
 
         say = _console()
-        if is_main_process():
-            self.work_dir.mkdir(parents=True, exist_ok=True)
         context = Context(self.cfg, facts, self.work_dir, state.content['seed'],
                           make_progress_hook=lambda stage: ProgressHook(
                               stage, progress, functools.partial(self._spend, state, stage)),
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         plan = make_plan(context)
         redone = self._redone([stage.name for stage in plan], state)
-        self._refuse_changes([stage for stage in plan if stage.name not in redone], state)
+        self._refuse_changes([stage for stage in plan if stage.name not in redone], redone, state)
+        self._check_resumed_checkpoint(plan, context.resume_from, state)
+        barrier()  # every rank has read what the first one now rewrites
         self._forget(redone, state)
         if is_main_process():
             state.save()
@@ -80,11 +80,10 @@ class MultiStepRunner:
 
     def _fingerprint(self, stage: Stage) -> dict[str, str]:
         files = {}
-        for name in stage.files:
-            path = self.work_dir / name
-            source = path if path.exists() else Path(name)
+        for name, path in stage.files.items():
+            source = self.work_dir / path if (self.work_dir / path).exists() else Path(path)
             # A URL or a zoo key has no file here; its name is its identity.
-            files[f'file {name}'] = file_digest(source) if source.is_file() else name
+            files[f'file {name}'] = file_digest(source) if source.is_file() else path
         return {**{name: digest(value) for name, value in stage.reads.items()}, **files}
 
     # --- skip, continue, refuse ---
@@ -120,8 +119,26 @@ class MultiStepRunner:
             state.content['stages'].pop(name, None)
         barrier()
 
-    def _refuse_changes(self, plan: list[Stage], state: RunState) -> None:
+    def _check_resumed_checkpoint(self, plan: list[Stage], checkpoint: str | None, state: RunState) -> None:
+        if checkpoint is None:
+            return
+        interrupted = [stage.name for stage in plan
+                       if state.is_started(stage.name) and not state.is_finished(stage.name)]
+        if not interrupted:
+            raise ValueError(f'--resume {checkpoint}: no stage of {self.work_dir} was interrupted; leave the '
+                             'checkpoint out, the run continues with its next stage')
+        folder = self.work_dir / interrupted[0]
+        if Path(checkpoint).resolve().parent != folder.resolve():
+            raise ValueError(f"--resume {checkpoint}: expected a checkpoint of the interrupted stage "
+                             f"'{interrupted[0]}' in {folder}, or --resume alone for its last one")
+
+    def _refuse_changes(self, plan: list[Stage], redone: list[str], state: RunState) -> None:
         """Before anything runs: every stage that has been started must have been started from the same inputs."""
+        names = [stage.name for stage in plan]
+        foreign = [name for name in state.content['stages'] if name not in [*names, *redone]]
+        if foreign:
+            raise ValueError(f'{self.work_dir} holds the stages {foreign} of another method, which this config does '
+                             'not have; give another --work-dir')
         for stage in plan:
             if not state.is_started(stage.name):
                 return
@@ -139,13 +156,6 @@ class MultiStepRunner:
             say(f'{stage.name}: finished before, skipped')
             return
         continued = state.is_started(stage.name)
-        # Only the stage that was interrupted continues from the checkpoint that the user named.
-        if not continued:
-            context.resume_from = None
-        elif context.resume_from and Path(context.resume_from).resolve().parent != (
-                self.work_dir / stage.name).resolve():
-            raise ValueError(f"--resume {context.resume_from}: expected a checkpoint of the interrupted stage "
-                             f"'{stage.name}' in {self.work_dir / stage.name}, or --resume alone for its last one")
         fingerprint = self._fingerprint(stage)
         if is_main_process():
             state.start(stage.name, fingerprint)

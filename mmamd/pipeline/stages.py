@@ -103,12 +103,20 @@ def score_units(context: Context) -> None:
              num_workers=cfg.train_dataloader.get('num_workers', 0), collate_fn=dict(type='default_collate'),
              sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=context.seed)
     network = _teacher_network(context).to(get_device())
-    batches = (network.data_preprocessor(batch, training=False) for batch in loader)
+    batches = (_labels_as_floats(network.data_preprocessor(batch, training=False)) for batch in loader)
     importance = score(network, batches, level=settings.level)
     check_importance(importance, network.backbone.unit_groups())
     if is_main_process():
         importance.save(context.work_dir / 'score' / 'importance.json')
     barrier()
+
+
+def _labels_as_floats(data: dict) -> dict:
+    # A preprocessor with mixup writes labels as integer one-hots and makes them floats only where it mixes.
+    for sample in data['data_samples']:
+        if 'gt_score' in sample:
+            sample.set_gt_score(sample.gt_score.float())
+    return data
 
 
 def nest_candidates(context: Context) -> None:
@@ -256,7 +264,7 @@ def _distiller_settings(context: Context, number: int) -> dict:
 def _architecture(context: Context) -> dict:
     architecture = copy.deepcopy(context.cfg.model.architecture)
     if context.cfg.get('data_preprocessor') is not None:
-        architecture.setdefault('data_preprocessor', context.cfg.data_preprocessor)
+        architecture.setdefault('data_preprocessor', copy.deepcopy(context.cfg.data_preprocessor))
     return architecture
 
 

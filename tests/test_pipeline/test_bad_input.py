@@ -297,6 +297,17 @@ def test_a_checkpoint_of_another_stage_is_no_place_to_resume_from(finished_run, 
         mmamd.compress(config, work_dir=work_dir)
 
 
+def test_a_checkpoint_to_resume_from_is_refused_when_no_stage_was_interrupted(refused_in, tiny_config, finished_run):
+    checkpoint = finished_run[0] / 'joint' / 'epoch_3.pth'
+    refused_in(tiny_config(resume=True, load_from=str(checkpoint)), 'no stage of .* was interrupted; leave the')
+
+
+def test_a_work_dir_with_stages_that_the_config_lacks_is_refused(refused_in, tiny_config):
+    # Plain distillation has no joint and no select stage.
+    refused_in(tiny_config(compression=dict(num_assistants=0)),
+               r"holds the stages \['joint', 'select'\] of another method")
+
+
 def test_a_run_without_a_work_dir_is_refused(tiny_config):
     with pytest.raises(ValueError, match='work_dir is not set; give --work-dir'):
         MultiStepRunner.from_cfg(tiny_config())
