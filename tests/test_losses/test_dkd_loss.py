@@ -120,5 +120,5 @@ def test_shapes_that_do_not_agree_are_refused(student, teacher, target):
 def test_module_is_built_from_a_config_and_calls_the_function():
     student, teacher, target = logits(4)
     samples = [DataSample().set_gt_label(int(label)) for label in target]
-    module = MODELS.build(dict(type='DKDLoss'))
+    module = MODELS.build(dict(type='mmamd.DKDLoss'))
     assert module(student, teacher, samples) == dkd_loss(student, teacher, target, zeta=1.0, eta=8.0, temperature=4.0)

@@ -97,7 +97,7 @@ def test_a_network_without_blocks_is_refused():
 def test_module_is_built_from_a_config_and_calls_the_functions():
     generator = torch.Generator().manual_seed(1)
     student, teacher = ([torch.randn(2, 3, 4, generator=generator) for _ in range(2)] for _ in range(2))
-    module = MODELS.build(dict(type='FeatureLoss', layers=[0, 2], normalize=True))
+    module = MODELS.build(dict(type='mmamd.FeatureLoss', layers=[0, 2], normalize=True))
     assert module.layers_of(2) == [0, 2]
     assert module(student, teacher) == feature_loss(student, teacher, normalize=True)
     assert FeatureLoss().layers_of(12) == resolve_layers('auto', 12)

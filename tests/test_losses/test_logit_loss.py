@@ -95,6 +95,6 @@ def test_different_class_counts_are_refused_rather_than_broadcast():
 
 def test_module_is_built_from_a_config_and_calls_the_function():
     student, teacher = logits(3)
-    module = MODELS.build(dict(type='LogitLoss', temperature=2.0))
+    module = MODELS.build(dict(type='mmamd.LogitLoss', temperature=2.0))
     assert module(student, teacher, data_samples=[]) == logit_loss(student, teacher, 2.0)
     assert LogitLoss().temperature == 1.0
