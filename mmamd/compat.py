@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import pickle
+import warnings
 from datetime import timedelta
 
 import torch
@@ -24,6 +25,8 @@ def apply() -> None:
     """Apply all repairs; harmless when repeated."""
     _let_training_checkpoints_load()
     _let_every_copy_of_a_data_set_be_its_own()
+    # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     # MMEngine resolves `package::config` only for packages in a table of its own.
     MODULE2PACKAGE.setdefault('mmamd', 'mmamd')
 

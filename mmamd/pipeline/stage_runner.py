@@ -19,8 +19,8 @@ class StageRunner(Runner):
         for handler in logger.handlers:
             if type(handler) is logging.StreamHandler:
                 handler.setLevel(logging.WARNING)
-                # The host warns of its own use of its own deprecated class, in every stage.
-                handler.addFilter(lambda record: '"FileClient" will be deprecated' not in record.getMessage())
+                # The host warns of its own use of its own deprecated classes, in every stage.
+                handler.addFilter(lambda record: 'will be deprecated in future' not in record.getMessage())
         return logger
 
 
