@@ -13,7 +13,6 @@ from datetime import timedelta
 
 import torch
 import torch.distributed
-from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.dataset import BaseDataset
 from mmengine.dist import init_dist as host_init_dist
 from mmengine.dist import is_distributed
@@ -27,8 +26,6 @@ def apply() -> None:
     _let_every_copy_of_a_data_set_be_its_own()
     # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
-    # MMEngine resolves `package::config` only for packages in a table of its own.
-    MODULE2PACKAGE.setdefault('mmamd', 'mmamd')
 
 
 def _let_training_checkpoints_load() -> None:
@@ -83,5 +80,5 @@ def init_distributed(launcher: str, dist_cfg: dict | None) -> None:
 
 def model_wrapper_cfg() -> dict:
     """DistributedDataParallel settings; MMEngine passes device ids, which gloo on CPU refuses."""
-    device_ids = [int(os.environ['LOCAL_RANK'])] if torch.cuda.is_available() else None
+    device_ids = [torch.cuda.current_device()] if torch.cuda.is_available() else None
     return dict(type='MMDistributedDataParallel', device_ids=device_ids, broadcast_buffers=False)

@@ -16,11 +16,10 @@ _STUDENT_KEYS = ('default_scope', 'data_preprocessor', 'val_dataloader', 'val_ev
 
 def cut_network(network: nn.Module, candidate: Candidate) -> nn.Module:
     """A physically small copy of ``network``: only the candidate's units, an empty branch being its bias alone."""
-    # A captured output or a gate would be copied along; the copy must hold weights only.
     small = copy.deepcopy(network)
     small.backbone.cut(candidate.kept)
     for module in small.modules():
-        module._forward_hooks.clear()
+        module._forward_hooks.clear()  # a distiller's network captures its states; its copy must not
     return small.eval()
 
 

@@ -15,7 +15,7 @@ def export_onnx(network: nn.Module, path: Path) -> float:
 
     Args:
         network: A host network with an elastic backbone, on the CPU, in eval mode.
-        path: File to write. Input ``images`` (batch, 3, H, W), preprocessed; output ``logits``.
+        path: File to write. Input ``images`` (batch, channels, H, W), preprocessed; output ``logits``.
 
     Returns:
         Largest difference over the largest absolute logit.

@@ -4,12 +4,11 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mmengine.config import Config
 from mmengine.dist import get_world_size
 
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.pipeline import stages
-from mmamd.pipeline.settings import leaf_datasets, stage_settings
+from mmamd.pipeline.settings import leaf_datasets, stage_settings, teacher_settings
 from mmamd.pipeline.stages import Context, numbered
 
 _SCHEDULE_KEYS = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr')
@@ -52,8 +51,11 @@ def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float
 
 
 def _teacher(context: Context) -> Stage:
-    teacher = Config.fromfile(context.cfg.teacher_config)
-    reads = {key: teacher.get(key) for key in ('model', *_SCHEDULE_KEYS)}
+    teacher = teacher_settings(context.cfg)
+    _forget_places(teacher.train_dataloader)
+    reads = {key: teacher.get(key) for key in (
+        'model', 'load_from', 'data_preprocessor', 'custom_hooks', *_SCHEDULE_KEYS)}
+    reads |= {'train_data': context.facts.datasets['train'], 'processes': get_world_size()}
     work = 3 * _macs(context) * _images(context, 'train') * teacher.train_cfg.max_epochs
     return Stage('teacher', stages.train_teacher, {**reads, 'seed': context.seed}, {}, work)
 
@@ -88,7 +90,8 @@ def _select(context: Context, number: int) -> Stage:
     reads = {**_network(context), 'rule': _hooks(context, 'NPSDSelectionHook'), 'held_out': datasets['val'],
              'test_data': datasets['test'], 'pipelines': [_pipeline(context.cfg[f'{split}_dataloader'])
                                                           for split in ('val', 'test')],
-             'evaluator': context.cfg.val_evaluator}
+             'evaluator': context.cfg.val_evaluator, 'test_evaluator': context.cfg.test_evaluator,
+             'rounds_left': context.facts.compression.num_assistants - number}
     work = (2 + sum(context.facts.scales)) * _macs(context) * (_images(context, 'val') + _images(context, 'test'))
     return Stage(numbered('select', number), functools.partial(stages.select_assistant, number=number), reads,
                  _files('nest/family.json', _shared(number)), work)
@@ -125,7 +128,8 @@ def _network(context: Context) -> dict:
 
 
 def _training(context: Context) -> dict:
-    return dict(losses=context.cfg.model.get('losses'), train_data=context.facts.datasets['train'],
+    return dict(losses=context.cfg.model.get('losses'), logits_from=context.cfg.model.get('logits_from'),
+                train_data=context.facts.datasets['train'],
                 processes=get_world_size(), custom_hooks=[
                     hook for hook in context.cfg.get('custom_hooks', [])
                     if not hook['type'].endswith(('SandwichSparsityHook', 'NPSDSelectionHook'))])
@@ -133,9 +137,16 @@ def _training(context: Context) -> dict:
 
 def _schedule(context: Context, section: str) -> dict:
     settings = stage_settings(context.cfg, section)
-    for leaf in leaf_datasets(settings.train_dataloader.dataset):
-        leaf.pop('data_root', None)  # images are known by their names and labels, so they may move
+    _forget_places(settings.train_dataloader)
     return {key: settings.get(key) for key in _SCHEDULE_KEYS}
+
+
+def _forget_places(loader: dict) -> None:
+    """Drop what a loader's batches do not depend on: images are known by names and labels, so they may move."""
+    for key in ('pin_memory', 'persistent_workers', 'prefetch_factor'):
+        loader.pop(key, None)
+    for leaf in leaf_datasets(loader.dataset):
+        leaf.pop('data_root', None)
 
 
 def _pipeline(loader: dict) -> list[dict]:

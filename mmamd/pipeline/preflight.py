@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset, default_collate
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS
 
-from mmamd.pipeline.settings import Compression, leaf_datasets, stage_settings
+from mmamd.pipeline.settings import Compression, check_epochs, leaf_datasets, stage_settings, teacher_settings
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
 from mmamd.pruning.complexity import cost_function
 from mmamd.registry import HOOKS, MODELS
@@ -53,8 +53,7 @@ def check(cfg: Config) -> Facts:
     scales = _scales(compression)
     for section in ('joint', 'student') if compression.num_assistants else ('student',):
         settings = stage_settings(cfg, section)
-        if settings.optim_wrapper.get('type') == 'AmpOptimWrapper' and not torch.cuda.is_available():
-            raise ValueError('mixed precision (--amp) needs a GPU, and there is none; run without --amp')
+        _check_precision(settings.optim_wrapper)
         if settings.optim_wrapper.get('accumulative_counts', 1) != 1:
             raise ValueError('optim_wrapper.accumulative_counts must stay 1: a joint step accumulates over its '
                              f'candidates, got {settings.optim_wrapper.accumulative_counts}')
@@ -90,6 +89,11 @@ def _scales(compression: Compression) -> list[float]:
     return scales
 
 
+def _check_precision(optim_wrapper: dict) -> None:
+    if optim_wrapper.get('type') == 'AmpOptimWrapper' and not torch.cuda.is_available():
+        raise ValueError('mixed precision (--amp) needs a GPU, and there is none; run without --amp')
+
+
 def _check_teacher_source(cfg: Config) -> None:
     config = cfg.get('teacher_config')
     if cfg.model.get('teacher') is None:
@@ -103,7 +107,10 @@ def _check_teacher_source(cfg: Config) -> None:
 
 def _check_trained_teacher(cfg: Config, distiller) -> None:
     """The network that teacher_config trains must be the one to compress."""
-    trained = MODELS.build(Config.fromfile(cfg.teacher_config).model).state_dict()
+    teacher = teacher_settings(cfg)
+    check_epochs('teacher', teacher.train_cfg)
+    _check_precision(teacher.optim_wrapper)
+    trained = MODELS.build(teacher.model).state_dict()
     expected = distiller.network.state_dict()
     for key in [*expected, *(key for key in trained if key not in expected)]:
         shapes = [tuple(state[key].shape) if key in state else 'absent' for state in (trained, expected)]
@@ -187,7 +194,8 @@ def _check_metric(cfg: Config, split: str, distiller, samples: list[dict], metri
     evaluator = cfg[f'{split}_evaluator']
     evaluator = Evaluator(copy.deepcopy(evaluator if isinstance(evaluator, list) else [evaluator]))
     evaluator.process(data_samples=distiller.teacher(**data, mode='predict'), data_batch=batch)
-    keys = sorted(evaluator.evaluate(len(samples)))
+    values = evaluator.evaluate(len(samples))
+    keys = sorted(values)
     if metric not in keys:
         raise ValueError(f'NPSDSelectionHook asks for the metric {metric!r}, but {split}_evaluator computes '
                          f'{keys}; set metric= to one of these')

@@ -81,7 +81,7 @@ class MultiStepRunner:
     def _fingerprint(self, stage: Stage) -> dict[str, str]:
         files = {}
         for name, path in stage.files.items():
-            source = self.work_dir / path if (self.work_dir / path).exists() else Path(path)
+            source = self.work_dir / path if (self.work_dir / path).exists() else Path(path).expanduser()
             # A URL or a zoo key has no file here; its name is its identity.
             files[f'file {name}'] = file_digest(source) if source.is_file() else path
         return {**{name: digest(value) for name, value in stage.reads.items()}, **files}
@@ -139,8 +139,12 @@ class MultiStepRunner:
         if foreign:
             raise ValueError(f'{self.work_dir} holds the stages {foreign} of another method, which this config does '
                              'not have; give another --work-dir')
-        for stage in plan:
+        for i, stage in enumerate(plan):
             if not state.is_started(stage.name):
+                later = [after.name for after in plan[i:] if state.is_started(after.name)]
+                if later:
+                    raise ValueError(f"{self.work_dir} holds {later}, made without the stage '{stage.name}' that this "
+                                     f'config has; redo with --start-from {stage.name}, or give another --work-dir')
                 return
             changed = state.changes(stage.name, self._fingerprint(stage))
             if changed:
@@ -156,9 +160,8 @@ class MultiStepRunner:
             say(f'{stage.name}: finished before, skipped')
             return
         continued = state.is_started(stage.name)
-        fingerprint = self._fingerprint(stage)
         if is_main_process():
-            state.start(stage.name, fingerprint)
+            state.start(stage.name, self._fingerprint(stage))
             progress.start(stage.name)
             if continued:
                 say(f'    {stage.name} was interrupted; it continues')

@@ -94,7 +94,8 @@ def stage_settings(cfg: Config, section: str) -> ConfigDict:
     if section not in cfg or 'train_cfg' not in cfg[section]:
         raise ValueError(f"the config has no schedule for the stage '{section}': expected {section} = "
                          'dict(train_cfg=dict(max_epochs=...), param_scheduler=[...])')
-    top = {key: value for key, value in cfg.items() if key not in STAGE_SECTIONS}
+    # load_from and resume are the run's: a stage starts from what the stage before it made.
+    top = {key: value for key, value in cfg.items() if key not in (*STAGE_SECTIONS, 'load_from', 'resume')}
     merged = _merge(_plain(top), _plain(cfg[section]))
     top_wrapper = cfg.get('optim_wrapper') or {}
     for key in ('type', 'loss_scale'):
@@ -103,11 +104,30 @@ def stage_settings(cfg: Config, section: str) -> ConfigDict:
     if not merged.get('optim_wrapper', {}).get('optimizer'):
         raise ValueError(f"stage '{section}' has no optimizer; set optim_wrapper=dict(optimizer=dict(...)) at the top "
                          'level of the config')
-    train_cfg = merged['train_cfg']
-    if not train_cfg.pop('by_epoch', True) or 'max_iters' in train_cfg:
-        raise ValueError(f"stage '{section}' must be scheduled in epochs (train_cfg=dict(max_epochs=...)), because a "
-                         f'run is resumed at epoch boundaries; got {train_cfg}')
+    check_epochs(section, merged['train_cfg'])
+    merged['train_cfg'].pop('by_epoch', None)
     return ConfigDict(merged)
+
+
+def check_epochs(stage: str, train_cfg: dict) -> None:
+    """Raise ValueError unless a training schedule counts epochs."""
+    if not train_cfg.get('by_epoch', True) or 'max_epochs' not in train_cfg or 'max_iters' in train_cfg:
+        raise ValueError(f"stage '{stage}' must be scheduled in epochs (train_cfg=dict(max_epochs=...)), because a "
+                         f'run is resumed at epoch boundaries; got {dict(train_cfg)}')
+
+
+def teacher_settings(cfg: Config) -> Config:
+    """The config that trains the teacher, with what the run sets for all of its stages: data, precision, rate."""
+    teacher = Config.fromfile(cfg.teacher_config)
+    if cfg.get('data_root') is not None:
+        teacher.data_root = cfg.data_root
+    fill_data_root(teacher)
+    for key in ('type', 'loss_scale'):
+        if key in (cfg.get('optim_wrapper') or {}):
+            teacher.optim_wrapper[key] = cfg.optim_wrapper[key]
+    if (cfg.get('auto_scale_lr') or {}).get('enable') and teacher.get('auto_scale_lr'):
+        teacher.auto_scale_lr.enable = True
+    return teacher
 
 
 def fill_data_root(cfg: Config) -> None:

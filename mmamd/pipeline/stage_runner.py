@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import get_world_size
+from mmengine.dist import is_distributed
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -38,7 +38,7 @@ def build_stage_runner(settings: dict, stage: str, folder: Path, **overrides) ->
             'log_level', 'visualizer', 'default_scope', 'randomness')
     arguments = {key: settings[key] for key in keys if settings.get(key) is not None}
     arguments |= overrides
-    if get_world_size() > 1:
+    if is_distributed():
         arguments['model_wrapper_cfg'] = compat.model_wrapper_cfg()
     config = Config({**arguments, 'work_dir': str(folder), 'experiment_name': f'{folder.parent.name}_{stage}'},
                     cfg_text=f'# stage {stage}', filename=f'{stage}_settings.py')

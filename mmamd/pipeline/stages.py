@@ -5,6 +5,7 @@
 
 import copy
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from mmamd.export import cut_network, export_onnx, save_student, student_config
 from mmamd.pipeline.preflight import Facts
 from mmamd.pipeline.progress import ProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook, derive_seed
-from mmamd.pipeline.settings import fill_data_root, stage_settings, with_test_pipeline
+from mmamd.pipeline.settings import stage_settings, teacher_settings, with_test_pipeline
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function
@@ -82,10 +83,7 @@ def numbered(stage: str, number: int) -> str:
 
 def train_teacher(context: Context) -> None:
     """Train the teacher by its own config: ``teacher/teacher.pth``."""
-    cfg = Config.fromfile(context.cfg.teacher_config)
-    if context.cfg.get('data_root') is not None:
-        cfg.data_root = context.cfg.data_root
-    fill_data_root(cfg)
+    cfg = teacher_settings(context.cfg)
     settings = {**cfg, 'launcher': context.cfg.get('launcher', 'none'), 'env_cfg': context.cfg.get('env_cfg')}
     _train(context, 'teacher', settings, cfg.train_cfg)
     _keep_last_weights(context, 'teacher', 'teacher.pth')
@@ -121,8 +119,8 @@ def _labels_as_floats(data: dict) -> dict:
 
 def nest_candidates(context: Context) -> None:
     """Rank, reorder, and cut the family: ``nest/family.json``, ``nest/reordered.pth``."""
+    network = _teacher_network(context)  # on every rank: loading from a URL is a collective call
     if is_main_process():
-        network = _teacher_network(context)
         compression = context.facts.compression
         groups = network.backbone.unit_groups()
         importance = Importance.load(context.work_dir / 'score' / 'importance.json')
@@ -223,7 +221,8 @@ def _train(context: Context, stage: str, settings: dict, train_cfg: dict) -> Non
         train_cfg={key: value for key, value in train_cfg.items() if key != 'val_interval'},
         optim_wrapper=settings['optim_wrapper'], param_scheduler=settings.get('param_scheduler'),
         auto_scale_lr=settings.get('auto_scale_lr'), load_from=settings.get('load_from'),
-        randomness={**(settings.get('randomness') or {}), 'seed': seed})
+        # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
+        randomness={**(settings.get('randomness') or {}), 'seed': seed, 'diff_rank_seed': False})
     for hook in (EpochSeedHook(stage), context.make_progress_hook(stage)):
         runner.register_hook(hook)
     checkpoint = context.resume_from or last_checkpoint(folder)
@@ -238,10 +237,12 @@ def last_checkpoint(folder: Path) -> Path | None:
     The host notes an absolute path; only its name is read, so that a moved work_dir can be continued.
     """
     note = folder / 'last_checkpoint'
-    if not note.exists():
-        return None
-    checkpoint = folder / Path(note.read_text().strip()).name
-    return checkpoint if checkpoint.exists() else None
+    noted = folder / Path(note.read_text().strip()).name if note.exists() else folder
+    if noted.is_file():
+        return noted
+    # A process killed while it wrote the note leaves it empty; a checkpoint is whole when its archive has its index.
+    whole = [path for path in folder.glob('epoch_*.pth') if zipfile.is_zipfile(path)]
+    return max(whole, key=lambda path: int(path.stem.split('_')[1]), default=None)
 
 
 def _keep_last_weights(context: Context, stage: str, name: str) -> None:

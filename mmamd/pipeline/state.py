@@ -54,7 +54,9 @@ class RunState:
         """Forget stages and delete their folders, so that they are done anew."""
         for stage in stages:
             if self.content['stages'].pop(stage, None) is not None:
-                shutil.rmtree(self.path.parent / stage, ignore_errors=True)
+                folder = self.path.parent / stage
+                if folder.exists():
+                    shutil.rmtree(folder)
         self.save()
 
     def seconds(self, stage: str) -> float:

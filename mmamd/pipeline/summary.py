@@ -114,6 +114,8 @@ def _command() -> str:
 def _commit() -> str | None:
     """Commit of the source tree that runs, marked when the tree differs from it; None outside a repository."""
     root = Path(__file__).resolve().parents[2]
+    if not (root / '.git').exists():
+        return None
     try:
         found = subprocess.run(['git', '-C', str(root), 'describe', '--always', '--dirty', '--abbrev=12'],
                                capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 from mmengine.dist import broadcast_object_list, collect_results, is_main_process
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.evaluator.metric import _to_cpu
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -112,7 +113,7 @@ def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int,
     values: dict[str, float] = {}
     resampled: dict[str, list[float]] = {}
     for metric in evaluator.metrics:
-        results = collect_results(metric.results, size, metric.collect_device)
+        results = _to_cpu(collect_results(metric.results, size, metric.collect_device))
         metric.results.clear()
         if not is_main_process():
             continue
@@ -141,4 +142,5 @@ def _bootstrap(metric: BaseMetric, results: list, values: dict[str, float], num_
 
 def _compute(metric: BaseMetric, results: list) -> dict[str, float]:
     prefix = f'{metric.prefix}/' if metric.prefix else ''
-    return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items()}
+    # Per-class lists and the like are no measure to choose by.
+    return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items() if np.ndim(value) == 0}

@@ -21,7 +21,8 @@ class NPSDSelectionHook(Hook):
     Args:
         rule: ``'npsd'``, ``'npsd_local'``, ``'lambda_tradeoff'`` or ``'manual'``.
         metric: Key of the performance metric, e.g. ``'accuracy/top1'``; larger is better.
-        percent: Whether the metric is in percent, as the host's metrics are.
+        percent: Whether the metric is in percent, as the host's metrics are. A fraction read as percent cannot be
+            told from a poor network, so it is not refused.
         lam: Weight of the scale in ``lambda_tradeoff``.
         scale: Scale to take under ``manual``: a number, ``'smallest'`` or ``'largest'``.
         reference: What the derivative is taken to: ``'teacher'``, or ``'full'``, the shared network with all units.

@@ -308,6 +308,17 @@ def test_a_work_dir_with_stages_that_the_config_lacks_is_refused(refused_in, tin
                r"holds the stages \['joint', 'select'\] of another method")
 
 
+def test_a_student_of_another_method_is_not_taken_over(finished_run, tiny_config, tmp_path):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(finished_run[0], work_dir)
+    state = RunState(work_dir)
+    for stage in ('joint', 'select'):  # as plain distillation leaves it
+        del state.content['stages'][stage]
+    state.save()
+    with pytest.raises(ValueError, match=r"holds \['student', 'export'\], made without the stage 'joint'"):
+        mmamd.compress(tiny_config(), work_dir=work_dir)
+
+
 def test_a_run_without_a_work_dir_is_refused(tiny_config):
     with pytest.raises(ValueError, match='work_dir is not set; give --work-dir'):
         MultiStepRunner.from_cfg(tiny_config())

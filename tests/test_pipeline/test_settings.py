@@ -1,10 +1,12 @@
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mmamd.pipeline.seeding import derive_seed
-from mmamd.pipeline.settings import digest, fill_data_root, stage_settings, with_test_pipeline
+from mmamd.pipeline.settings import digest, fill_data_root, stage_settings, teacher_settings, with_test_pipeline
+from mmamd.pipeline.stages import last_checkpoint
 
 
 def config(**extra):
@@ -26,6 +28,33 @@ def test_mixed_precision_at_the_top_level_reaches_a_stage_with_an_optimizer_of_i
     cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')  # what --amp does
     wrapper = stage_settings(cfg, 'joint').optim_wrapper
     assert (wrapper.type, wrapper.loss_scale, wrapper.optimizer.lr) == ('AmpOptimWrapper', 'dynamic', 1e-4)
+
+
+def test_mixed_precision_data_and_rate_scaling_reach_the_teachers_training_too(tmp_path):
+    (tmp_path / 'teacher.py').write_text(
+        "optim_wrapper = dict(optimizer=dict(type='SGD'))\nauto_scale_lr = dict(base_batch_size=8)\n"
+        "train_dataloader = dict(dataset=dict(type='CustomDataset'))")
+    cfg = config(teacher_config=str(tmp_path / 'teacher.py'), data_root='elsewhere', auto_scale_lr=dict(enable=True))
+    cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    teacher = teacher_settings(cfg)
+    assert teacher.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='SGD'))
+    assert teacher.train_dataloader.dataset.data_root == 'elsewhere'
+    assert teacher.auto_scale_lr == dict(base_batch_size=8, enable=True)
+
+
+def test_a_checkpoint_to_resume_from_does_not_initialise_the_stages():
+    assert 'load_from' not in stage_settings(config(load_from='joint/epoch_2.pth', resume=True), 'joint')
+
+
+def test_the_newest_whole_checkpoint_is_found_without_the_hosts_note_of_it(tmp_path):
+    assert last_checkpoint(tmp_path) is None
+    for epoch in (9, 10):
+        torch.save({}, tmp_path / f'epoch_{epoch}.pth')
+    (tmp_path / 'epoch_11.pth').write_bytes((tmp_path / 'epoch_10.pth').read_bytes()[:100])  # killed while writing
+    (tmp_path / 'last_checkpoint').write_text('')
+    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
+    (tmp_path / 'last_checkpoint').write_text('/moved/from/epoch_9.pth')
+    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_9.pth'
 
 
 def test_a_stage_without_an_optimizer_is_refused():
