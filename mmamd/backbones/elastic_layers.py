@@ -129,7 +129,7 @@ class ElasticAttention(ElasticBranch):
         C, D, L = self.proj.out_features, self.head_dims, num_tokens
         biases = 3 * D if self.qkv.bias is not None else 0
         head = Cost(macs=L * 4 * C * D + 2 * L * L * D, params=4 * C * D + biases)
-        return Cost(kept * head.macs, kept * head.params + C + _num_params(self.gamma1))
+        return Cost(kept * head.macs, kept * head.params + C + num_params(self.gamma1))
 
 
 class ElasticFFN(ElasticBranch):
@@ -185,7 +185,7 @@ class ElasticFFN(ElasticBranch):
 
     def cost(self, kept: int, num_tokens: int) -> Cost:
         C = self.layers[1].out_features
-        return Cost(kept * num_tokens * 2 * C, kept * (2 * C + 1) + C + _num_params(self.gamma2))
+        return Cost(kept * num_tokens * 2 * C, kept * (2 * C + 1) + C + num_params(self.gamma2))
 
 
 class BiasBranch(BaseModule):
@@ -208,5 +208,6 @@ class BiasBranch(BaseModule):
         return out_NLC if identity is None else identity + out_NLC
 
 
-def _num_params(module: nn.Module) -> int:
+def num_params(module: nn.Module) -> int:
+    """Number of parameters of a module and its sub-modules."""
     return sum(p.numel() for p in module.parameters())

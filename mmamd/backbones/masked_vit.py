@@ -8,7 +8,7 @@ import torch.nn as nn
 from mmpretrain.models.backbones import VisionTransformer
 from torch import Tensor
 
-from mmamd.backbones.elastic_layers import BiasBranch, ElasticAttention, ElasticBranch, ElasticFFN
+from mmamd.backbones.elastic_layers import BiasBranch, ElasticAttention, ElasticBranch, ElasticFFN, num_params
 from mmamd.registry import MODELS
 from mmamd.structures import Cost, UnitGroup
 
@@ -68,16 +68,16 @@ class MaskedViT(VisionTransformer):
         num_patches = self.patch_resolution[0] * self.patch_resolution[1]
         num_tokens = num_patches + self.num_extra_tokens
         prunable = [m for layer in self.layers for m in (layer.ln1, layer.attn, layer.ln2, layer.ffn)]
-        fixed_params = _num_params(self) - sum(_num_params(m) for m in prunable)
+        fixed_params = num_params(self) - sum(num_params(m) for m in prunable)
         total = Cost(num_patches * conv.weight.numel(), fixed_params)
         for i, layer in enumerate(self.layers):
             for norm, branch in ((layer.ln1, layer.attn), (layer.ln2, layer.ffn)):
                 if isinstance(branch, BiasBranch):
-                    total += Cost(0, _num_params(branch))
+                    total += Cost(0, num_params(branch))
                     continue
                 count = kept[f'layers.{i}.{branch.kind}']
                 total += branch.cost(count, num_tokens)
-                total += Cost(0, _num_params(norm) if count else 0)
+                total += Cost(0, num_params(norm) if count else 0)
         return total
 
     @property
@@ -147,7 +147,3 @@ class MaskedViT(VisionTransformer):
         """Constructor arguments that build this network cut to ``kept``."""
         return {f'{kind}s': [kept.get(f'layers.{i}.{kind}', 0) for i in range(self.num_layers)]
                 for kind in ('head', 'neuron')}
-
-
-def _num_params(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())

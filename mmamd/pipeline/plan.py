@@ -8,7 +8,7 @@ from mmengine.dist import get_world_size
 
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.pipeline import stages
-from mmamd.pipeline.settings import leaf_datasets, stage_settings, teacher_settings
+from mmamd.pipeline.settings import is_hook, leaf_datasets, stage_settings, teacher_settings
 from mmamd.pipeline.stages import Context, numbered
 
 _SCHEDULE_KEYS = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr')
@@ -132,7 +132,7 @@ def _training(context: Context) -> dict:
                 train_data=context.facts.datasets['train'],
                 processes=get_world_size(), custom_hooks=[
                     hook for hook in context.cfg.get('custom_hooks', [])
-                    if not hook['type'].endswith(('SandwichSparsityHook', 'NPSDSelectionHook'))])
+                    if not is_hook(hook, 'SandwichSparsityHook', 'NPSDSelectionHook')])
 
 
 def _schedule(context: Context, section: str) -> dict:
@@ -154,7 +154,7 @@ def _pipeline(loader: dict) -> list[dict]:
 
 
 def _hooks(context: Context, name: str) -> list[dict]:
-    return [hook for hook in context.cfg.get('custom_hooks', []) if hook['type'] in (name, f'mmamd.{name}')]
+    return [hook for hook in context.cfg.get('custom_hooks', []) if is_hook(hook, name)]
 
 
 def _macs(context: Context) -> int:

@@ -12,7 +12,14 @@ from mmengine.dataset import BaseDataset, default_collate
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS
 
-from mmamd.pipeline.settings import Compression, check_epochs, leaf_datasets, stage_settings, teacher_settings
+from mmamd.pipeline.settings import (
+    Compression,
+    check_epochs,
+    is_hook,
+    leaf_datasets,
+    stage_settings,
+    teacher_settings,
+)
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
 from mmamd.pruning.complexity import cost_function
 from mmamd.registry import HOOKS, MODELS
@@ -169,7 +176,7 @@ def _selection_metric(cfg: Config, num_assistants: int, scales: list[float]) -> 
     """Key of the metric of the selection, by which teacher and student are reported too."""
     def built(name: str) -> list:
         return [HOOKS.build(copy.deepcopy(hook)) for hook in cfg.get('custom_hooks', [])
-                if hook['type'] in (name, f'mmamd.{name}')]
+                if is_hook(hook, name)]
 
     built('SandwichSparsityHook')  # refuses an unknown sampler now, not when the joint stage begins
     hooks = built('NPSDSelectionHook')
@@ -194,8 +201,7 @@ def _check_metric(cfg: Config, split: str, distiller, samples: list[dict], metri
     evaluator = cfg[f'{split}_evaluator']
     evaluator = Evaluator(copy.deepcopy(evaluator if isinstance(evaluator, list) else [evaluator]))
     evaluator.process(data_samples=distiller.teacher(**data, mode='predict'), data_batch=batch)
-    values = evaluator.evaluate(len(samples))
-    keys = sorted(values)
+    keys = sorted(evaluator.evaluate(len(samples)))
     if metric not in keys:
         raise ValueError(f'NPSDSelectionHook asks for the metric {metric!r}, but {split}_evaluator computes '
                          f'{keys}; set metric= to one of these')

@@ -143,6 +143,11 @@ def fill_data_root(cfg: Config) -> None:
             dataset.setdefault('data_root', root)
 
 
+def is_hook(hook: dict, *names: str) -> bool:
+    """Whether a hook's config is of one of our hooks, named with or without the scope."""
+    return hook['type'] in (*names, *(f'mmamd.{name}' for name in names))
+
+
 def leaf_datasets(dataset: dict | None) -> Iterator[dict]:
     """Configs of the data sets that read files, below any wrappers."""
     if dataset is None:

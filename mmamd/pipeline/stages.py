@@ -24,7 +24,7 @@ from mmamd.export import cut_network, export_onnx, save_student, student_config
 from mmamd.pipeline.preflight import Facts
 from mmamd.pipeline.progress import ProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook, derive_seed
-from mmamd.pipeline.settings import stage_settings, teacher_settings, with_test_pipeline
+from mmamd.pipeline.settings import is_hook, stage_settings, teacher_settings, with_test_pipeline
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function
@@ -140,7 +140,7 @@ def train_jointly(context: Context, number: int) -> None:
     stage = numbered('joint', number)
     settings = stage_settings(context.cfg, 'joint')
     model = _distiller_settings(context, number - 1)
-    hooks = [hook for hook in context.cfg.get('custom_hooks', []) if not _is(hook, 'NPSDSelectionHook')]
+    hooks = [hook for hook in context.cfg.get('custom_hooks', []) if not is_hook(hook, 'NPSDSelectionHook')]
     _train(context, stage, {**settings, 'model': model, 'custom_hooks': hooks},
            {**settings.train_cfg, 'type': 'mmamd.JointTrainLoop'})
     _keep_last_weights(context, stage, 'shared.pth')
@@ -153,7 +153,8 @@ def select_assistant(context: Context, number: int) -> None:
     cfg = context.cfg
     model = _distiller_settings(context, number - 1) | {'init': str(context.shared(number))}
     left = context.facts.compression.num_assistants - number
-    hooks = [{**hook, 'rounds_left': left} for hook in cfg.get('custom_hooks', []) if _is(hook, 'NPSDSelectionHook')]
+    hooks = [{**hook, 'rounds_left': left} for hook in cfg.get('custom_hooks', [])
+             if is_hook(hook, 'NPSDSelectionHook')]
     loop = dict(type='mmamd.CandidateValLoop')
     runner = build_stage_runner(
         cfg, stage, folder, model=model, custom_hooks=hooks, randomness=dict(seed=context.seed),
@@ -176,7 +177,7 @@ def train_student(context: Context) -> None:
     settings = stage_settings(context.cfg, 'student')
     model = _distiller_settings(context, number) | {'train_scales': [context.facts.compression.student]}
     hooks = [hook for hook in context.cfg.get('custom_hooks', [])
-             if not _is(hook, 'NPSDSelectionHook') and not _is(hook, 'SandwichSparsityHook')]
+             if not is_hook(hook, 'NPSDSelectionHook', 'SandwichSparsityHook')]
     _train(context, 'student', {**settings, 'model': model, 'custom_hooks': hooks},
            {**settings.train_cfg, 'type': 'mmamd.JointTrainLoop'})
     _keep_last_weights(context, 'student', 'trained.pth')
@@ -287,7 +288,3 @@ def _test(context: Context, name: str, model: dict, weights: str | Path) -> dict
 
 def read_json(path: Path) -> dict:
     return json.loads(path.read_text())
-
-
-def _is(hook: dict, name: str) -> bool:
-    return hook['type'] in (name, f'mmamd.{name}')

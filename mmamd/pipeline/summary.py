@@ -13,6 +13,7 @@ import mmpretrain
 import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 
+from mmamd.pipeline.settings import is_hook
 from mmamd.pipeline.stages import Context, numbered, read_json
 from mmamd.pipeline.state import RunState
 from mmamd.selection.npsd import standard_error
@@ -36,7 +37,7 @@ def summarise(context: Context, state: RunState, stage_names: list[str], say: Ca
 
 def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
     cfg, family = context.cfg, context.family
-    hook = next((hook for hook in cfg.get('custom_hooks', []) if hook['type'].endswith('NPSDSelectionHook')), {})
+    hook = next((hook for hook in cfg.get('custom_hooks', []) if is_hook(hook, 'NPSDSelectionHook')), {})
     metric = hook.get('metric', 'accuracy/top1')
     unit = 100. if hook.get('percent', True) else 1.
     test = read_json(context.work_dir / 'export' / 'test_metrics.json')
