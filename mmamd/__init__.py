@@ -8,16 +8,16 @@ The folders follow the method:
     distillation/   one joint step that trains many candidates of one shared network, and its losses
     selection/      performance of every candidate, and the choice of the teacher assistant
     pipeline/       the runner that carries a config through the stages
-    export/         the physically small model and its ONNX form
+    export/         the physically small model in its forms: weights, ONNX, torch.export, plain MMPretrain, timm
     datasets/       held-out split, bundled digits
     visualization/  pictures
     compat.py       everything that works around the host, and nothing else
 """
 
 from mmamd import compat
-from mmamd.api import compress, load_student
+from mmamd.api import compress, export_model, load_student
 from mmamd.version import __version__
 
 compat.apply()
 
-__all__ = ['__version__', 'compress', 'load_student']
+__all__ = ['__version__', 'compress', 'export_model', 'load_student']

@@ -1,9 +1,14 @@
 """What the tools do, as functions."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch.nn as nn
 from mmengine.config import Config
+
+if TYPE_CHECKING:
+    from mmamd.export import Exported
 
 
 def compress(config: str | Path | Config, work_dir: str | Path | None = None, **overrides) -> dict:
@@ -44,3 +49,29 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
     model = get_model(str(folder / 'config.py'), pretrained=str(folder / 'student.pth'), device=device)
     model.eval()
     return model
+
+
+def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: float | str = 'student',
+                 out: str | Path | None = None, *, force: bool = False) -> 'list[Exported]':
+    """Write any candidate of a run in some forms, without training; each is compared with the sliced network.
+
+    Args:
+        work_dir: Folder of a run.
+        forms: Names of :data:`mmamd.export.FORMS`.
+        scale: ``'student'``, ``'assistant'``, or the scale of a candidate.
+        out: Folder of the files; ``<work_dir>/exported/<scale>`` by default.
+        force: Whether files that are there may be replaced.
+
+    Returns:
+        What was written, one entry a form.
+
+    Raises:
+        FileNotFoundError: If there is no run, or a stage that is needed has not finished.
+        ValueError: For an unknown form or scale, and for a form that cannot express the candidate.
+        FileExistsError, ImportError, RuntimeError: See :func:`mmamd.export.export_candidate`.
+    """
+    from mmamd.export import export_candidate
+    from mmamd.pipeline.finished_run import load_candidate
+    cfg, network, candidate = load_candidate(work_dir, scale)
+    folder = Path(work_dir) / 'exported' / candidate.key if out is None else Path(out)
+    return export_candidate(cfg, network, candidate, forms, folder, force=force)

@@ -4,15 +4,20 @@ Each repair looks for the defect it mends (not for a version or a distribution's
 mended is left alone.
 """
 
+import difflib
 import inspect
 import logging
 import os
 import pickle
 import warnings
 from datetime import timedelta
+from functools import wraps
+from pathlib import Path
 
 import torch
 import torch.distributed
+from mmengine import hub as host_hub
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.dist import init_dist as host_init_dist
 from mmengine.dist import is_distributed
@@ -24,6 +29,7 @@ def apply() -> None:
     """Apply all repairs; harmless when repeated."""
     _let_training_checkpoints_load()
     _let_every_copy_of_a_data_set_be_its_own()
+    _let_configs_inherit_ours()
     # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
@@ -60,6 +66,64 @@ def _let_every_copy_of_a_data_set_be_its_own() -> None:
     copy_of = BaseDataset._copy_without_annotation
     if copy_of.__defaults__ != (None,):
         BaseDataset._copy_without_annotation = lambda self, memo=None: copy_of(self, {} if memo is None else memo)
+
+
+def _let_configs_inherit_ours() -> None:
+    """MMEngine reads ``package::folder/name.py`` for the packages of a table of its own, and for installed ones only.
+
+    Afterwards ``_base_ = 'mmamd::amd/vit-b_cifar100.py'`` and ``mmengine.hub.get_config('mmamd::...')`` know mmamd too,
+    from a wheel, an editable install or the source tree. Only once mmamd is imported: a tool that reads the config
+    first (MMPretrain's own train.py) has to be told in the config, by an expression that imports mmamd:
+    ``_base_ = (__import__('mmamd'), 'mmamd::amd/vit-b_cifar100.py')[1]``.
+    """
+    if Config._get_cfg_path.__module__ == __name__:
+        return
+    host_path, host_config = Config._get_cfg_path, host_hub.get_config
+
+    def path_and_scope(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        if cfg_path.startswith('mmamd::'):
+            # No scope, unlike the host: our configs name their default_scope, in which the host's types are found.
+            return str(shipped_config(cfg_path)), None
+        return host_path(cfg_path, filename)
+
+    @wraps(host_config)
+    def get_config(cfg_path: str, pretrained: bool = False) -> Config:
+        if not cfg_path.startswith('mmamd::'):
+            return host_config(cfg_path, pretrained)
+        if pretrained:
+            raise ValueError(f'mmamd publishes no weights, so there are none for {cfg_path!r}; drop pretrained=True')
+        return Config.fromfile(shipped_config(cfg_path))
+
+    Config._get_cfg_path = staticmethod(path_and_scope)
+    host_hub.get_config = host_hub.hub.get_config = get_config
+
+
+def shipped_config(name: str) -> Path:
+    """File of a config that comes with mmamd.
+
+    Args:
+        name: ``mmamd::FOLDER/NAME.py``; ``.py`` may be left out.
+
+    Raises:
+        FileNotFoundError: If there is no such config; names the nearest ones.
+    """
+    package = Path(__file__).resolve().parent
+    # Beside the package in the source tree, inside it in a wheel (see setup.py).
+    configs = next((root / 'configs' for root in (package / '.mim', package.parent) if (root / 'configs').is_dir()),
+                   None)
+    if configs is None:
+        raise FileNotFoundError(f'{name!r}: this copy of mmamd, {package}, came without its configs; '
+                                'install it from its wheel or run it from its source tree')
+    wanted = name.removeprefix('mmamd::').removesuffix('.py')
+    shipped = {path.relative_to(configs).with_suffix('').as_posix(): path for path in configs.rglob('*.py')}
+    if wanted not in shipped:
+        # A name without its folder, or of another folder, is near to each config of that name.
+        same_name = [known for known in shipped if Path(known).name == Path(wanted).name]
+        nearest = same_name or difflib.get_close_matches(wanted, shipped, n=3) or sorted(
+            known for known in shipped if not known.startswith('_base_/'))
+        raise FileNotFoundError(f'mmamd has no config {name!r}; did you mean one of '
+                                f'{", ".join(f"mmamd::{known}.py" for known in nearest)}?')
+    return shipped[wanted]
 
 
 def init_distributed(launcher: str, dist_cfg: dict | None) -> None:

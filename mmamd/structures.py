@@ -21,12 +21,15 @@ class UnitGroup:
         kind: ``'head'``, ``'neuron'`` or ``'filter'``.
         count: How many units the layer has.
         scope: Units of one kind are ranked against each other within a scope; ``'all'`` ranks over the whole network.
+        min_count: Units that must stay for the network to be defined: 0 where a shortcut leads past the layer, 1 where
+            none does.
     """
 
     name: str
     kind: str
     count: int
     scope: str = 'all'
+    min_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,9 @@ class Importance:
 
     Attributes:
         scores: Group name -> one non-negative float a unit, in the layer's original order.
-        num_images: How many images the expectation was taken over.
-        level: ``'sample'`` for E|g|, ``'batch'`` for the mean over batches of |E g|.
+        num_images: How many images the expectation was taken over; 0 for norms of weights.
+        level: ``'sample'`` for ``E|g|``, ``'batch'`` for the mean over batches of ``|E g|``, ``'l1_independent'`` or
+            ``'l1_greedy'`` for norms of filters.
     """
 
     scores: dict[str, list[float]]

@@ -16,7 +16,7 @@ EVERYWHERE = {'registry', 'compat', 'version'}
 CHAIN = ('structures', 'pruning', 'backbones', 'distillation', 'selection', 'pipeline')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}
 ALLOWED['export'] = {'structures', 'backbones'}
-ALLOWED['visualization'] = {'structures', 'selection'}
+ALLOWED['visualization'] = {'structures', 'pruning', 'selection'}
 ALLOWED['datasets'] = set()
 ALLOWED['pipeline'] |= {'export', 'visualization'}  # the end of the chain carries everything out
 
@@ -70,7 +70,8 @@ import sys
 from mmpretrain import registry
 from mmengine.registry import RUNNERS
 assert 'mmamd' not in sys.modules
-for name, types in dict(MODELS='MaskedViT AMDDistiller LogitLoss FeatureLoss DKDLoss', DATASETS='HoldOut Digits',
+for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller LogitLoss FeatureLoss DKDLoss',
+                        DATASETS='HoldOut Digits',
                         HOOKS='SandwichSparsityHook NPSDSelectionHook EpochSeedHook',
                         LOOPS='JointTrainLoop CandidateValLoop').items():
     for type in types.split():

@@ -1,18 +1,24 @@
-# Sourced by quickstart.sh and run_tests.sh, from the repository root: makes .venv and installs into it what is missing.
+# Sourced by quickstart.sh and run_tests.sh, from the repository root: makes $VENV and installs into it what is missing.
 
-# install_mmamd [EXTRA]: the runtime, and with EXTRA also requirements/EXTRA.txt. Does nothing the second time.
-# PYTHON names the interpreter that a new .venv is made with (3.10 to 3.12).
+VENV=${VENV:-.venv}                # another folder is another environment, for another stack
+HOST=${HOST:-mminstall}            # requirements/$HOST.txt: mminstall (OpenMMLab's packages) or onedl (the forks)
+TORCH=${TORCH:-torch==2.12.1 torchvision==0.27.1}
+
+# install_mmamd [EXTRA ...]: the runtime, and requirements/EXTRA.txt of each extra. Does nothing the second time.
+# PYTHON names the interpreter that a new environment is made with (3.10 to 3.12).
 install_mmamd() {
     make_venv
     install_once base 'PyTorch (about 5 GB), the OpenMMLab packages and mmamd' \
-        torch==2.12.1 torchvision==0.27.1 -r requirements/mminstall.txt -r requirements/runtime.txt
-    if [[ $# -gt 0 ]]; then
-        install_once "$1" "requirements/$1.txt" -r "requirements/$1.txt"
-    fi
+        $TORCH -r "requirements/$HOST.txt" -r requirements/runtime.txt
+    local extra
+    for extra in "$@"; do
+        # With the runtime again: openmim's newest dependencies would replace its setuptools.
+        install_once "$extra" "requirements/$extra.txt" -r requirements/runtime.txt -r "requirements/$extra.txt"
+    done
 }
 
 make_venv() {
-    if [[ -x .venv/bin/python ]] && .venv/bin/python -m pip --version > /dev/null 2>&1; then
+    if [[ -x "$VENV/bin/python" ]] && "$VENV/bin/python" -m pip --version > /dev/null 2>&1; then
         return
     fi
     local python=${PYTHON:-}
@@ -24,13 +30,13 @@ make_venv() {
         echo "mmamd needs Python 3.10, 3.11 or 3.12; '$python' is not. Set PYTHON=/path/to/python3.11." >&2
         return 1
     fi
-    echo "[install] making .venv with $("$python" --version)"
-    "$python" -m venv .venv
+    echo "[install] making $VENV with $("$python" --version)"
+    "$python" -m venv "$VENV"
 }
 
-# install_once STAMP WHAT PIP_ARGS...: skipped while the stamp in .venv names this very set of requirements.
+# install_once STAMP WHAT PIP_ARGS...: skipped while the stamp in $VENV names this very set of requirements.
 install_once() {
-    local stamp=".venv/.mmamd-$1" what=$2
+    local stamp="$VENV/.mmamd-$1" what=$2
     shift 2
     local wanted
     wanted=$({ pwd; echo "$*"; cat setup.py requirements/*.txt; } | cksum)
@@ -40,9 +46,9 @@ install_once() {
     echo "[install] $what ..."
     local started=$SECONDS
     # -qq: errors only.
-    .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "$@"
     if [[ $stamp == *-base ]]; then
-        .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+        "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
     fi
     echo "$wanted" > "$stamp"
     echo "[install] done in $((SECONDS - started)) s"

@@ -1,5 +1,11 @@
 """Backbones that can run as any candidate of their own family."""
 
+from mmamd.backbones.cifar_resnet import CifarResNet, MaskedCifarResNet
+from mmamd.backbones.cifar_vgg import CifarVGG, MaskedCifarVGG
+from mmamd.backbones.masked_resnet import MaskedResNet
+from mmamd.backbones.masked_swin import MaskedSwin
 from mmamd.backbones.masked_vit import MaskedViT
+from mmamd.backbones.wide_resnet import MaskedWideResNet, WideResNet
 
-__all__ = ['MaskedViT']
+__all__ = ['CifarResNet', 'CifarVGG', 'MaskedCifarResNet', 'MaskedCifarVGG', 'MaskedResNet', 'MaskedSwin', 'MaskedViT',
+           'MaskedWideResNet', 'WideResNet']

@@ -24,23 +24,20 @@ class ElasticBranch(BaseModule):
     Attributes:
         kind: Kind of the units.
         count: Number of units the branch has.
+        scope: Units of one kind are ranked against each other within a scope; ``'all'`` is the whole network.
         active: Number of leading units the forward pass uses.
         gate: None, or a tensor (N, count) that multiplies each unit's contribution for each sample.
     """
 
     kind: str
+    min_count = 0  # the shortcut remains
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, scope: str = 'all') -> None:
         super().__init__()
         self.count = count
+        self.scope = scope
         self.active = count
         self.gate: Tensor | None = None
-
-    def activate(self, active: int) -> None:
-        """Run with the first ``active`` units. Raises ValueError outside 0..count."""
-        if not 0 <= active <= self.count:
-            raise ValueError(f'cannot keep {active} of {self.count} {self.kind}s; expected 0 to {self.count}')
-        self.active = active
 
     def reorder(self, order: list[int]) -> None:
         """Permute the units in place: unit ``order[i]`` becomes unit ``i``. The function is unchanged."""
@@ -82,14 +79,8 @@ class ElasticAttention(ElasticBranch):
     def forward(self, x_NLC: Tensor) -> Tensor:
         N, L, C = x_NLC.shape
         H, D = self.active, self.head_dims
-        weight, bias = self.qkv.weight, self.qkv.bias
-        proj_weight = self.proj.weight
-        if self.count > H:
-            weight = weight.view(3, self.count, D, C)[:, :H].reshape(3 * H * D, C)
-            bias = None if bias is None else bias.view(3, self.count, D)[:, :H].reshape(3 * H * D)
-            proj_weight = proj_weight[:, :H * D]
-
-        q_NHLD, k_NHLD, v_NHLD = F.linear(x_NLC, weight, bias).reshape(N, L, 3, H, D).permute(2, 0, 3, 1, 4)
+        qkv_weight, qkv_bias, proj_weight = leading_heads(self.qkv, self.proj, self.count, H)
+        q_NHLD, k_NHLD, v_NHLD = F.linear(x_NLC, qkv_weight, qkv_bias).reshape(N, L, 3, H, D).permute(2, 0, 3, 1, 4)
         if H:
             dropout = self.attn_drop if self.training else 0.
             context_NHLD = F.scaled_dot_product_attention(q_NHLD, k_NHLD, v_NHLD, dropout_p=dropout)
@@ -101,35 +92,19 @@ class ElasticAttention(ElasticBranch):
         out_NLC = F.linear(context_NHLD.transpose(1, 2).reshape(N, L, H * D), proj_weight, self.proj.bias)
         return self.out_drop(self.gamma1(self.proj_drop(out_NLC)))
 
-    @torch.no_grad()
     def reorder(self, order: list[int]) -> None:
-        C, D = self.proj.out_features, self.head_dims
-        self.qkv.weight.copy_(self.qkv.weight.view(3, self.count, D, C)[:, order].reshape(-1, C))
-        if self.qkv.bias is not None:
-            self.qkv.bias.copy_(self.qkv.bias.view(3, self.count, D)[:, order].reshape(-1))
-        self.proj.weight.copy_(self.proj.weight.view(C, self.count, D)[:, order].reshape(C, -1))
+        reorder_heads(self.qkv, self.proj, order)
 
-    @torch.no_grad()
     def cut(self, kept: int) -> BaseModule:
         if kept == 0:
             return BiasBranch(self.proj.bias, self.proj_drop, self.gamma1, self.out_drop)
-        C, D, H = self.proj.out_features, self.head_dims, self.count
-        qkv = nn.Linear(C, 3 * kept * D, bias=self.qkv.bias is not None).to(self.qkv.weight)
-        qkv.weight.copy_(self.qkv.weight.view(3, H, D, C)[:, :kept].reshape(-1, C))
-        if self.qkv.bias is not None:
-            qkv.bias.copy_(self.qkv.bias.view(3, H, D)[:, :kept].reshape(-1))
-        proj = nn.Linear(kept * D, C).to(self.proj.weight)
-        proj.weight.copy_(self.proj.weight[:, :kept * D])
-        proj.bias.copy_(self.proj.bias)
-        self.qkv, self.proj = qkv, proj
+        self.qkv, self.proj = cut_heads(self.qkv, self.proj, self.count, kept)
         self.count = self.active = kept
         return self
 
     def cost(self, kept: int, num_tokens: int) -> Cost:
-        C, D, L = self.proj.out_features, self.head_dims, num_tokens
-        biases = 3 * D if self.qkv.bias is not None else 0
-        head = Cost(macs=L * 4 * C * D + 2 * L * L * D, params=4 * C * D + biases)
-        return Cost(kept * head.macs, kept * head.params + C + num_params(self.gamma1))
+        total = cost_of_heads(self.qkv, self.proj, self.count, kept, num_tokens, attended=num_tokens)
+        return total + Cost(0, num_params(self.gamma1))
 
 
 class ElasticFFN(ElasticBranch):
@@ -137,15 +112,16 @@ class ElasticFFN(ElasticBranch):
 
     Args:
         host: MMCV's FFN, whose sub-modules are adopted.
+        scope: Scope of the ranking.
     """
 
     kind = 'neuron'
 
-    def __init__(self, host: nn.Module) -> None:
+    def __init__(self, host: nn.Module, scope: str = 'all') -> None:
         if getattr(host, 'num_fcs', None) != 2:
             raise ValueError(f'{type(host).__name__} cannot be pruned by neurons; expected a feed-forward network of '
                              f"two linear layers: set ffn_type='origin' and num_fcs=2")
-        super().__init__(host.feedforward_channels)
+        super().__init__(host.feedforward_channels, scope)
         self.layers = host.layers
         self.gamma2 = host.gamma2
         self.dropout_layer = host.dropout_layer
@@ -168,18 +144,12 @@ class ElasticFFN(ElasticBranch):
         fc1.bias.copy_(fc1.bias[order])
         fc2.weight.copy_(fc2.weight[:, order])
 
-    @torch.no_grad()
     def cut(self, kept: int) -> BaseModule:
         old1, old2 = self.layers[0][0], self.layers[1]
         if kept == 0:
             return BiasBranch(old2.bias, self.layers[2], self.gamma2, self.dropout_layer)
-        fc1 = nn.Linear(old1.in_features, kept).to(old1.weight)
-        fc1.weight.copy_(old1.weight[:kept])
-        fc1.bias.copy_(old1.bias[:kept])
-        fc2 = nn.Linear(kept, old2.out_features).to(old2.weight)
-        fc2.weight.copy_(old2.weight[:, :kept])
-        fc2.bias.copy_(old2.bias)
-        self.layers[0][0], self.layers[1] = fc1, fc2
+        self.layers[0][0] = linear_of(old1.weight[:kept], old1.bias[:kept])
+        self.layers[1] = linear_of(old2.weight[:, :kept], old2.bias)
         self.count = self.active = kept
         return self
 
@@ -206,6 +176,52 @@ class BiasBranch(BaseModule):
     def forward(self, x_NLC: Tensor, identity: Tensor | None = None) -> Tensor:
         out_NLC = self.drop_path(self.scale(self.drop(self.bias.expand_as(x_NLC))))
         return out_NLC if identity is None else identity + out_NLC
+
+
+# --- heads within two linear layers: qkv, whose rows are laid out as (3, H, D), and proj, whose columns are (H, D) ---
+
+def leading_heads(qkv: nn.Linear, proj: nn.Linear, count: int, active: int) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Weight and bias of qkv, and weight of proj, of the first ``active`` of ``count`` heads."""
+    if active == count:
+        return qkv.weight, qkv.bias, proj.weight
+    weight_3HDC = qkv.weight.unflatten(0, (3, count, -1))
+    bias = None if qkv.bias is None else qkv.bias.unflatten(0, (3, count, -1))[:, :active].flatten()
+    return weight_3HDC[:, :active].flatten(0, 2), bias, proj.weight[:, :active * weight_3HDC.shape[2]]
+
+
+@torch.no_grad()
+def reorder_heads(qkv: nn.Linear, proj: nn.Linear, order: list[int]) -> None:
+    """Permute the heads in place: head ``order[i]`` becomes head ``i``."""
+    H = len(order)
+    qkv.weight.copy_(qkv.weight.unflatten(0, (3, H, -1))[:, order].flatten(0, 2))
+    if qkv.bias is not None:
+        qkv.bias.copy_(qkv.bias.unflatten(0, (3, H, -1))[:, order].flatten())
+    proj.weight.copy_(proj.weight.unflatten(1, (H, -1))[:, order].flatten(1))
+
+
+@torch.no_grad()
+def cut_heads(qkv: nn.Linear, proj: nn.Linear, count: int, kept: int) -> tuple[nn.Linear, nn.Linear]:
+    """New layers of the first ``kept`` of ``count`` heads, at least one, with their weights."""
+    qkv_weight, qkv_bias, proj_weight = leading_heads(qkv, proj, count, kept)
+    return linear_of(qkv_weight, qkv_bias), linear_of(proj_weight, proj.bias)
+
+
+def cost_of_heads(qkv: nn.Linear, proj: nn.Linear, count: int, kept: int, num_tokens: int, attended: int) -> Cost:
+    """Cost of ``kept`` of ``count`` heads over ``num_tokens`` tokens, each of which attends to ``attended``."""
+    C, D = proj.out_features, proj.in_features // count
+    biases = 3 * D if qkv.bias is not None else 0
+    head = Cost(macs=num_tokens * (4 * C * D + 2 * attended * D), params=4 * C * D + biases)
+    return Cost(kept * head.macs, kept * head.params + C)
+
+
+@torch.no_grad()
+def linear_of(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A linear layer that holds copies of the given weights."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None).to(weight)
+    layer.weight.copy_(weight)
+    if bias is not None:
+        layer.bias.copy_(bias)
+    return layer
 
 
 def num_params(module: nn.Module) -> int:

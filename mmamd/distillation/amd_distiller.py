@@ -4,6 +4,8 @@ Shapes: N samples, K classes, L tokens, C embedding width.
 """
 
 import copy
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +13,19 @@ import torch.nn as nn
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from mmamd.backbones.recalibration import (
+    load_statistics,
+    recalibrate,
+    restore_statistics,
+    save_statistics,
+    statistics,
+)
 from mmamd.distillation.checkpoint import load_weights
-from mmamd.distillation.losses import check_loss_weights
+from mmamd.distillation.connectors import check_connect, make_connectors
+from mmamd.distillation.losses import check_loss_weights, leading_channels
+from mmamd.pruning.importance import frozen_eval
 from mmamd.registry import MODELS
-from mmamd.structures import Candidate, CandidateFamily
+from mmamd.structures import Candidate, CandidateFamily, scale_key
 
 
 @MODELS.register_module()
@@ -29,10 +40,14 @@ class AMDDistiller(BaseModel):
     is a teacher that runs as one. The teacher is no sub-module: it stays in eval mode, has no gradients and is in no
     checkpoint, no optimizer and no DistributedDataParallel bucket.
 
+    With ``student_architecture`` a network of another architecture is trained in place of the shared one. It inherits
+    no weights, and its hidden states meet the teacher's through connectors, which are trained with it.
+
     Args:
         architecture: Config of the network: the host's classifier or segmentor over an elastic backbone.
-        teacher: Checkpoint of the teacher: a path, a URL or a key of MMPretrain's zoo. None leaves it untrained,
-            which only a pipeline that trains its teacher first may do.
+        teacher: Weights of the teacher: a path, a URL, a key of MMPretrain's zoo, ``timm:NAME`` or
+            ``timm:NAME@FILE`` (:mod:`mmamd.distillation.sources`). None leaves it untrained, which only a pipeline
+            that trains its teacher first may do.
         losses: Weights ``ce``, ``logit``, ``feat`` (default 1) and ``dkd`` (default 0), a weight of 0 being a term
             that is not computed; ``temperature`` of the logit loss; ``feat_layers`` and ``feat_normalize``; ``zeta``,
             ``eta`` and ``dkd_temperature``.
@@ -40,25 +55,28 @@ class AMDDistiller(BaseModel):
         family: File of the candidate family; without it the only candidate is the whole network.
         train_scales: Scales of the candidates that are trained; all of the family by default.
         teacher_scale: Scale of the candidate that the teacher runs as; None for all its units.
+        teacher_statistics: File of batch norm statistics by candidate (:meth:`save_statistics`); the teacher runs with
+            those of its scale.
+        student_architecture: Config of the student, where it is of another architecture than the teacher.
+        connect: For such a student, pairs of modules whose outputs the feature loss compares: its own name, then the
+            teacher's, e.g. ``('backbone.stages.0', 'backbone.layer1')``. It takes the place of ``feat_layers``.
         logits_from: Name of the network's module whose output is the logits.
         data_preprocessor: Preprocessor of the batches, with mixup and cutmix where configured.
     """
 
     def __init__(self, *, architecture: dict, teacher: str | None, losses: dict | None = None, init: str | None = None,
                  family: str | None = None, train_scales: list[float] | None = None,
-                 teacher_scale: float | None = None, logits_from: str = 'head',
-                 data_preprocessor: dict | None = None) -> None:
-        # The host writes defaults into the dicts it builds from; a shared one would carry them to the next network.
-        architecture = copy.deepcopy(architecture)
-        if data_preprocessor is not None:
-            architecture.setdefault('data_preprocessor', copy.deepcopy(data_preprocessor))
-        network = MODELS.build(architecture)
+                 teacher_scale: float | None = None, teacher_statistics: str | None = None,
+                 student_architecture: dict | None = None, connect: Sequence[tuple[str, str]] | None = None,
+                 logits_from: str = 'head', data_preprocessor: dict | None = None) -> None:
+        teacher_network = _build(architecture, data_preprocessor)
+        network = _build(student_architecture or architecture, data_preprocessor)
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
-        teacher_network = MODELS.build(architecture)
+        self.is_external = student_architecture is not None
         if teacher is not None:
             load_weights(teacher_network, teacher)
-        if (init or teacher) is not None:
+        if (init or teacher) is not None and not self.is_external:
             load_weights(network, init or teacher)
         # Past nn.Module.__setattr__ on purpose: the teacher must not be a sub-module.
         self.__dict__['teacher'] = teacher_network.eval().requires_grad_(False)
@@ -70,15 +88,36 @@ class AMDDistiller(BaseModel):
         self.candidates = self._trained_candidates(train_scales)
         self.teacher_scale = 1.0 if teacher_scale is None else teacher_scale
         if teacher_scale is not None:
-            self.teacher.backbone.activate(self.family.at(teacher_scale).kept)
+            assistant = self.family.at(teacher_scale)
+            self.teacher.backbone.activate(assistant.kept)
+            if teacher_statistics is not None:
+                restore_statistics(self.teacher, load_statistics(teacher_statistics)[assistant.key])
+        self._statistics: dict[str, dict[str, Tensor]] = {}
 
         self._build_losses(**(losses or {}))
-        num_blocks = len(network.backbone.hidden_state_modules) - 1
-        layers = self.feat_loss.layers_of(num_blocks) if self.weights['feat'] else []
-        self._states = _Captured([network.backbone.hidden_state_modules[i] for i in layers])
-        self._teacher_states = _Captured([teacher_network.backbone.hidden_state_modules[i] for i in layers])
+        if self.is_external:
+            self._capture_states_by_name(connect)
+        else:
+            self._capture_hidden_states()
         self._logits = _Captured([network.get_submodule(logits_from)])
         self.activate(None)
+
+    def _capture_hidden_states(self) -> None:
+        own, teachers = (net.backbone.hidden_state_modules for net in (self.network, self.teacher))
+        layers = self.feat_loss.layers_of(len(own) - 1) if self.weights['feat'] else []
+        self._states = _Captured([own[i] for i in layers])
+        self._teacher_states = _Captured([teachers[i] for i in layers])
+        self.connectors = None
+
+    def _capture_states_by_name(self, connect: Sequence[tuple[str, str]] | None) -> None:
+        names = check_connect(connect, self.network, self.teacher) if self.weights['feat'] else []
+        self._states = _Captured([self.network.get_submodule(name) for name, _ in names])
+        self._teacher_states = _Captured([self.teacher.get_submodule(name) for _, name in names])
+        image = torch.zeros(1, *self.teacher.backbone.input_shape)
+        with torch.no_grad(), frozen_eval(self.network):
+            for net in (self.network, self.teacher):
+                net(image, mode='tensor')
+        self.connectors = make_connectors(names, self._states.take(), self._teacher_states.take())
 
     def _trained_candidates(self, scales: list[float] | None) -> list[Candidate | None]:
         if self.family is None:
@@ -104,9 +143,28 @@ class AMDDistiller(BaseModel):
         return dict(logits=self.teacher(inputs, mode='tensor'), states=self._teacher_states.take())
 
     def activate(self, candidate: Candidate | None) -> None:
-        """Run as a candidate from now on; None is the whole network."""
+        """Run as a candidate from now on; None is the whole network, which a student of another architecture is."""
         self.active = candidate
+        if self.is_external:
+            return
         self.network.backbone.activate(None if candidate is None else candidate.kept)
+        if _key(candidate) in self._statistics:
+            restore_statistics(self.network, self._statistics[_key(candidate)])
+
+    def recalibrate(self, candidate: Candidate | None, batches: Iterable[Tensor]) -> int:
+        """Find the batch norm statistics of a candidate, with which it runs whenever it is active from then on.
+
+        Returns what :func:`~mmamd.backbones.recalibration.recalibrate` returns, and raises what it raises.
+        """
+        self.activate(candidate)
+        num_images = recalibrate(self.network, batches)
+        if num_images:
+            self._statistics[_key(candidate)] = statistics(self.network)
+        return num_images
+
+    def save_statistics(self, path: str | Path) -> None:
+        """Write the statistics of the candidates that have been recalibrated, by their keys."""
+        save_statistics(self._statistics, path)
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
                 targets: dict[str, Any] | None = None) -> Any:
@@ -133,23 +191,45 @@ class AMDDistiller(BaseModel):
         if self.weights['logit']:
             losses['loss_logit'] = self.weights['logit'] * self.logit_loss(logits, targets['logits'], data_samples)
         if self.weights['feat']:
-            losses['loss_feat'] = self.weights['feat'] * self.feat_loss(states, targets['states'])
+            losses['loss_feat'] = self.weights['feat'] * self.feat_loss(*self._comparable(states, targets['states']))
             # The head has no part in hidden states; DistributedDataParallel waits for every gradient, so it gets a 0.
             losses['loss_feat'] = losses['loss_feat'] + 0. * logits.float().mean()
         if self.weights['dkd']:
             losses['loss_dkd'] = self.weights['dkd'] * self.dkd_loss(logits, targets['logits'], data_samples)
-        scale = '1.00' if self.active is None else self.active.key
-        return {f'{scale}.{name}': value for name, value in losses.items()}
+        return {f'{_key(self.active)}.{name}': value for name, value in losses.items()}
+
+    def _comparable(self, states: list[Tensor], teachers: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """States of equal shapes."""
+        if self.is_external:
+            return [connect(state) for connect, state in zip(self.connectors, states, strict=True)], teachers
+        return states, leading_channels(teachers, states)
 
     # --- what the host calls ---
 
     def init_weights(self) -> None:
-        """Keep the weights that were loaded; Runner.train() would otherwise draw them anew."""
+        """Keep the weights that were loaded; Runner.train() would otherwise draw them anew.
+
+        A student of another architecture is drawn as its config says.
+        """
+        if self.is_external:
+            self.network.init_weights()
 
     def _apply(self, fn, recurse: bool = True) -> 'AMDDistiller':
         # The teacher follows the distiller to another device or dtype although it is no sub-module.
         self.teacher._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+
+def _build(architecture: dict, data_preprocessor: dict | None) -> nn.Module:
+    # The host writes defaults into the dicts it builds from; a shared one would carry them to the next network.
+    architecture = copy.deepcopy(architecture)
+    if data_preprocessor is not None:
+        architecture.setdefault('data_preprocessor', copy.deepcopy(data_preprocessor))
+    return MODELS.build(architecture)
+
+
+def _key(candidate: Candidate | None) -> str:
+    return scale_key(1.0) if candidate is None else candidate.key
 
 
 class _Captured:

@@ -31,11 +31,15 @@ def student_config(cfg: Config, network: nn.Module, candidate: Candidate) -> Con
         network: The uncut network.
         candidate: The student.
     """
-    student = {key: cfg[key] for key in _STUDENT_KEYS if cfg.get(key) is not None}
     model = copy.deepcopy(cfg.model.architecture.to_dict())
     model['backbone'].update(network.backbone.cut_arguments(candidate.kept))
-    student['model'] = model
-    return Config(student)
+    return config_of(cfg, model)
+
+
+def config_of(cfg: Config, model: dict) -> Config:
+    """Config of a network that stands alone, with the data and the evaluation of a run's config."""
+    return Config({**{key: cfg[key] for key in _STUDENT_KEYS if cfg.get(key) is not None},
+                   'model': copy.deepcopy(model)})
 
 
 def save_student(small: nn.Module, path: Path) -> None:

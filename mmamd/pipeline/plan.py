@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mmengine.dist import get_world_size
 
 from mmamd.distillation.samplers import sample_candidates
+from mmamd.distillation.sources import local_file
 from mmamd.pipeline import stages
-from mmamd.pipeline.settings import is_hook, leaf_datasets, stage_settings, teacher_settings
+from mmamd.pipeline.settings import is_hook, leaf_datasets, pretrained_sources, stage_settings, teacher_settings
 from mmamd.pipeline.stages import Context, numbered
 
 _SCHEDULE_KEYS = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr')
@@ -57,15 +58,21 @@ def _teacher(context: Context) -> Stage:
         'model', 'load_from', 'data_preprocessor', 'custom_hooks', *_SCHEDULE_KEYS)}
     reads |= {'train_data': context.facts.datasets['train'], 'processes': get_world_size()}
     work = 3 * _macs(context) * _images(context, 'train') * teacher.train_cfg.max_epochs
-    return Stage('teacher', stages.train_teacher, {**reads, 'seed': context.seed}, {}, work)
+    files = {f'pretrained {source}': source for source in pretrained_sources(teacher) if local_file(source)}
+    return Stage('teacher', stages.train_teacher, {**reads, 'seed': context.seed}, files, work)
 
 
 def _score(context: Context) -> Stage:
-    cfg, settings = context.cfg, context.facts.compression.importance
-    reads = {**_network(context), 'importance': settings.__dict__, 'train_data': context.facts.datasets['train'],
-             'test_pipeline': _pipeline(cfg.test_dataloader)}
-    return Stage('score', stages.score_units, reads, _files(teacher=_teacher_file(context)),
-                 3 * _macs(context) * settings.num_images)
+    settings = context.facts.compression.importance
+    files = _files(teacher=_teacher_file(context))
+    if settings.method != 'taylor':
+        reads = {**_network(context), 'importance': settings.method}
+        if settings.method == 'l1_greedy':
+            reads['kept by the student'] = context.facts.flat_family.student.kept
+        return Stage('score', stages.score_units, reads, files, 0.)
+    images = {key: getattr(settings, key) for key in ('num_images', 'level', 'batch_size')}
+    reads = {**_network(context), 'importance': images, **_drawn_images(context)}
+    return Stage('score', stages.score_units, reads, files, 3 * _macs(context) * settings.num_images)
 
 
 def _nest(context: Context) -> Stage:
@@ -78,7 +85,7 @@ def _nest(context: Context) -> Stage:
 
 def _joint(context: Context, number: int) -> Stage:
     schedule, sampler = _schedule(context, 'joint'), _hooks(context, 'SandwichSparsityHook')
-    files = _files('nest/family.json', _shared(number - 1), *[_selection(number - 1)] * (number > 1))
+    files = _files('nest/family.json', *_assistant(context, number - 1))
     step = 1 + 3 * expected_scale_sum(context.facts.scales, sampler)
     return Stage(numbered('joint', number), functools.partial(stages.train_jointly, number=number),
                  {**_network(context), **_training(context), **schedule, 'sampler': sampler}, files,
@@ -91,8 +98,9 @@ def _select(context: Context, number: int) -> Stage:
              'test_data': datasets['test'], 'pipelines': [_pipeline(context.cfg[f'{split}_dataloader'])
                                                           for split in ('val', 'test')],
              'evaluator': context.cfg.val_evaluator, 'test_evaluator': context.cfg.test_evaluator,
-             'rounds_left': context.facts.compression.num_assistants - number}
-    work = (2 + sum(context.facts.scales)) * _macs(context) * (_images(context, 'val') + _images(context, 'test'))
+             'rounds_left': context.facts.compression.num_assistants - number, **_recalibration(context)}
+    images = _images(context, 'val') + _images(context, 'test') + context.facts.recalibration
+    work = (2 + sum(context.facts.scales)) * _macs(context) * images
     return Stage(numbered('select', number), functools.partial(stages.select_assistant, number=number), reads,
                  _files('nest/family.json', _shared(number)), work)
 
@@ -102,8 +110,10 @@ def _student(context: Context) -> Stage:
     last = compression.num_assistants
     # The assistant is not known yet; half the teacher is the middle of what it can be.
     step = (0.5 if last else 1.) + 3 * compression.student
-    return Stage('student', stages.train_student, {**_network(context), **_training(context), **schedule},
-                 _files('nest/family.json', _shared(last), *[_selection(last)] * (last > 0)),
+    external = {key: context.cfg.model[key] for key in stages.EXTERNAL if context.cfg.model.get(key) is not None}
+    return Stage('student', stages.train_student,
+                 {**_network(context), **_training(context), **schedule, **external, **_recalibration(context)},
+                 _files('nest/family.json', *_assistant(context, last)),
                  step * _macs(context) * _images(context, 'train') * schedule['train_cfg']['max_epochs'])
 
 
@@ -125,6 +135,17 @@ def _files(*produced: str, **given: str) -> dict[str, str]:
 def _network(context: Context) -> dict:
     return dict(architecture=context.cfg.model.architecture, data_preprocessor=context.cfg.get('data_preprocessor'),
                 seed=context.seed)
+
+
+def _drawn_images(context: Context) -> dict:
+    return dict(train_data=context.facts.datasets['train'], test_pipeline=_pipeline(context.cfg.test_dataloader))
+
+
+def _recalibration(context: Context) -> dict:
+    """What the batch norm statistics of candidates are found with; nothing for a network without batch norm."""
+    if not context.facts.recalibration:
+        return {}
+    return {'recalibration': context.facts.compression.recalibration.__dict__, **_drawn_images(context)}
 
 
 def _training(context: Context) -> dict:
@@ -173,5 +194,8 @@ def _shared(number: int) -> str:
     return f'{numbered("joint", number)}/shared.pth' if number else 'nest/reordered.pth'
 
 
-def _selection(number: int) -> str:
-    return f'{numbered("select", number)}/selection.json'
+def _assistant(context: Context, number: int) -> list[str]:
+    """Files that the n-th assistant is made of; the 0th is the teacher."""
+    select = numbered('select', number)
+    return [_shared(number), *[f'{select}/selection.json'] * (number > 0),
+            *[f'{select}/statistics.pth'] * (number > 0 and context.facts.recalibration > 0)]

@@ -12,19 +12,24 @@ from mmengine.dataset import BaseDataset, default_collate
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS
 
+from mmamd.backbones.recalibration import batch_norms
+from mmamd.distillation.checkpoint import check_start, warn_of_normalisation
 from mmamd.pipeline.settings import (
     Compression,
     check_epochs,
     is_hook,
     leaf_datasets,
+    pretrained_sources,
     stage_settings,
     teacher_settings,
 )
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
-from mmamd.pruning.complexity import cost_function
+from mmamd.pruning.complexity import cost_function, profiled_cost
+from mmamd.pruning.filter_norms import check_filters
+from mmamd.pruning.importance import frozen_eval
 from mmamd.registry import HOOKS, MODELS
 from mmamd.selection.npsd import manual
-from mmamd.structures import Cost, Importance
+from mmamd.structures import CandidateFamily, Cost, Importance
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,22 @@ class Facts:
         scales: Scales of the family, the student's first.
         teacher_cost: Cost of the uncut network.
         datasets: Split -> number of images and digest of their names, labels and in-memory pixels.
+        flat_family: Family of a network whose units are all equally important. Where every layer is a scope of its own
+            it keeps as many units as the real one.
+        recalibration: Training images on which the batch norm statistics of a candidate are found; 0 for a network
+            without batch norm.
+        external_cost: Cost of the student where it is of another architecture; else None.
+        input_shape: (channels, height, width) of the images that costs speak of.
     """
 
     compression: Compression
     scales: list[float]
     teacher_cost: Cost
     datasets: dict[str, dict]
+    flat_family: CandidateFamily
+    recalibration: int
+    external_cost: Cost | None
+    input_shape: tuple[int, int, int]
 
 
 def check(cfg: Config) -> Facts:
@@ -68,19 +83,27 @@ def check(cfg: Config) -> Facts:
     distiller = MODELS.build({**cfg.model, 'data_preprocessor': cfg.get('data_preprocessor')})
     if cfg.model.get('teacher') is None:
         _check_trained_teacher(cfg, distiller)
+    else:
+        warn_of_normalisation(cfg.model.architecture.get('data_preprocessor') or cfg.get('data_preprocessor'),
+                              cfg.model.teacher)
 
     # A family of equally important units meets the same budgets, so impossible scales show before scoring does.
-    groups = distiller.network.backbone.unit_groups()
+    groups = distiller.teacher.backbone.unit_groups()
     flat = Importance({group.name: [1.] * group.count for group in groups}, 1, 'sample')
-    family = make_family(groups, flat, cost_function(distiller.network), scales,
+    family = make_family(groups, flat, cost_function(distiller.teacher), scales,
                          scale_by=compression.scale_by, prune=compression.prune, round_to=compression.round_to)
+    if compression.importance.method != 'taylor':
+        check_filters(distiller.teacher.backbone.filter_layers(), groups)
+    external_cost = _check_external(distiller, compression, family.teacher_cost) if distiller.is_external else None
 
     datasets = {split: _check_dataset(cfg, split, distiller) for split in ('train', 'val', 'test')}
     metric = _selection_metric(cfg, compression.num_assistants, scales)
     for split in ('val', 'test') if compression.num_assistants else ('test',):
         _check_metric(cfg, split, distiller, [datasets[split][i] for i in range(min(2, len(datasets[split])))], metric)
+    recalibration = compression.recalibration.num_used(len(datasets['train'])) if batch_norms(distiller.teacher) else 0
     return Facts(compression, scales, family.teacher_cost,
-                 {split: dict(images=len(dataset), digest=_digest(dataset)) for split, dataset in datasets.items()})
+                 {split: dict(images=len(dataset), digest=_digest(dataset)) for split, dataset in datasets.items()},
+                 family, recalibration, external_cost, distiller.teacher.backbone.input_shape)
 
 
 def _scales(compression: Compression) -> list[float]:
@@ -94,6 +117,26 @@ def _scales(compression: Compression) -> list[float]:
         raise ValueError(f'compression.num_assistants={compression.num_assistants} needs as many candidates between '
                          f'student and teacher, got the scales {scales[1:]}; raise num_candidates')
     return scales
+
+
+def _check_external(distiller, compression: Compression, teacher_cost: Cost) -> Cost:
+    """A student of another architecture must have the teacher's classes and the size that the config says."""
+    image = torch.zeros(1, *distiller.teacher.backbone.input_shape)
+    with torch.no_grad(), frozen_eval(distiller.network):
+        own, teachers = (tuple(network(image, mode='tensor').shape[1:])
+                         for network in (distiller.network, distiller.teacher))
+    if own != teachers:
+        raise ValueError(f'model.student_architecture has logits of shape {own} (classes first), the teacher '
+                         f'{teachers}; give both the classes of the data: '
+                         f'model.student_architecture.head.num_classes={teachers[0]}')
+    cost = profiled_cost(distiller.network, tuple(image.shape[1:]))
+    name = 'params' if compression.scale_by == 'params' else 'macs'
+    share = getattr(cost, name) / getattr(teacher_cost, name)
+    if abs(share - compression.student) > 0.005 + 1e-9:
+        raise ValueError(f'model.student_architecture has {share:.4f} of the {name} of the teacher, but '
+                         f'compression.student={compression.student}; the assistant is chosen above that scale, so set '
+                         f'compression.student={share:.2f}')
+    return cost
 
 
 def _check_precision(optim_wrapper: dict) -> None:
@@ -113,12 +156,15 @@ def _check_teacher_source(cfg: Config) -> None:
 
 
 def _check_trained_teacher(cfg: Config, distiller) -> None:
-    """The network that teacher_config trains must be the one to compress."""
+    """The network that teacher_config trains must be the one to compress, and what it starts from must be there."""
     teacher = teacher_settings(cfg)
     check_epochs('teacher', teacher.train_cfg)
     _check_precision(teacher.optim_wrapper)
-    trained = MODELS.build(teacher.model).state_dict()
-    expected = distiller.network.state_dict()
+    network = MODELS.build(copy.deepcopy(teacher.model))
+    for source in pretrained_sources(teacher):
+        check_start(network, source)
+        warn_of_normalisation(teacher.model.get('data_preprocessor') or teacher.get('data_preprocessor'), source)
+    trained, expected = network.state_dict(), distiller.teacher.state_dict()
     for key in [*expected, *(key for key in trained if key not in expected)]:
         shapes = [tuple(state[key].shape) if key in state else 'absent' for state in (trained, expected)]
         if shapes[0] != shapes[1]:
@@ -148,7 +194,7 @@ def _check_dataset(cfg: Config, split: str, distiller) -> BaseDataset:
             'set data_root, e.g. --cfg-options data_root=/path/to/data') from error
     if empty:
         raise ValueError(f'the {where} is empty; expected images, check data_prefix and ann_file')
-    outputs = getattr(getattr(distiller.network, 'head', None), 'num_classes', None)
+    outputs = getattr(getattr(distiller.teacher, 'head', None), 'num_classes', None)
     if outputs is None:
         return dataset
     classes = dataset.metainfo.get('classes')

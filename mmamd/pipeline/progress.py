@@ -1,83 +1,181 @@
-"""How far a run is, and how long it will still take."""
+"""How far a run is, and how long it will still take: arithmetic on a plan, told to whoever listens."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-EVERY_SECONDS = 10.
+NOTIFY_SECONDS = 1.
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """How far one stage is.
+
+    Attributes:
+        name: Name of the stage.
+        state: ``'waiting'``, ``'running'`` or ``'finished'``.
+        fraction: Of the stage's work, in [0, 1].
+        seconds: Time spent on it so far, by this process and by earlier ones.
+        seconds_left: None while no rate is known.
+    """
+
+    name: str
+    state: str
+    fraction: float
+    seconds: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How far a run is at one moment.
+
+    Attributes:
+        stages: Every stage of the plan, in order.
+        detail: What the running stage says of itself, such as its epoch and loss.
+        fraction: Of the whole run's work, in [0, 1].
+        seconds_left: Of the whole run; None while no rate is known.
+    """
+
+    stages: list[StageProgress]
+    detail: str
+    fraction: float
+    seconds_left: float | None
+
+    @property
+    def running(self) -> StageProgress | None:
+        """The stage that runs; None between stages."""
+        return next((stage for stage in self.stages if stage.state == 'running'), None)
 
 
 class Progress:
     """Remaining time of a run from the arithmetic of its stages.
 
-    Each stage's work is planned in MACs before anything runs. What is left is planned work over the rate reached so
-    far, so the estimate knows that a stage of small candidates is a short one.
+    Each stage's work is planned in MACs before anything runs. What is left of a stage is planned work over the rate
+    that this stage has reached, or over that of all stages so far where it has not begun, so the estimate knows that
+    a stage of small candidates is a short one.
 
     Args:
         plan: Stage name -> planned MACs, in order.
-        say: Where lines go.
+        listeners: Called with a :class:`Snapshot` and a note: a line for people where a stage begins or ends, else
+            None. Ranks after the first have none, and then progress costs nothing.
+        clock: Seconds, from any origin.
     """
 
-    def __init__(self, plan: dict[str, float], say: Callable[[str], None]) -> None:
+    def __init__(self, plan: dict[str, float], listeners: Sequence[Callable[[Snapshot, str | None], None]] = (),
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self.plan = plan
-        self.say = say
-        self._done: dict[str, float] = dict.fromkeys(plan, 0.)
-        self._seconds = 0.
-        self._worked = 0.
-        self._mark = time.monotonic()
-        self._said = 0.
+        self._listeners = listeners
+        self._clock = clock
+        self._state = dict.fromkeys(plan, 'waiting')
+        self._fraction = dict.fromkeys(plan, 0.)
+        self._before = dict.fromkeys(plan, 0.)  # seconds spent by earlier processes
+        # What this process has done, for the rates: MACs, and the seconds that they took.
+        self._worked = dict.fromkeys(plan, 0.)
+        self._timed = dict.fromkeys(plan, 0.)
+        self._spent = dict.fromkeys(plan, 0.)  # like _timed, with what is no arithmetic
+        self._detail = ''
+        self._began = self._mark = clock()
+        self._notified = -float('inf')
 
-    def start(self, stage: str) -> None:
-        """A stage begins."""
-        self._mark = time.monotonic()
+    # --- what a run tells ---
+
+    def start(self, stage: str, seconds_before: float = 0., continued: bool = False) -> None:
+        """A stage begins, or continues one that an earlier process spent ``seconds_before`` on."""
+        self._state[stage] = 'running'
+        self._before[stage] = seconds_before
+        self._detail = ''
+        self._began = self._mark = self._clock()
         position = list(self.plan).index(stage) + 1
-        self.say(f'[{position}/{len(self.plan)}] {stage}')
+        self._notify(f'[{position}/{len(self.plan)}] {stage}' + ' was interrupted; it continues' * continued)
 
     def resume(self, stage: str, fraction: float) -> None:
-        """A stage continues at a fraction of its work, done by an earlier process."""
-        self._done[stage] = fraction
-        self._mark = time.monotonic()
+        """The stage's work begins now, at a fraction that was done by an earlier process."""
+        self._fraction[stage] = fraction
+        self._mark = self._clock()
+
+    def is_due(self) -> bool:
+        """Whether :meth:`update` would tell anyone; ask first where a detail is dear."""
+        return bool(self._listeners) and self._clock() - self._notified >= NOTIFY_SECONDS
 
     def update(self, stage: str, fraction: float, detail: str = '') -> None:
-        """A stage has got to a fraction of its work; says so at most every ten seconds."""
-        now = time.monotonic()
-        self._seconds += now - self._mark
-        self._worked += self.plan[stage] * max(0., fraction - self._done[stage])
-        self._mark = now
-        self._done[stage] = fraction
-        if now - self._said >= EVERY_SECONDS and fraction < 1:
-            self._said = now
-            stage_left = self._time_of(self.plan[stage] * (1 - fraction))
-            run_left = self._time_of(sum(work * (1 - self._done[name]) for name, work in self.plan.items()))
-            self.say(f'    {stage} {fraction:4.0%}{detail}   left: stage {stage_left}, run about {run_left}')
+        """A stage has got to a fraction of its work. Told at most once a second."""
+        if self.is_due():
+            self._advance(stage, fraction)
+            self._detail = detail
+            self._notify(None)
 
     def finish(self, stage: str) -> None:
-        self.update(stage, 1.)
+        """A stage is done."""
+        self._advance(stage, 1.)
+        self._state[stage] = 'finished'
+        self._detail = ''
+        self._notify(f'    {stage} took {duration(self._before[stage] + self._spent[stage])}')
 
-    def skip(self, stage: str) -> None:
-        self._done[stage] = 1.
+    def skip(self, stage: str, seconds: float = 0.) -> None:
+        """A stage was finished by an earlier process, in ``seconds``."""
+        self._state[stage] = 'finished'
+        self._fraction[stage] = 1.
+        self._before[stage] = seconds
+        self._notify(f'{stage}: finished before, skipped')
 
-    def _time_of(self, work: float) -> str:
-        if not self._worked:
-            return '?'
-        return str(timedelta(seconds=round(work * self._seconds / self._worked)))
+    # --- what it amounts to ---
+
+    def snapshot(self) -> Snapshot:
+        """Where the run is, as plain data."""
+        stages = [StageProgress(name, self._state[name], self._fraction[name], self._before[name] + self._spent[name],
+                                self._seconds_left(name)) for name in self.plan]
+        total = sum(self.plan.values())
+        done = sum(work * self._fraction[name] for name, work in self.plan.items())
+        left = [stage.seconds_left for stage in stages]
+        return Snapshot(stages, self._detail, done / total if total else 0., None if None in left else sum(left))
+
+    def _seconds_left(self, stage: str) -> float | None:
+        work = self.plan[stage] * (1 - self._fraction[stage])
+        if not work:
+            return 0.
+        own, overall = self._worked[stage], sum(self._worked.values())
+        if own:
+            return work * self._timed[stage] / own
+        return work * sum(self._timed.values()) / overall if overall else None
+
+    def _advance(self, stage: str, fraction: float) -> None:
+        now = self._clock()
+        self._worked[stage] += self.plan[stage] * max(0., fraction - self._fraction[stage])
+        self._timed[stage] += now - self._mark
+        self._spent[stage] = now - self._began
+        self._mark = now
+        self._fraction[stage] = fraction
+
+    def _notify(self, note: str | None) -> None:
+        if self._listeners:
+            self._notified = self._clock()
+            snapshot = self.snapshot()
+            for listener in self._listeners:
+                listener(snapshot, note)
 
 
-class ProgressHook(Hook):
+def duration(seconds: float | None) -> str:
+    """Seconds as hours, minutes and seconds; ``'?'`` for None."""
+    return '?' if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+class TrainingProgressHook(Hook):
     """Tell :class:`Progress` about a training stage and give back the seconds of each epoch.
 
     Args:
         stage: Name of the stage.
-        progress: None on all ranks but the first.
+        progress: The run's progress.
         spend: Called with the wall time of each epoch, so that an interrupted stage does not lose it.
     """
 
     priority = 'VERY_LOW'
 
-    def __init__(self, stage: str, progress: Progress | None, spend: Callable[[float], None]) -> None:
+    def __init__(self, stage: str, progress: Progress, spend: Callable[[float], None]) -> None:
         self.stage = stage
         self.progress = progress
         self.spend = spend
@@ -85,17 +183,44 @@ class ProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._mark = time.monotonic()
-        if self.progress is not None:
-            self.progress.resume(self.stage, runner.iter / runner.max_iters)
+        self.progress.resume(self.stage, runner.iter / runner.max_iters)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        # Reading a loss waits for the GPU, so not in every iteration.
-        if self.progress is not None and batch_idx % 10 == 0:
-            detail = f'  epoch {runner.epoch + 1}/{runner.max_epochs}  loss {outputs["loss"].item():.3f}'
+        if self.progress.is_due():  # reading a loss waits for the GPU, so not in every iteration
+            detail = f'epoch {runner.epoch + 1}/{runner.max_epochs}  loss {outputs["loss"].item():.3f}'
             self.progress.update(self.stage, (runner.iter + 1) / runner.max_iters, detail)
 
     def after_train_epoch(self, runner: Runner) -> None:
         now = time.monotonic()
         self.spend(now - self._mark)
         self._mark = now
+
+
+class EvaluationProgressHook(Hook):
+    """Tell :class:`Progress` about passes over splits, each of which is a part of its stage.
+
+    Args:
+        stage: Name of the stage.
+        progress: The run's progress.
+        **parts: ``val`` or ``test`` -> (begin, end) of the pass within the stage, as fractions.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, stage: str, progress: Progress, **parts: tuple[float, float]) -> None:
+        self.stage = stage
+        self.progress = progress
+        self.parts = parts
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                       outputs: Sequence | None = None) -> None:
+        self._tell('val', (batch_idx + 1) / len(runner.val_dataloader), 'held-out images')
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                        outputs: Sequence | None = None) -> None:
+        self._tell('test', (batch_idx + 1) / len(runner.test_dataloader), 'test images')
+
+    def _tell(self, split: str, fraction: float, detail: str) -> None:
+        begin, end = self.parts[split]
+        self.progress.update(self.stage, begin + (end - begin) * fraction, detail)

@@ -1,10 +1,12 @@
 """The runner that carries one config through all stages of the method."""
 
+import copy
 import functools
 import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,12 +14,15 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_proc
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
+from mmamd.distillation.sources import local_file
 from mmamd.pipeline import preflight
 from mmamd.pipeline.plan import Stage, make_plan
-from mmamd.pipeline.progress import Progress, ProgressHook
+from mmamd.pipeline.progress import Progress
+from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.settings import digest, fill_data_root
 from mmamd.pipeline.stages import Context
 from mmamd.pipeline.state import RunState, file_digest
+from mmamd.pipeline.status import StatusFile
 from mmamd.pipeline.summary import summarise
 from mmamd.registry import RUNNERS
 
@@ -59,10 +64,8 @@ class MultiStepRunner:
         facts = preflight.check(self.cfg)
         state.content['seed'] = self._seed(state)
 
-        say = _console()
         context = Context(self.cfg, facts, self.work_dir, state.content['seed'],
-                          make_progress_hook=lambda stage: ProgressHook(
-                              stage, progress, functools.partial(self._spend, state, stage)),
+                          spend=functools.partial(self._spend, state),
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         plan = make_plan(context)
         redone = self._redone([stage.name for stage in plan], state)
@@ -72,18 +75,27 @@ class MultiStepRunner:
         self._forget(redone, state)
         if is_main_process():
             state.save()
-            self.cfg.dump(self.work_dir / 'run_config.py')
-        progress = Progress({stage.name: stage.work for stage in plan}, say) if is_main_process() else None
-        for stage in plan:
-            self._carry(stage, context, state, progress, say)
-        return summarise(context, state, [stage.name for stage in plan], say)
+            self._dump_config()
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(listener) for listener in (
+                (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
+            context.progress = Progress({stage.name: stage.work for stage in plan}, listeners)
+            for stage in plan:
+                self._carry(stage, context, state)
+        return summarise(context, state, [stage.name for stage in plan], _console())
+
+    def _dump_config(self) -> None:
+        """Write the config as ``run_config.py``, without how this process was told to continue the run."""
+        cfg = copy.deepcopy(self.cfg)
+        cfg.merge_from_dict(dict(start_from=None, resume=False, load_from=None))
+        cfg.dump(self.work_dir / 'run_config.py')
 
     def _fingerprint(self, stage: Stage) -> dict[str, str]:
         files = {}
         for name, path in stage.files.items():
-            source = self.work_dir / path if (self.work_dir / path).exists() else Path(path).expanduser()
-            # A URL or a zoo key has no file here; its name is its identity.
-            files[f'file {name}'] = file_digest(source) if source.is_file() else path
+            file = self.work_dir / path if (self.work_dir / path).is_file() else local_file(path)
+            # A URL, a zoo key or a timm name has no file here; its name is its identity.
+            files[f'file {name}'] = file_digest(file) if file else path
         return {**{name: digest(value) for name, value in stage.reads.items()}, **files}
 
     # --- skip, continue, refuse ---
@@ -152,19 +164,13 @@ class MultiStepRunner:
                     f"{self.work_dir} holds a stage '{stage.name}' that was made from other inputs; changed since: "
                     f"{', '.join(changed)}. Redo it with --start-from {stage.name}, or give another --work-dir")
 
-    def _carry(self, stage: Stage, context: Context, state: RunState, progress: Progress | None,
-               say: Callable[[str], None]) -> None:
+    def _carry(self, stage: Stage, context: Context, state: RunState) -> None:
         if state.is_finished(stage.name):
-            if progress is not None:
-                progress.skip(stage.name)
-            say(f'{stage.name}: finished before, skipped')
+            context.progress.skip(stage.name, state.seconds(stage.name))
             return
-        continued = state.is_started(stage.name)
+        context.progress.start(stage.name, state.seconds(stage.name), continued=state.is_started(stage.name))
         if is_main_process():
-            state.start(stage.name, self._fingerprint(stage))
-            progress.start(stage.name)
-            if continued:
-                say(f'    {stage.name} was interrupted; it continues')
+            state.start(stage.name, self._fingerprint(stage), stage.work)
         else:
             state.content['stages'].setdefault(stage.name, {'finished': False, 'seconds': 0.})
         self._accounted = 0.
@@ -175,9 +181,9 @@ class MultiStepRunner:
         if is_main_process():
             state.spend(stage.name, time.monotonic() - begin - self._accounted)
             state.finish(stage.name)
-            progress.finish(stage.name)
         else:
             state.content['stages'][stage.name]['finished'] = True
+        context.progress.finish(stage.name)
 
     def _spend(self, state: RunState, stage: str, seconds: float) -> None:
         if is_main_process():

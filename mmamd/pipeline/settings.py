@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmamd.pruning.importance import LEVELS
 
 STAGE_SECTIONS = ('joint', 'student')
+METHODS = ('taylor', 'l1_independent', 'l1_greedy')
 
 
 @dataclass(frozen=True)
@@ -19,22 +20,51 @@ class ImportanceSettings:
     """How units are scored.
 
     Attributes:
+        method: ``'taylor'``, by the reaction of the loss to a unit's gate; ``'l1_independent'`` or ``'l1_greedy'``, by
+            the weights of a filter alone (:mod:`mmamd.pruning.filter_norms`), to which the other settings mean nothing.
         num_images: Training images that the expectation is taken over; all, when there are fewer.
         level: ``'sample'`` or ``'batch'``.
         batch_size: Images a backward pass on each rank. It changes the scores at level ``'batch'`` only.
     """
 
+    method: str = 'taylor'
     num_images: int = 2048
     level: str = 'sample'
     batch_size: int = 64
 
     def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f'compression.importance.method must be one of {METHODS}, got {self.method!r}')
         if self.level not in LEVELS:
             raise ValueError(f'compression.importance.level must be one of {LEVELS}, got {self.level!r}')
-        for name in ('num_images', 'batch_size'):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f'compression.importance.{name} must be a positive integer, '
-                                 f'got {getattr(self, name)!r}')
+        _check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
+
+
+@dataclass(frozen=True)
+class RecalibrationSettings:
+    """How the batch norm statistics of a candidate are found; a network without batch norm has none.
+
+    Attributes:
+        num_images: Training images, read through the test pipeline; all, when there are fewer.
+        batch_size: Images a batch. The mean is over batches, so a last one that is not full is left out.
+    """
+
+    num_images: int = 2048
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        _check_positive('compression.recalibration', num_images=self.num_images, batch_size=self.batch_size)
+
+    def num_used(self, num_available: int) -> int:
+        """How many of the training images are used."""
+        num = min(self.num_images, num_available)
+        return num if num < self.batch_size else num // self.batch_size * self.batch_size
+
+
+def _check_positive(section: str, **values: int) -> None:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f'{section}.{name} must be a positive integer, got {value!r}')
 
 
 @dataclass(frozen=True)
@@ -50,6 +80,7 @@ class Compression:
         prune: Kinds of units that may be removed.
         round_to: Kept neurons and filters are rounded down to a multiple of it.
         importance: How units are scored.
+        recalibration: How the batch norm statistics of a candidate are found.
     """
 
     student: float
@@ -60,6 +91,7 @@ class Compression:
     prune: tuple[str, ...] = ('head', 'neuron')
     round_to: int = 1
     importance: ImportanceSettings = field(default_factory=ImportanceSettings)
+    recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
 
     def __post_init__(self) -> None:
         number = self.num_assistants
@@ -73,8 +105,9 @@ class Compression:
             raise ValueError("the config has no section 'compression'; at least compression=dict(student=0.10) is "
                              'needed to say how small the student is to be')
         raw = _plain(cfg.compression)
-        importance = raw.pop('importance', {})
-        for settings, keys, name in ((cls, raw, 'compression'), (ImportanceSettings, importance, 'importance')):
+        importance, recalibration = raw.pop('importance', {}), raw.pop('recalibration', {})
+        for settings, keys, name in ((cls, raw, 'compression'), (ImportanceSettings, importance, 'importance'),
+                                     (RecalibrationSettings, recalibration, 'recalibration')):
             known = [f.name for f in fields(settings)]
             unknown = sorted(set(keys) - set(known))
             if unknown:
@@ -83,7 +116,8 @@ class Compression:
             raise ValueError('compression.student is missing: the scale of the student, e.g. 0.10')
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])
-        return cls(**raw, importance=ImportanceSettings(**importance))
+        return cls(**raw, importance=ImportanceSettings(**importance),
+                   recalibration=RecalibrationSettings(**recalibration))
 
 
 def stage_settings(cfg: Config, section: str) -> ConfigDict:
@@ -128,6 +162,18 @@ def teacher_settings(cfg: Config) -> Config:
     if (cfg.get('auto_scale_lr') or {}).get('enable') and teacher.get('auto_scale_lr'):
         teacher.auto_scale_lr.enable = True
     return teacher
+
+
+def pretrained_sources(cfg: Config) -> list[str]:
+    """Where the weights come from that a plain training starts from: ``load_from``, and ``init_cfg`` of the model."""
+    def below(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            init = value.get('init_cfg')
+            if isinstance(init, dict) and init.get('type') == 'Pretrained':
+                yield init['checkpoint']
+            for item in value.values():
+                yield from below(item)
+    return [*([cfg.load_from] if cfg.get('load_from') else []), *below(cfg.model)]
 
 
 def fill_data_root(cfg: Config) -> None:

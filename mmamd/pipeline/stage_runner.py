@@ -37,6 +37,9 @@ def build_stage_runner(settings: dict, stage: str, folder: Path, **overrides) ->
     keys = ('model', 'default_hooks', 'custom_hooks', 'data_preprocessor', 'launcher', 'env_cfg', 'log_processor',
             'log_level', 'visualizer', 'default_scope', 'randomness')
     arguments = {key: settings[key] for key in keys if settings.get(key) is not None}
+    if 'visualizer' in arguments:
+        # Without a name each runner has a visualizer of its own; of one name the first would log for all stages.
+        arguments['visualizer'] = {key: value for key, value in arguments['visualizer'].items() if key != 'name'}
     arguments |= overrides
     if is_distributed():
         arguments['model_wrapper_cfg'] = compat.model_wrapper_cfg()

@@ -4,34 +4,42 @@
 """
 
 import copy
+import functools
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import default_collate
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
-from torch.utils.data import Subset
+from torch.utils.data import DataLoader, Subset
 
+from mmamd.backbones.recalibration import recalibrate
 from mmamd.distillation.checkpoint import load_weights, read_weights
-from mmamd.export import cut_network, export_onnx, save_student, student_config
+from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
+from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.preflight import Facts
-from mmamd.pipeline.progress import ProgressHook
+from mmamd.pipeline.progress import EvaluationProgressHook, Progress, TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook, derive_seed
 from mmamd.pipeline.settings import is_hook, stage_settings, teacher_settings, with_test_pipeline
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function
+from mmamd.pruning.filter_norms import greedy_norms, independent_norms
 from mmamd.pruning.importance import check_importance, score
 from mmamd.registry import MODELS
-from mmamd.structures import CandidateFamily, Importance, Selection, write_json
+from mmamd.structures import Candidate, CandidateFamily, Importance, Selection, write_json
 from mmamd.visualization import plot_selection
+
+EXTERNAL = ('student_architecture', 'connect')  # what the distiller is told of a student of another architecture
 
 
 @dataclass
@@ -43,16 +51,18 @@ class Context:
         facts: What the check of the config found out.
         work_dir: The run's folder.
         seed: The run's seed.
-        make_progress_hook: Stage name -> hook of its training.
+        spend: Called with a stage and the wall time of each of its epochs.
         resume_from: Checkpoint that the user asked the interrupted stage to continue from.
+        progress: What the stages tell how far they are.
     """
 
     cfg: Config
     facts: Facts
     work_dir: Path
     seed: int
-    make_progress_hook: Callable[[str], ProgressHook]
+    spend: Callable[[str, float], None]
     resume_from: str | None = None
+    progress: Progress = field(default_factory=lambda: Progress({}))
 
     @property
     def teacher(self) -> str:
@@ -73,6 +83,24 @@ class Context:
         """Weights of the shared network after the n-th joint stage; for 0, the teacher's, reordered."""
         return self.work_dir / (f'{numbered("joint", number)}/shared.pth' if number else 'nest/reordered.pth')
 
+    def statistics(self, number: int) -> Path | None:
+        """Batch norm statistics of the candidates of the n-th joint stage; None for a network without batch norm."""
+        if number == 0 or not self.facts.recalibration:
+            return None
+        return self.work_dir / numbered('select', number) / 'statistics.pth'
+
+    @property
+    def student(self) -> Candidate:
+        """The student; where it is of another architecture it keeps no units of the teacher's."""
+        if self.facts.external_cost is None:
+            return self.family.student
+        return Candidate(self.facts.compression.student, {}, self.facts.external_cost, units=0.)
+
+    @property
+    def student_architecture(self) -> dict | None:
+        """Config of the student where it is of another architecture."""
+        return self.cfg.model.get('student_architecture')
+
 
 def numbered(stage: str, number: int) -> str:
     """Name of the n-th repetition of a stage: joint, joint_2, ..."""
@@ -90,23 +118,49 @@ def train_teacher(context: Context) -> None:
 
 
 def score_units(context: Context) -> None:
-    """Score every unit on training images without augmentation: ``score/importance.json``."""
-    cfg, settings = context.cfg, context.facts.compression.importance
-    dataset = DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset))
-    dataset.full_init()
-    # Data sets are often sorted by class, so the images are drawn, not taken from the front.
-    drawn = np.random.default_rng(context.seed).permutation(len(dataset))[:settings.num_images]
-    loader = Runner.build_dataloader(
-        dict(dataset=Subset(dataset, drawn.tolist()), batch_size=settings.batch_size,
-             num_workers=cfg.train_dataloader.get('num_workers', 0), collate_fn=dict(type='default_collate'),
-             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=context.seed)
-    network = _teacher_network(context).to(get_device())
-    batches = (_labels_as_floats(network.data_preprocessor(batch, training=False)) for batch in loader)
-    importance = score(network, batches, level=settings.level)
+    """Score every unit, on training images without augmentation or by its weights: ``score/importance.json``."""
+    network = _teacher_network(context)
+    method = context.facts.compression.importance.method
+    importance = _reaction_of_the_loss(context, network) if method == 'taylor' else _norms(context, network, method)
     check_importance(importance, network.backbone.unit_groups())
     if is_main_process():
         importance.save(context.work_dir / 'score' / 'importance.json')
     barrier()
+
+
+def _reaction_of_the_loss(context: Context, network: torch.nn.Module) -> Importance:
+    settings = context.facts.compression.importance
+    loader = Runner.build_dataloader(
+        dict(dataset=_drawn_images(context, settings.num_images), batch_size=settings.batch_size,
+             num_workers=context.cfg.train_dataloader.get('num_workers', 0), collate_fn=dict(type='default_collate'),
+             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=context.seed)
+    network = network.to(get_device())
+    batches = (_labels_as_floats(network.data_preprocessor(batch, training=False))
+               for batch in _counted(loader, context.progress))
+    return score(network, batches, level=settings.level)
+
+
+def _norms(context: Context, network: torch.nn.Module, method: str) -> Importance:
+    layers = network.backbone.filter_layers()
+    if method == 'l1_greedy':
+        return Importance(greedy_norms(layers, context.facts.flat_family.student.kept), 0, method)
+    return Importance(independent_norms(layers), 0, method)
+
+
+def _drawn_images(context: Context, num_images: int) -> Subset:
+    """Training images, read through the test pipeline."""
+    cfg = context.cfg
+    dataset = DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset))
+    dataset.full_init()
+    # Data sets are often sorted by class, so the images are drawn, not taken from the front.
+    return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
+
+
+def _counted(loader: DataLoader, progress: Progress) -> Iterator[dict]:
+    """The loader's batches; asking for the next one tells that those before it have been scored."""
+    for i, batch in enumerate(loader):
+        progress.update('score', i / len(loader), 'training images')
+        yield batch
 
 
 def _labels_as_floats(data: dict) -> dict:
@@ -161,13 +215,23 @@ def select_assistant(context: Context, number: int) -> None:
         val_dataloader=cfg.val_dataloader, val_evaluator=cfg.val_evaluator, val_cfg=loop,
         test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator,
         test_cfg=dict(loop, split='test', num_bootstrap=0))
+    images = {split: context.facts.datasets[split]['images'] for split in ('val', 'test')}
+    held_out = images['val'] / sum(images.values())
+    runner.register_hook(EvaluationProgressHook(stage, context.progress, val=(0., held_out), test=(held_out, 1.)))
+    if context.facts.recalibration:
+        distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for candidate in (None, *distiller.candidates):
+            distiller.recalibrate(candidate, _recalibration_batches(context, distiller.data_preprocessor))
+        if is_main_process():
+            distiller.save_statistics(folder / 'statistics.pth')
     runner.val()
     # The test split is reported, and read by no rule.
     test = runner.test()
     if is_main_process():
         write_json(folder / 'test_metrics.json', test)
         family = CandidateFamily.load(model['family'])
-        plot_selection(Selection.load(folder / 'selection.json'), family, folder / 'selection.png')
+        plot_selection(Selection.load(folder / 'selection.json'), family, folder / 'selection.png',
+                       has_student=context.student_architecture is None)
     barrier()
 
 
@@ -176,11 +240,27 @@ def train_student(context: Context) -> None:
     number = context.facts.compression.num_assistants
     settings = stage_settings(context.cfg, 'student')
     model = _distiller_settings(context, number) | {'train_scales': [context.facts.compression.student]}
+    model |= {key: context.cfg.model.get(key) for key in EXTERNAL}
     hooks = [hook for hook in context.cfg.get('custom_hooks', [])
              if not is_hook(hook, 'NPSDSelectionHook', 'SandwichSparsityHook')]
     _train(context, 'student', {**settings, 'model': model, 'custom_hooks': hooks},
            {**settings.train_cfg, 'type': 'mmamd.JointTrainLoop'})
     _keep_last_weights(context, 'student', 'trained.pth')
+    if context.facts.recalibration and context.student_architecture is None:
+        _recalibrate_student(context)
+
+
+def _recalibrate_student(context: Context) -> None:
+    """Let the student have the statistics of images without augmentation, as all candidates do."""
+    if is_main_process():
+        network = MODELS.build(_architecture(context))
+        path = context.work_dir / 'student' / 'trained.pth'
+        load_weights(network, str(path))
+        network = network.to(get_device())
+        network.backbone.activate(context.student.kept)
+        recalibrate(network, _recalibration_batches(context, network.data_preprocessor))
+        save_student(network, path)
+    barrier()
 
 
 # --- after it ---
@@ -188,23 +268,31 @@ def train_student(context: Context) -> None:
 def export_student(context: Context) -> None:
     """Cut the student out, save its forms, and evaluate it and the teacher on the test split: ``export/``.
 
-    The forms lie in ``student/``: ``student.pth``, ``config.py`` and ``model.onnx``.
+    The forms lie in ``student/``: ``student.pth`` with ``config.py``, ``student.safetensors`` and ``model.onnx``.
+    Others, and other candidates, are written by :func:`mmamd.export_model` when they are asked for.
     """
     folder = context.work_dir / 'student'
-    network = MODELS.build(_architecture(context))
+    network = MODELS.build(_architecture(context, context.student_architecture))
     load_weights(network, str(folder / 'trained.pth'))
-    student = context.family.student
-    config = student_config(context.cfg, network, student)
-    small = cut_network(network, student)
+    student, input_shape = context.student, context.facts.input_shape
+    if context.student_architecture is None:
+        config, small = student_config(context.cfg, network, student), cut_network(network, student)
+    else:
+        config, small = config_of(context.cfg, context.student_architecture), network.eval()
     if is_main_process():
+        metadata = describe(config, student, input_shape)
         save_student(small, folder / 'student.pth')
+        save_model(small, config, folder / 'student.safetensors', metadata)
         config.dump(folder / 'config.py')
-        export_onnx(small, folder / 'model.onnx')
+        export_onnx(small, folder / 'model.onnx', metadata, input_shape=input_shape)
     barrier()
-    metrics = {name: _test(context, name, model, weights) for name, model, weights in (
-        ('teacher', _architecture(context), context.teacher), ('student', config.model, folder / 'student.pth'))}
+    teachers_part = 1 / (1 + student.scale)  # of the arithmetic
+    metrics = {
+        'teacher': _test(context, 'teacher', _architecture(context), context.teacher, (0., teachers_part)),
+        'student': _test(context, 'student', config.model, folder / 'student.pth', (teachers_part, 1.))}
     if is_main_process():
         write_json(context.work_dir / 'export' / 'test_metrics.json', metrics)
+        write_examples(context)
     barrier()
 
 
@@ -224,7 +312,8 @@ def _train(context: Context, stage: str, settings: dict, train_cfg: dict) -> Non
         auto_scale_lr=settings.get('auto_scale_lr'), load_from=settings.get('load_from'),
         # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
         randomness={**(settings.get('randomness') or {}), 'seed': seed, 'diff_rank_seed': False})
-    for hook in (EpochSeedHook(stage), context.make_progress_hook(stage)):
+    progress = TrainingProgressHook(stage, context.progress, functools.partial(context.spend, stage))
+    for hook in (EpochSeedHook(stage), progress):
         runner.register_hook(hook)
     checkpoint = context.resume_from or last_checkpoint(folder)
     if checkpoint is not None:
@@ -259,12 +348,24 @@ def _distiller_settings(context: Context, number: int) -> dict:
     """Distiller whose teacher is the n-th assistant (0: the teacher itself) and who trains what is smaller."""
     weights, scale = str(context.shared(number)), context.assistant(number)
     smaller = [c.scale for c in context.family.candidates if scale is None or c.scale < scale]
-    return {**context.cfg.model, 'teacher': weights, 'teacher_scale': scale, 'init': weights,
+    statistics = context.statistics(number)
+    return {**{key: value for key, value in context.cfg.model.items() if key not in EXTERNAL},
+            'teacher': weights, 'teacher_scale': scale, 'init': weights,
+            'teacher_statistics': None if statistics is None else str(statistics),
             'family': str(context.work_dir / 'nest' / 'family.json'), 'train_scales': smaller}
 
 
-def _architecture(context: Context) -> dict:
-    architecture = copy.deepcopy(context.cfg.model.architecture)
+def _recalibration_batches(context: Context, preprocessor: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Preprocessed images, the same on every rank."""
+    loader = DataLoader(_drawn_images(context, context.facts.recalibration), collate_fn=default_collate,
+                        batch_size=context.facts.compression.recalibration.batch_size,
+                        num_workers=context.cfg.train_dataloader.get('num_workers', 0))
+    return (preprocessor(batch, training=False)['inputs'] for batch in loader)
+
+
+def _architecture(context: Context, other: dict | None = None) -> dict:
+    """Config of the teacher's network, or of another one, with the run's preprocessor."""
+    architecture = copy.deepcopy(other or context.cfg.model.architecture)
     if context.cfg.get('data_preprocessor') is not None:
         architecture.setdefault('data_preprocessor', copy.deepcopy(context.cfg.data_preprocessor))
     return architecture
@@ -276,13 +377,16 @@ def _teacher_network(context: Context) -> torch.nn.Module:
     return network
 
 
-def _test(context: Context, name: str, model: dict, weights: str | Path) -> dict[str, float]:
+def _test(context: Context, name: str, model: dict, weights: str | Path,
+          part: tuple[float, float]) -> dict[str, float]:
+    """Metrics of a network on the test split; ``part`` is where in the stage this lies, for the progress."""
     cfg = context.cfg
     runner = build_stage_runner(cfg, f'export_{name}', context.work_dir / 'export', model=model, custom_hooks=[],
                                 test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator,
                                 test_cfg=cfg.test_cfg, randomness=dict(seed=context.seed))
     network = runner.model.module if hasattr(runner.model, 'module') else runner.model
     load_weights(network, str(weights))
+    runner.register_hook(EvaluationProgressHook('export', context.progress, test=part))
     return runner.test()
 
 

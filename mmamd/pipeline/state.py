@@ -36,9 +36,10 @@ class RunState:
         before = self.content['stages'][stage]['fingerprint']
         return sorted(name for name in before.keys() | fingerprint.keys() if before.get(name) != fingerprint.get(name))
 
-    def start(self, stage: str, fingerprint: dict[str, str]) -> None:
+    def start(self, stage: str, fingerprint: dict[str, str], planned_macs: float) -> None:
         entry = self.content['stages'].setdefault(stage, {'finished': False, 'seconds': 0.})
         entry['fingerprint'] = fingerprint
+        entry['planned_macs'] = planned_macs
         self.save()
 
     def spend(self, stage: str, seconds: float) -> None:

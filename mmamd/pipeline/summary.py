@@ -1,8 +1,11 @@
-"""What a run found, as one file and one table."""
+"""What a run found, as one file, one table and one report."""
 
+import copy
 import platform
+import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +15,7 @@ import mmengine
 import mmpretrain
 import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.registry import VISUALIZERS
 
 from mmamd.pipeline.settings import is_hook
 from mmamd.pipeline.stages import Context, numbered, read_json
@@ -20,19 +24,40 @@ from mmamd.selection.npsd import standard_error
 from mmamd.selection.table import amount_text
 from mmamd.structures import Selection, write_json
 from mmamd.version import __version__
+from mmamd.visualization import Run, publish, read_run, write_report
 
 _GROUPS = ('teacher', 'score', 'joint', 'select', 'student', 'export')
 
 
 def summarise(context: Context, state: RunState, stage_names: list[str], say: Callable[[str], None]) -> dict:
-    """Write ``summary.json``, print the table, and return the summary (on every rank)."""
+    """Write ``summary.json`` and ``report.html``, print the table, and return the summary (on every rank).
+
+    The pictures of the report go to the configured visualizer, once for every outcome: ``export/pictures/``.
+    """
     path = context.work_dir / 'summary.json'
     if is_main_process():
         summary = _collect(context, state, stage_names)
         write_json(path, summary)
         say(format_summary(summary, sorted(context.work_dir.glob('select*/selection.png'))))
+        run = read_run(context.work_dir)
+        write_report(run, context.work_dir / 'report.html')
+        say(f'report: {context.work_dir / "report.html"}')
+        _show(run, context)
     barrier()
     return read_json(path)
+
+
+def _show(run: Run, context: Context) -> None:
+    # The folder goes with the stage export when that is redone; a run that is only looked at again adds nothing.
+    folder = context.work_dir / 'export' / 'pictures'
+    if not context.cfg.get('visualizer') or folder.exists():
+        return
+    # The host keeps visualizers by their names and would hand back that of an earlier run.
+    visualizer = VISUALIZERS.build({'save_dir': str(folder), **copy.deepcopy(context.cfg.visualizer),
+                                    'name': f'{context.work_dir.name}_pictures_{time.time_ns()}'})
+    publish(run, visualizer)
+    visualizer.close()
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
@@ -41,7 +66,7 @@ def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
     metric = hook.get('metric', 'accuracy/top1')
     unit = 100. if hook.get('percent', True) else 1.
     test = read_json(context.work_dir / 'export' / 'test_metrics.json')
-    student = family.student
+    student = context.student
     seconds = {group: round(sum(state.seconds(name) for name in stage_names
                                 if name == group or name.startswith(f'{group}_') or (name, group) == ('nest', 'score')),
                             1) for group in _GROUPS}
@@ -53,6 +78,7 @@ def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
                    for number in range(1, context.facts.compression.num_assistants + 1)],
         'student': {'scale': student.scale, 'value': test['student'][metric] / unit, 'macs': student.cost.macs,
                     'params': student.cost.params, 'path': str(context.work_dir / 'student' / 'student.pth')},
+        'recalibration_images': context.facts.recalibration,
         'seconds': seconds,
         'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
                    'dataset fingerprint': context.facts.datasets},
@@ -97,19 +123,27 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
     share = student['value'] / summary['teacher']['value'] if summary['teacher']['value'] else float('nan')
     lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
               f'{student["macs"] / summary["teacher"]["macs"]:.3f} of its MACs',
+              *_recalibration_line(summary['recalibration_images']),
               'seconds: ' + ', '.join(f'{name} {value:.0f}' for name, value in summary['seconds'].items()),
               f'student: {student["path"]}']
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
 
 
+def _recalibration_line(num_images: int) -> list[str]:
+    return [f'batch norms of each candidate recalibrated on {num_images} training images'] if num_images else []
+
+
 def _command() -> str:
-    """What was typed, with the script as it is named in the repository."""
+    """What was typed, quoted for a shell.
+
+    The script is named from the folder of the package, a repository or site-packages, downwards.
+    """
     script = Path(sys.argv[0]).resolve()
     root = Path(__file__).resolve().parents[2]
     name = str(script.relative_to(root)) if script.is_relative_to(root) else script.name
     launcher = [f'torchrun --nproc_per_node={get_world_size()}'] if get_world_size() > 1 else []
-    return ' '.join([*launcher, name, *sys.argv[1:]])
+    return shlex.join([*launcher, name, *sys.argv[1:]])
 
 
 def _commit() -> str | None:

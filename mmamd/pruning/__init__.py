@@ -3,16 +3,18 @@
     network --importance--> Importance --ranking--> Ranking --candidates--> CandidateFamily
                                        network --complexity--> Cost of any candidate
 
-The functions know unit groups, no architecture. Of a backbone they use ``unit_groups``, ``gates``, ``cost`` and
-``input_shape``.
+The functions know unit groups, no architecture. Of a backbone they use ``unit_groups``, ``gates``, ``cost``,
+``input_shape`` and, for filters that are scored by their weights, ``filter_layers``.
 """
 
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
-from mmamd.pruning.complexity import cost_function, network_cost, rest_cost
+from mmamd.pruning.complexity import cost_function, network_cost, profiled_cost, rest_cost
+from mmamd.pruning.filter_norms import FilterLayer, greedy_norms, independent_norms
 from mmamd.pruning.importance import check_importance, score, unit_scores
 from mmamd.pruning.ranking import Ranking, normalise, rank
 
 __all__ = [
-    'Ranking', 'check_importance', 'check_scales', 'cost_function', 'make_family', 'network_cost', 'normalise', 'rank',
-    'rest_cost', 'scale_grid', 'score', 'unit_scores',
+    'FilterLayer', 'Ranking', 'check_importance', 'check_scales', 'cost_function', 'greedy_norms', 'independent_norms',
+    'make_family', 'network_cost', 'normalise', 'profiled_cost', 'rank', 'rest_cost', 'scale_grid', 'score',
+    'unit_scores',
 ]

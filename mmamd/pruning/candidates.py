@@ -144,11 +144,12 @@ def _share_of_units(groups: list[UnitGroup], ranking: Ranking, scale: float) -> 
 
 
 def _kept(groups: list[UnitGroup], prune: Sequence[str], round_to: int, taken: Counter) -> dict[str, int]:
-    """Kept count of every group: all where the kind is not pruned, else what was taken, rounded down."""
+    """Kept count of every group: all where the kind is not pruned; else what was taken, rounded down, or must stay."""
     kept = {}
     for group in groups:
         step = round_to if group.kind in ROUNDED_KINDS else 1
-        kept[group.name] = taken[group.name] // step * step if group.kind in prune else group.count
+        count = taken[group.name] // step * step if group.kind in prune else group.count
+        kept[group.name] = max(count, group.min_count)
     return kept
 
 

@@ -12,9 +12,13 @@ from collections.abc import Callable
 
 import torch
 import torch.nn as nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmamd.pruning.importance import frozen_eval
 from mmamd.structures import Cost
+
+PART_OF_KIND = {'head': 'attention', 'neuron': 'feed-forward', 'filter': 'convolution'}
 
 
 def network_cost(network: nn.Module, kept: dict[str, int] | None = None) -> Cost:
@@ -28,6 +32,37 @@ def cost_function(network: nn.Module) -> Callable[[dict[str, int]], Cost]:
     """Function from kept counts to the cost of the whole network, which measures the rest only once."""
     rest = rest_cost(network)
     return lambda kept: network.backbone.cost(kept) + rest
+
+
+def cost_by_part(network: nn.Module) -> dict[str, Cost]:
+    """Part -> its cost, which sum up to :func:`network_cost`: what no pruning removes, each kind of units, the rest.
+
+    A kind of units is what its removal takes away, norms of emptied branches included; ``'fixed part'`` is the backbone
+    without any units, ``'head'`` all outside the backbone.
+    """
+    groups = network.backbone.unit_groups()
+    kept = {group.name: group.count for group in groups}
+    parts, before = {}, network.backbone.cost(kept)
+    for kind in dict.fromkeys(group.kind for group in groups):
+        kept |= {group.name: group.min_count for group in groups if group.kind == kind}
+        after = network.backbone.cost(kept)
+        parts[PART_OF_KIND[kind]] = Cost(before.macs - after.macs, before.params - after.params)
+        before = after
+    return {'fixed part': before, **parts, 'head': rest_cost(network)}
+
+
+def profiled_cost(network: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
+    """MACs of one image and parameters of any network, as torch's profiler of operations sees them.
+
+    For a network that is no elastic one; of the convention above, the two products of attention included.
+    """
+    weight = next(network.parameters())
+    image = torch.zeros(1, *input_shape, dtype=weight.dtype, device=weight.device)
+    profiler = FlopCounterMode(display=False)
+    # The plain kernel of attention is made of matrix products, which the profiler counts.
+    with frozen_eval(network), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), profiler:
+        network(image, mode='tensor')
+    return Cost(profiler.get_total_flops() // 2, sum(p.numel() for p in network.parameters()))
 
 
 def rest_cost(network: nn.Module) -> Cost:

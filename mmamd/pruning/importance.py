@@ -35,7 +35,7 @@ def unit_scores(network: nn.Module, inputs: Tensor, data_samples: list, level: s
             yields group name -> gates (N, U).
         inputs: Preprocessed images, shape (N, channels, height, width).
         data_samples: Their N annotations.
-        level: ``'sample'`` for the sum over the samples of |dL(x)/dgate|, ``'batch'`` for the absolute gradient of
+        level: ``'sample'`` for the sum over the samples of ``|dL(x)/dgate|``, ``'batch'`` for the absolute gradient of
             the batch-mean loss.
 
     Returns:

@@ -24,7 +24,8 @@ class CandidateValLoop(BaseLoop):
     """Evaluate the teacher and every candidate in one pass over a split.
 
     Each batch is loaded and preprocessed once. Hooks are called once in a pair for the whole pass, so that a hook
-    that swaps weights before and after (EMA) keeps them swapped for all networks.
+    that swaps weights before and after (EMA) keeps them swapped for all networks. A candidate whose batch norms have
+    been recalibrated (:meth:`AMDDistiller.recalibrate`) is judged with statistics of its own.
 
     Args:
         runner: Runner whose model is the distiller.

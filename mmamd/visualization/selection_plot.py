@@ -4,16 +4,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmamd.selection.npsd import LEVEL, interval, score_intervals
 from mmamd.structures import CandidateFamily, Measurement, Selection, scale_key
+from mmamd.visualization.style import LIGHT, Style, new_figure, save_figure
 
-# Of Okabe and Ito's palette: told apart under the common colour blindnesses, dark enough for text on white.
-PERFORMANCE, SCORE, STUDENT = '#0072B2', '#D55E00', '#009E73'
-INK, MUTED, GRID = '#222222', '#777777', '#E6E6E6'
 SCALE_OF = {'flops': "teacher's MACs", 'params': "teacher's parameters", 'units': "teacher's prunable units"}
 # Parts of the height that the two curves have for themselves, so that they never cross.
 SCORE_BAND, PERFORMANCE_BAND = (0.03, 0.35), (0.4, 1.0)
@@ -22,14 +19,13 @@ ERROR_BAR = dict(capsize=2.5, elinewidth=1.0)
 
 
 def plot_selection(selection: Selection, family: CandidateFamily, path: str | Path,
-                   student_value: float | None = None) -> None:
+                   student_value: float | None = None, has_student: bool = True) -> None:
     """Save :func:`selection_figure` as a PNG file; its folder is made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    selection_figure(selection, family, student_value).savefig(path, format='png')
+    save_figure(selection_figure(selection, family, student_value, has_student), path)
 
 
-def selection_figure(selection: Selection, family: CandidateFamily, student_value: float | None = None) -> Figure:
+def selection_figure(selection: Selection, family: CandidateFamily, student_value: float | None = None,
+                     has_student: bool = True, style: Style = LIGHT) -> Figure:
     """Performance over scale with bootstrap intervals, and below it the rule's score on a second y axis.
 
     The teacher is a diamond on a dashed line, the assistant a ring on both curves, the student inside the shared
@@ -40,52 +36,56 @@ def selection_figure(selection: Selection, family: CandidateFamily, student_valu
         family: Says what the scale is a fraction of.
         student_value: Performance of the distilled student, as a fraction, drawn as a star. Comparable with the rest
             of the figure only when it was read on the same split.
+        has_student: Whether the student is the smallest candidate; one of another architecture is none of them.
+        style: Colours.
     """
-    figure = Figure(figsize=(7.2, 4.8), dpi=200, layout='constrained')
-    FigureCanvasAgg(figure)  # a canvas of its own: no pyplot, no display, no state shared with the caller's figures
+    figure = new_figure(style, 7.2, 4.8)
     upper = figure.add_subplot()
     lower = upper.twinx()
-    handles = _draw_performance(upper, selection, student_value) + _draw_score(lower, selection)
-    _give_band(upper, PERFORMANCE_BAND, num_ticks=6)
-    _give_band(lower, SCORE_BAND, num_ticks=4)
-    upper.axvline(selection.assistant, color=INK, linewidth=0.8, linestyle=':', zorder=1)
+    handles = _draw_performance(upper, selection, student_value, has_student, style)
+    handles += _draw_score(lower, selection, style)
+    _give_band(upper, PERFORMANCE_BAND, 6, style)
+    _give_band(lower, SCORE_BAND, 4, style)
+    upper.set_facecolor(style.paper)
+    upper.axvline(selection.assistant, color=style.ink, linewidth=0.8, linestyle=':', zorder=1)
     upper.xaxis.set_major_locator(MaxNLocator(nbins=11, steps=TICK_STEPS))
-    upper.set_xlabel(f'Scale (fraction of the {SCALE_OF[family.scale_by]})', color=INK)
-    upper.tick_params(axis='x', colors=INK)
+    upper.set_xlabel(f'Scale (fraction of the {SCALE_OF[family.scale_by]})', color=style.ink)
+    upper.tick_params(axis='x', colors=style.ink)
     # The title belongs to the legend, outside of the data, so that the two are laid out together.
     legend = figure.legend(
         title=f'Optimal selection: assistant {scale_key(selection.assistant)} by {_rule_name(selection.rule)}',
         handles=handles, loc='outside upper center', ncols=3, frameon=False, title_fontsize=11, fontsize=8.5,
-        labelcolor=INK, handlelength=2.2, columnspacing=1.8)
-    legend.get_title().set_color(INK)
+        labelcolor=style.ink, handlelength=2.2, columnspacing=1.8)
+    legend.get_title().set_color(style.ink)
     return figure
 
 
-def _draw_performance(axes: Axes, selection: Selection, student_value: float | None) -> list:
+def _draw_performance(axes: Axes, selection: Selection, student_value: float | None, has_student: bool,
+                      style: Style) -> list:
     """Draws the curve and the marked networks; returns what the legend shows."""
     reference, networks = selection.reference, selection.measurements
-    axes.axhline(reference.value, color=MUTED, linewidth=1.0, linestyle='--', zorder=1)
+    axes.axhline(reference.value, color=style.muted, linewidth=1.0, linestyle='--', zorder=1)
     handles = [
         axes.errorbar([m.scale for m in networks], [m.value for m in networks], yerr=_value_bars(networks),
-                      color=PERFORMANCE, marker='o', markersize=5, linewidth=1.6, zorder=3,
+                      color=style.blue, marker='o', markersize=5, linewidth=1.6, zorder=3,
                       label=_with_interval('candidate', selection), **ERROR_BAR),
-        axes.errorbar([reference.scale], [reference.value], yerr=_value_bars([reference]), color=MUTED, marker='D',
-                      markersize=6, markerfacecolor=INK, markeredgecolor=INK, linewidth=1.0, linestyle='--', zorder=3,
-                      label=f'teacher ({reference.value:.3f})', **ERROR_BAR)]
+        axes.errorbar([reference.scale], [reference.value], yerr=_value_bars([reference]), color=style.muted,
+                      marker='D', markersize=6, markerfacecolor=style.ink, markeredgecolor=style.ink, linewidth=1.0,
+                      linestyle='--', zorder=3, label=f'teacher ({reference.value:.3f})', **ERROR_BAR)]
     for m in networks:
         if m.scale == selection.assistant:
-            handles += _ring(axes, m.scale, m.value, f'assistant ({m.value:.3f})')
-        elif m is networks[0]:  # the smallest of a family is its student
-            handles += axes.plot([m.scale], [m.value], color=STUDENT, marker='s', markersize=7, linestyle='none',
+            handles += _ring(axes, m.scale, m.value, style, f'assistant ({m.value:.3f})')
+        elif has_student and m is networks[0]:
+            handles += axes.plot([m.scale], [m.value], color=style.green, marker='s', markersize=7, linestyle='none',
                                  label=f'student, shared weights ({m.value:.3f})', zorder=4)
     if student_value is not None:
-        handles += axes.plot([networks[0].scale], [student_value], color=STUDENT, marker='*', markersize=12,
+        handles += axes.plot([networks[0].scale], [student_value], color=style.green, marker='*', markersize=12,
                              linestyle='none', label=f'student, distilled ({student_value:.3f})', zorder=5)
-    _colour_axis(axes, 'Performance (fraction)', PERFORMANCE, PERFORMANCE_BAND)
+    _colour_axis(axes, 'Performance (fraction)', style.blue, PERFORMANCE_BAND)
     return handles
 
 
-def _draw_score(axes: Axes, selection: Selection) -> list:
+def _draw_score(axes: Axes, selection: Selection, style: Style) -> list:
     """Draws the score of the rule; returns what the legend shows."""
     rule = selection.rule if selection.rule in selection.scores else 'npsd'
     rows = [(m.scale, score, bounds) for m, score, bounds
@@ -93,16 +93,16 @@ def _draw_score(axes: Axes, selection: Selection) -> list:
             if score is not None]
     scales, scores, bounds = (list(column) for column in zip(*rows, strict=True))
     handle = axes.errorbar(scales, scores, yerr=_bars(scores, bounds) if selection.reference.resampled else None,
-                           color=SCORE, marker='^', markersize=5, linewidth=1.6, zorder=3,
+                           color=style.orange, marker='^', markersize=5, linewidth=1.6, zorder=3,
                            label=_with_interval(_rule_name(rule), selection), **ERROR_BAR)
-    _ring(axes, selection.assistant, scores[scales.index(selection.assistant)])
+    _ring(axes, selection.assistant, scores[scales.index(selection.assistant)], style)
     unit = 'performance' if rule == 'lambda_tradeoff' else 'performance / scale'
-    _colour_axis(axes, f'{_rule_name(rule)}\n({unit})', SCORE, SCORE_BAND)
+    _colour_axis(axes, f'{_rule_name(rule)}\n({unit})', style.orange, SCORE_BAND)
     return [handle]
 
 
-def _ring(axes: Axes, x: float, y: float, label: str | None = None) -> list:
-    return axes.plot([x], [y], color=INK, marker='o', markersize=12, markerfacecolor='none', markeredgewidth=1.8,
+def _ring(axes: Axes, x: float, y: float, style: Style, label: str | None = None) -> list:
+    return axes.plot([x], [y], color=style.ink, marker='o', markersize=12, markerfacecolor='none', markeredgewidth=1.8,
                      linestyle='none', label=label, zorder=5)
 
 
@@ -112,18 +112,18 @@ def _colour_axis(axes: Axes, label: str, colour: str, band: tuple[float, float])
     axes.tick_params(axis='y', colors=colour, length=0)
 
 
-def _give_band(axes: Axes, band: tuple[float, float], num_ticks: int) -> None:
+def _give_band(axes: Axes, band: tuple[float, float], num_ticks: int, style: Style) -> None:
     """Stretch the y range so that what is drawn fills ``band`` (fractions of the height), with ticks only there."""
     low, high = axes.get_ylim()
     height = (high - low) / (band[1] - band[0])
     axes.set_ylim(low - band[0] * height, high + (1 - band[1]) * height)
     ticks = MaxNLocator(nbins=num_ticks, steps=TICK_STEPS).tick_values(low, high)
     axes.set_yticks([tick for tick in ticks if low <= tick <= high])
-    axes.grid(axis='y', color=GRID, linewidth=0.7)
+    axes.grid(axis='y', color=style.grid, linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ('top', 'left', 'right'):
         axes.spines[side].set_visible(False)
-    axes.spines['bottom'].set_color(MUTED)
+    axes.spines['bottom'].set_color(style.muted)
 
 
 def _rule_name(rule: str) -> str:

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mmamd.pipeline.seeding import derive_seed
-from mmamd.pipeline.settings import digest, fill_data_root, stage_settings, teacher_settings, with_test_pipeline
+from mmamd.pipeline.settings import (
+    RecalibrationSettings,
+    digest,
+    fill_data_root,
+    stage_settings,
+    teacher_settings,
+    with_test_pipeline,
+)
 from mmamd.pipeline.stages import last_checkpoint
 
 
@@ -98,3 +105,8 @@ def test_a_seed_of_its_own_for_every_stage_epoch_and_rank(seed, stage, epoch, ra
     others = [(seed + 1, stage, epoch, rank), (seed, 'joint_2', epoch, rank), (seed, stage, epoch + 1, rank),
               (seed, stage, epoch, rank + 1)]
     assert own not in [derive_seed(*other) for other in others]
+
+
+@pytest.mark.parametrize('num_images, available, used', [(70, 500, 64), (70, 40, 32), (10, 500, 10), (64, 64, 64)])
+def test_recalibration_leaves_out_a_last_batch_that_is_not_full(num_images, available, used):
+    assert RecalibrationSettings(num_images=num_images, batch_size=32).num_used(available) == used

@@ -27,14 +27,14 @@ def test_every_stage_leaves_the_files_that_the_next_one_reads(finished_run):
     work_dir, _ = finished_run
     promised = ['score/importance.json', 'nest/family.json', 'nest/reordered.pth', 'joint/shared.pth',
                 'select/selection.json', 'select/selection.png', 'student/trained.pth', 'student/student.pth',
-                'student/config.py', 'student/model.onnx', 'summary.json']
+                'student/config.py', 'student/student.safetensors', 'student/model.onnx', 'summary.json']
     assert [name for name in promised if not (work_dir / name).is_file()] == []
 
 
 def test_summary_has_the_promised_structure(finished_run):
     work_dir, summary = finished_run
     assert json.loads((work_dir / 'summary.json').read_text()) == summary
-    assert set(summary) == {'metric', 'teacher', 'rounds', 'student', 'seconds', 'record'}
+    assert set(summary) == {'metric', 'teacher', 'rounds', 'student', 'recalibration_images', 'seconds', 'record'}
     assert summary['metric'] == 'accuracy/top1'
     assert set(summary['teacher']) == {'value', 'macs', 'params'}
     assert set(summary['student']) == {'scale', 'value', 'macs', 'params', 'path'}

@@ -263,3 +263,23 @@ def test_units_keep_what_the_rounded_share_leaves(network, scales):
         total = sum(group.count for group in network[0] if group.kind == kind)
         for candidate in made.candidates:
             assert sum(candidate.kept[name] for name in names) == total - round((1 - candidate.scale) * total)
+
+
+# --- what must stay ---
+
+def test_what_must_stay_is_kept_at_every_scale_and_belongs_to_the_fixed_part():
+    # Two layers of four filters, 10 MACs each; the first keeps one, for no shortcut leads past it.
+    groups = [UnitGroup('a', 'filter', 4, 'a', min_count=1), UnitGroup('b', 'filter', 4, 'b')]
+    importance = Importance({'a': [4., 3., 2., 1.], 'b': [4., 3., 2., 1.]}, 1, 'sample')
+
+    def cost(kept):
+        return Cost(10 * (kept['a'] + kept['b']), 0)
+
+    def kept_at(*scales, **options):
+        return [c.kept for c in make_family(groups, importance, cost, scales, prune=('filter',), **options).candidates]
+
+    assert kept_at(0.125, 0.25, 0.5) == [dict(a=1, b=0), dict(a=1, b=1), dict(a=2, b=2)]
+    # Rounded down to a multiple of three, but not below what must stay.
+    assert kept_at(0.2, 0.5, round_to=3) == [dict(a=1, b=0), dict(a=3, b=0)]
+    with pytest.raises(ValueError, match='what pruning never removes has 10 of 80 macs, a share of 0.1250'):
+        kept_at(0.1, 0.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn as nn
 
-from mmamd.pruning import cost_function, network_cost, rest_cost
+from mmamd.pruning import cost_function, network_cost, profiled_cost, rest_cost
 from mmamd.structures import Cost, UnitGroup
 
 
@@ -95,3 +95,11 @@ def test_a_weight_matrix_that_cannot_be_counted_is_an_error():
     with pytest.raises(ValueError, match=r"cannot count the MACs of 'extra' \(ConvTranspose2d\)"):
         rest_cost(network)
     assert not network.head._forward_hooks
+
+
+def test_the_profiler_counts_any_network_by_the_same_convention():
+    network = ToyNetwork().train()
+    # By hand: 1x1 convolution 4 x 6 x 9, grouped 3x3 of stride 2 over 2 x 3 positions 6 x 9, linear 6 x 5.
+    macs = 4 * 6 * 9 + 2 * 3 * 6 * 9 + 30
+    assert profiled_cost(network, (3, 4, 6)) == Cost(macs, sum(p.numel() for p in network.parameters()))
+    assert network.training

@@ -68,6 +68,12 @@ def test_legend_names_teacher_assistant_and_both_students():
                      f'assistant ({assistant.value:.3f})', 'student, distilled (0.812)', 'NPSD, 95% interval']
 
 
+def test_a_student_of_another_architecture_is_none_of_the_candidates():
+    selection = selection_of(TENTHS)
+    figure = selection_figure(selection, family_of(selection), has_student=False)
+    assert not any('student' in text.get_text() for text in figure.legends[0].get_texts())
+
+
 def test_without_draws_no_interval_is_claimed():
     selection = selection_of(TENTHS, num_draws=0)
     texts = [t.get_text() for t in selection_figure(selection, family_of(selection)).legends[0].get_texts()]

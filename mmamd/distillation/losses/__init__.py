@@ -6,11 +6,11 @@ L_ce is the host head's own loss and has no file here.
 import math
 
 from mmamd.distillation.losses.dkd import DKDLoss, dkd_loss
-from mmamd.distillation.losses.feature import FeatureLoss, feature_loss, resolve_layers
+from mmamd.distillation.losses.feature import FeatureLoss, feature_loss, leading_channels, resolve_layers
 from mmamd.distillation.losses.logit import LogitLoss, logit_loss
 
-__all__ = ['DKDLoss', 'FeatureLoss', 'LogitLoss', 'check_loss_weights', 'dkd_loss', 'feature_loss', 'logit_loss',
-           'resolve_layers']
+__all__ = ['DKDLoss', 'FeatureLoss', 'LogitLoss', 'check_loss_weights', 'dkd_loss', 'feature_loss',
+           'leading_channels', 'logit_loss', 'resolve_layers']
 
 
 def check_loss_weights(ce: float, logit: float, feat: float, dkd: float = 0.0) -> None:

@@ -1,7 +1,8 @@
 """The feature loss: a student imitates the teacher's hidden states.
 
-The embedding width is never pruned, so the states of a candidate and of its teacher have one shape and no projector
-is needed. Networks whose states differ in shape are refused.
+The embedding width of a transformer is never pruned, so the states of a candidate and of its teacher have one shape
+and no projector is needed. The channels of a convolutional network are pruned, but candidate and teacher have them in
+one order, so the candidate's are compared with the teacher's first ones. Other states that differ in shape are refused.
 
 Legend: N samples, L tokens, D channels.
 """
@@ -55,6 +56,15 @@ def _squared_difference(index: int, student: Tensor, teacher: Tensor, normalize:
         channel_dim = 1 if student.ndim == 4 else -1
         student, teacher = F.normalize(student, dim=channel_dim), F.normalize(teacher, dim=channel_dim)
     return F.mse_loss(student, teacher)
+
+
+def leading_channels(teacher_states: Sequence[Tensor], student_states: Sequence[Tensor]) -> list[Tensor]:
+    """The teacher's maps (N, D, H, W) cut to the channels that the student's have; other states as they are.
+
+    For networks of one architecture whose channels have one order, such as a candidate and its teacher.
+    """
+    return [teacher[:, :student.shape[1]] if teacher.ndim == 4 else teacher
+            for teacher, student in zip(teacher_states, student_states, strict=True)]
 
 
 def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:

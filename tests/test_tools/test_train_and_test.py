@@ -1,57 +1,27 @@
-"""The command line: MMPretrain's arguments, one process or several, names with spaces."""
+"""The command line of train.py and test.py: MMPretrain's arguments, one process or several."""
 
-import argparse
-import importlib.util
 import json
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import mmpretrain
 import pytest
 import torch
+from command_line import TINY, TOOLS, load, parser_of, run, tool
 from mmengine.config import Config
 
 import mmamd
 from mmamd.pipeline.settings import stage_settings
 
-TOOLS = Path(__file__).parent.parent / 'tools'
 HOST_TOOLS = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
-TINY = Path(__file__).parent / 'test_pipeline' / 'tiny_config.py'
-
-
-def load(path):
-    """A script as a module, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f'{path.parent.parent.name}_{path.stem}_script', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run(*command, **environment):
-    """Run a command of the repository; returns what it printed."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, 'PYTHON': sys.executable, 'PYTHONPATH': str(TOOLS.parent), 'OMP_NUM_THREADS': '1',
-                   'PORT': str(port), **environment}
-    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 # --- the arguments ---
 
 def arguments_of(script, monkeypatch):
     """Option strings -> (number of values, value of the bare option, default, choices)."""
-    parsers = []
-    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args',
-                        lambda self: parsers.append(self) or argparse.Namespace(local_rank=0, out=None, out_item=None))
-    load(script).parse_args()
     return {tuple(action.option_strings) or action.dest: (action.nargs, action.const, action.default, action.choices)
-            for action in parsers[0]._actions}
+            for action in parser_of(script, monkeypatch)._actions}
 
 
 @pytest.mark.parametrize('name, more', [('train.py', {('--start-from',)}), ('test.py', set())])
@@ -107,25 +77,7 @@ def test_a_pipeline_never_gets_persistent_workers_because_they_do_not_resume_exa
     assert not any(config[f'{split}_dataloader'].persistent_workers for split in ('train', 'val', 'test'))
 
 
-@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
-def test_a_launcher_without_its_arguments_says_how_to_use_it(script):
-    done = subprocess.run(['bash', TOOLS / script, 'config.py'], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f'Usage: tools/{script} CONFIG ')
-
-
 # --- the whole method from the command line ---
-
-@pytest.fixture(scope='module')
-def work_dir(tmp_path_factory):
-    """Folder, with spaces in its name, of a run of two processes that trains its teacher first."""
-    folder = tmp_path_factory.mktemp('tools') / 'a run of two'
-    # Quotes and a dollar sign that no shell on the way may touch.
-    printed = run(TOOLS / 'dist_train.sh', TINY, '2', '--work-dir', folder, '--cfg-options',
-                  'joint.train_cfg.max_epochs=1', 'student.train_cfg.max_epochs=1', "visualizer.name=it's$HOME")
-    assert printed.count('[1/7] teacher') == 1  # the first rank speaks for both
-    return folder
-
 
 def test_two_processes_carry_the_config_through_all_stages(work_dir):
     summary = json.loads((work_dir / 'summary.json').read_text())
@@ -140,10 +92,30 @@ def test_two_processes_carry_the_config_through_all_stages(work_dir):
     assert mmamd.load_student(work_dir).backbone.num_layers == 2
 
 
+def test_the_terminal_shows_one_table_of_all_stages_and_below_it_the_summary(two_processes):
+    stages = ['teacher', 'score', 'nest', 'joint', 'select', 'student', 'export', 'run']
+    lines = [line for line in two_processes.screen if line]
+    # A bar of 24 signs is the table's alone; the second rank draws none. What that rank warns of goes to the terminal
+    # behind the display's back, and a warning in the middle of a drawing leaves a line of the table behind.
+    drawn = [i for i, line in enumerate(lines) if '\u2501' * 24 in line]
+    assert len(drawn) < 2 * len(stages)
+    drawn = drawn[-len(stages):]
+    assert [lines[i].split()[0] for i in drawn] == stages
+    assert all(lines[i].split()[2] == '100%' for i in drawn)
+    summary = [i for i, line in enumerate(lines) if line.startswith(('network ', 'seconds: ', 'student: '))]
+    assert len(summary) == 3 and summary[0] > drawn[-1]
+
+
+def test_its_status_could_be_read_all_the_while(two_processes):
+    assert {state for state, _ in two_processes.seen} <= {'running', 'finished'}
+    stages = [stage for state, stage in two_processes.seen if state == 'running' and stage]
+    assert {'teacher', 'joint', 'select', 'student', 'export'} <= set(stages)
+
+
 def test_the_exported_student_tests_as_the_summary_says(work_dir, tmp_path):
     student = work_dir / 'student'
-    run(sys.executable, TOOLS / 'test.py', student / 'config.py', student / 'student.pth',
-        '--work-dir', tmp_path / 'one process', '--out', tmp_path / 'the metrics.json', '--out-item', 'metrics')
+    tool('test.py', student / 'config.py', student / 'student.pth', '--work-dir', tmp_path / 'one process',
+         '--out', tmp_path / 'the metrics.json', '--out-item', 'metrics')
     run(TOOLS / 'dist_test.sh', student / 'config.py', student / 'student.pth', '2',
         '--work-dir', tmp_path / 'two processes', '--out', tmp_path / 'two.json', '--out-item', 'metrics')
     expected = json.loads((work_dir / 'summary.json').read_text())['student']['value']

@@ -1,0 +1,48 @@
+"""AMD at full size: what its recipes share. A recipe adds network, data, teacher and the scale of the student.
+
+Published: AdamW, lr 3e-3, cosine with restarts after a warm-up, alpha = 1, m = 9, one assistant, every candidate in
+every step. Not published, so ours: beta, weight decay, batch size, epochs, length of the warm-up, number of cycles.
+"""
+# --- network ---
+model = dict(
+    type='mmamd.AMDDistiller',
+    losses=dict(
+        ce=1.0, logit=1.0,  # alpha = 1, supplement 5.1
+        feat=1.0,  # beta is not published
+        temperature=1.0, feat_layers='auto'))
+
+# --- candidates ---
+compression = dict(
+    num_candidates=9,  # m = 9, supplement 5.3: the grid 0.1, 0.2, ..., 0.9
+    num_assistants=1,
+    scale_by='flops',
+    prune=('head', 'neuron'),
+    round_to=1,
+    importance=dict(num_images=2048, level='sample', batch_size=64))
+custom_hooks = [
+    dict(type='mmamd.SandwichSparsityHook', sampler='all'),  # Algorithm 1: every candidate in every step
+    dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
+
+# --- schedules: each stage's section is merged over the top level ---
+runner_type = 'mmamd.MultiStepRunner'
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.05),  # lr: supplement, Table 3; decay is not published
+    # MMPretrain's habit for ViT and Swin: no decay of biases, norms, class token and positions.
+    paramwise_cfg=dict(flat_decay_mult=0.0,
+                       custom_keys={'.cls_token': dict(decay_mult=0.0), '.pos_embed': dict(decay_mult=0.0),
+                                    '.relative_position_bias_table': dict(decay_mult=0.0)}))
+auto_scale_lr = dict(base_batch_size=1024)  # 16 GPUs x 64; the paper does not state its batch
+
+# Cosine with restarts after a warm-up (Algorithm 1); lengths are not published: 10 % warm-up, one cycle.
+joint = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=100),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-3, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
+        dict(type='CosineRestartLR', periods=[90], restart_weights=[1], eta_min=0.0, by_epoch=True, begin=10, end=100,
+             convert_to_iter_based=True)])
+student = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=100),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-3, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
+        dict(type='CosineRestartLR', periods=[90], restart_weights=[1], eta_min=0.0, by_epoch=True, begin=10, end=100,
+             convert_to_iter_based=True)])

@@ -1,0 +1,25 @@
+"""AMD for convolutional networks: what its recipes share. A recipe adds network, data, teacher and optimizer.
+
+Published (supplement, section 7): filters are ranked by L1 norm, greedily (Li et al. 2017), each layer on its own; on
+CIFAR the student is a network of another architecture. Not published, so ours: the number of candidates, the weights
+of the losses, and that batch norm statistics are found anew for each candidate.
+"""
+# --- network ---
+model = dict(
+    type='mmamd.AMDDistiller',
+    losses=dict(ce=1.0, logit=1.0, feat=1.0, temperature=1.0, feat_layers='auto'))
+
+# --- candidates ---
+compression = dict(
+    num_candidates=9,  # as for transformers: the grid 0.1, 0.2, ..., 0.9, of which those above the student
+    num_assistants=1,
+    scale_by='flops',
+    prune=('filter',),
+    round_to=1,
+    importance=dict(method='l1_greedy'),
+    recalibration=dict(num_images=2048, batch_size=64))
+custom_hooks = [
+    dict(type='mmamd.SandwichSparsityHook', sampler='all'),  # Algorithm 1: every candidate in every step
+    dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
+
+runner_type = 'mmamd.MultiStepRunner'

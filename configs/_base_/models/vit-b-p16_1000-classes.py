@@ -1,0 +1,6 @@
+"""ViT-B/16 at 224 px, 1,000 classes: 12 layers of 12 heads and 3,072 neurons. DeiT-B is the same network."""
+architecture = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmamd.MaskedViT', arch='b', img_size=224, patch_size=16),
+    head=dict(type='VisionTransformerClsHead', num_classes=1000, in_channels=768,
+              loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original')))

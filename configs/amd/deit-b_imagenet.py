@@ -1,0 +1,21 @@
+"""DeiT-B/16 -> 10 % of its MACs on ImageNet-1k by AMD.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: no row; neither abstract nor supplement has DeiT.
+Teacher: MMPretrain's DeiT-B, downloaded. To train one, run configs/teacher/teacher_deit-b_imagenet.py and
+    add --cfg-options model.teacher=work_dirs/teacher_deit-b_imagenet/teacher.pth
+Command: tools/dist_train.sh configs/amd/deit-b_imagenet.py 16
+Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
+Schedule: joint stage 100 epochs, student 100; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and the rate).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/vit-b-p16_1000-classes.py',
+    '../_base_/datasets/imagenet_224.py',
+    '../_base_/methods/amd.py',
+    '../_base_/default_runtime.py']
+
+model = dict(
+    architecture=_base_.architecture,
+    teacher='deit-base_16xb64_in1k')  # path, URL, key of MMPretrain's zoo, or timm:NAME
+compression = dict(student=0.10)

@@ -1,0 +1,22 @@
+"""Swin-L -> 10 % of its MACs on CIFAR-100 by AMD.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: no row; the supplement says how Swin is ranked (section 1: within each stage) and has no table of it.
+Teacher: configs/teacher/teacher_swin-l_cifar100.py, run first.
+Command: tools/dist_train.sh configs/amd/swin-l_cifar100.py 16
+Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
+Schedule: joint stage 100 epochs, student 100; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and the rate).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/swin-l-p4w7_100-classes.py',
+    '../_base_/datasets/cifar100_224.py',
+    '../_base_/datasets/imagenet_normalisation.py',
+    '../_base_/methods/amd.py',
+    '../_base_/default_runtime.py']
+
+data_preprocessor = dict(**_base_.normalisation)  # what the teacher's weights were trained with
+model = dict(
+    architecture=_base_.architecture,
+    teacher='work_dirs/teacher_swin-l_cifar100/teacher.pth')  # path, URL or key of MMPretrain's zoo
+compression = dict(student=0.10)

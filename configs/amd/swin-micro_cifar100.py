@@ -1,0 +1,44 @@
+"""Swin-micro -> 10 % of its MACs on CIFAR-100 photographs by AMD, within reach of a CPU.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: no row; a small network of our own on the paper's data.
+Teacher: configs/teacher/teacher_swin-micro_cifar100.py, run first.
+Command: tools/dist_train.sh configs/amd/swin-micro_cifar100.py 2
+    Data elsewhere: --cfg-options data_root=/path/to/cifar100
+Hardware: two CPU cores. Hours: not measured.
+Schedule: joint stage 3 epochs, student 8; AdamW, 1e-3, 128 images a step; one drawn candidate a step (ours, that of
+    configs/amd/vit-micro_cifar100.py).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/swin-micro-p2w4_100-classes.py',
+    '../_base_/datasets/cifar100_32.py',
+    '../_base_/methods/amd.py',
+    '../_base_/default_runtime.py']
+
+model = dict(
+    architecture=_base_.architecture,
+    teacher='work_dirs/teacher_swin-micro_cifar100/teacher.pth',  # path, URL or key of MMPretrain's zoo
+    losses=dict(feat=0.1))  # beta is not published; that of ViT-micro
+compression = dict(student=0.10)
+custom_hooks = [
+    # One drawn candidate a step: 1 + 3 x 0.5 units on average, where all nine cost 1 + 3 x 4.5
+    # (the teacher's forward pass = 1, a training step of scale s = 3 s).
+    dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
+    dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
+
+# Milder than the paper's 3e-3: a few epochs from weights that are already trained.
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+auto_scale_lr = dict(base_batch_size=128)  # 2 processes x 64
+
+# Warm-up over 100 steps, then cosine to the end of the stage. An epoch of two processes is 351 steps.
+joint = dict(
+    train_cfg=dict(max_epochs=3),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
+        dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)])
+student = dict(
+    train_cfg=dict(max_epochs=8),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=100),
+        dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)])

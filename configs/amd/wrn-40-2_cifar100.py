@@ -1,0 +1,33 @@
+"""WRN-40-2 -> 31 % of its MACs on CIFAR-100 by AMD, with WRN-16-2 as its student.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: supplement, Table 7: 76.06 % (teacher 76.46 %, student alone 73.64 %, KD 74.92 %).
+Teacher: configs/teacher/teacher_wrn-40-2_cifar100.py, run first.
+Command: tools/dist_train.sh configs/amd/wrn-40-2_cifar100.py 1
+Hardware: one GPU. Hours: not measured.
+Schedule: joint stage 240 epochs, student 240; SGD, 5e-2, 64 images a step (CRD's; for the joint stage ours).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/wrn-40-2-to-16-2_100-classes.py',
+    '../_base_/datasets/cifar100_32.py',
+    '../_base_/methods/amd_filters.py',
+    '../_base_/default_runtime.py']
+
+model = dict(
+    architecture=_base_.architecture,
+    teacher='work_dirs/teacher_wrn-40-2_cifar100/teacher.pth',
+    # The assistant is a pruned WRN-40-2, the student WRN-16-2: no weights are inherited in the last step.
+    student_architecture=_base_.student_architecture,
+    connect=_base_.connect)
+compression = dict(student=0.31)
+
+# CRD's protocol, for both stages.
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4))
+auto_scale_lr = dict(base_batch_size=64)  # one process
+joint = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=240),
+    param_scheduler=[dict(type='MultiStepLR', by_epoch=True, milestones=[150, 180, 210], gamma=0.1)])
+student = dict(
+    train_cfg=dict(by_epoch=True, max_epochs=240),
+    param_scheduler=[dict(type='MultiStepLR', by_epoch=True, milestones=[150, 180, 210], gamma=0.1)])

@@ -1,0 +1,17 @@
+"""WRN-40-2 -> 31 % of its MACs on CIFAR-100 by plain distillation, the baseline of configs/amd/wrn-40-2_cifar100.py.
+
+The teacher distils straight into WRN-16-2: no joint stage, no assistant. The losses, connectors included, and the
+schedule are the same. For equal total time give it more epochs, in train_cfg as in the scheduler
+(student.train_cfg.max_epochs, and milestones of student.param_scheduler).
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: supplement, Table 7: 74.92 % for KD, which has no feature loss (--cfg-options model.losses.feat=0).
+Teacher: as configs/amd/wrn-40-2_cifar100.py.
+Command: tools/dist_train.sh configs/kd/kd_wrn-40-2_cifar100.py 1
+Hardware: one GPU. Hours: not measured.
+Schedule: student 240 epochs, as configs/amd/wrn-40-2_cifar100.py.
+Measured: not run.
+"""
+_base_ = ['../amd/wrn-40-2_cifar100.py']
+
+compression = dict(num_assistants=0)

@@ -1,0 +1,19 @@
+"""ViT-S/16 of ImageNet-21k -> CIFAR-100 at 224 px by fine-tuning: the teacher of configs/amd/vit-s_cifar100.py.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: supplement, Table 6 (ViT-Small, CIFAR-100); not quoted, our copy of the table has lost its figures.
+Weights: timm's ViT-S/16, pre-trained on ImageNet-21k at 224 px, downloaded (needs timm); the classifier starts anew.
+Command: tools/dist_train.sh configs/teacher/teacher_vit-s_cifar100.py 8
+Hardware: 8 GPUs. Hours: not measured.
+Schedule: 20 epochs, AdamW, 1e-4, 512 images a step (ours).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/vit-s-p16_100-classes.py',
+    '../_base_/datasets/cifar100_224.py',
+    '../_base_/schedules/finetune_20e.py',
+    '../_base_/default_runtime.py']
+
+model = _base_.architecture
+# The log lists the classifier's classes as a size mismatch: that layer starts anew.
+load_from = 'timm:vit_small_patch16_224.augreg_in21k'

@@ -1,0 +1,95 @@
+"""Batch norm statistics of the candidate that is active.
+
+Candidates that share weights share running statistics too, but a narrower one has other activations: evaluated with
+the statistics of another it is far below what it can do. Its own are found anew on some training images (Yu & Huang
+2019, "Universally Slimmable Networks", section 3.3). The AMD paper is silent.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmamd.pruning.importance import frozen_eval
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Replace all running statistics by the mean over batches of the statistics that each batch norm sees.
+
+    Batch norms run as in training, everything else as in evaluation, and no gradient is computed. Every rank is to
+    be given the same batches: then all ranks have the same statistics, whatever their number. A network without batch
+    norm is left alone, and no batch is drawn.
+
+    Args:
+        network: A host network that runs as the candidate; ``network(images, mode='tensor')`` runs its backbone.
+        batches: Preprocessed images, each (N, channels, H, W), of about equal size.
+
+    Returns:
+        Number of images seen.
+
+    Raises:
+        ValueError: If there are no images; the statistics are as before then.
+    """
+    norms = batch_norms(network)
+    if not norms:
+        return 0
+    batches = iter(batches)
+    first = next(batches, None)
+    if first is None or not len(first):
+        raise ValueError('no image to recalibrate the batch norms on; check that the training data set is not empty '
+                         'and compression.recalibration.num_images is at least 1')
+    momenta = [norm.momentum for norm in norms]
+    num_images = 0
+    with frozen_eval(network):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the host's word for a cumulative average
+            norm.train()
+        try:
+            for images in chain([first], batches):
+                network(images, mode='tensor')
+                num_images += len(images)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+    return num_images
+
+
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    """Batch norms that keep running statistics."""
+    return [module for module in network.modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats]
+
+
+def statistics(network: nn.Module) -> dict[str, Tensor]:
+    """Copies of all running statistics, by the names of the buffers; empty for a network without batch norm."""
+    return {name: buffer.clone() for name, buffer in _running(network).items()}
+
+
+@torch.no_grad()
+def restore_statistics(network: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Put back what :func:`statistics` copied from a network of this shape."""
+    for name, buffer in _running(network).items():
+        buffer.copy_(saved[name])
+
+
+def save_statistics(by_candidate: dict[str, dict[str, Tensor]], path: str | Path) -> None:
+    """Write the statistics of several candidates, each under its key, as plain tensors."""
+    torch.save({key: {name: value.cpu() for name, value in saved.items()} for key, saved in by_candidate.items()}, path)
+
+
+def load_statistics(path: str | Path) -> dict[str, dict[str, Tensor]]:
+    """What :func:`save_statistics` wrote, on the CPU."""
+    return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _running(network: nn.Module) -> dict[str, Tensor]:
+    norms = set(batch_norms(network))
+    return {f'{name}.{key}': buffer for name, module in network.named_modules() if module in norms
+            for key, buffer in module.named_buffers(recurse=False)}
+

@@ -1,0 +1,43 @@
+"""Weights as safetensors: a file that cannot run code, and that says what network it is of."""
+
+import json
+from pathlib import Path
+
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mmamd.registry import MODELS
+
+
+def save_safetensors(weights: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write tensors and metadata. ``format`` is added, for readers that ask of which library the tensors are."""
+    save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path,
+              metadata={**metadata, 'format': 'pt'})
+
+
+def save_model(small: nn.Module, config: Config, path: Path, metadata: dict[str, str]) -> None:
+    """Write a model that :func:`load_safetensors` rebuilds: its config is a part of the metadata."""
+    model = dict(config.model.to_dict())
+    model.setdefault('data_preprocessor', config.get('data_preprocessor'))
+    save_safetensors(small.state_dict(), path, {**metadata, 'model': json.dumps(model)})
+
+
+def load_safetensors(path: str | Path) -> nn.Module:
+    """The model of a file written by :func:`save_model`, in eval mode.
+
+    Raises:
+        ValueError: If the file does not say what network it is of.
+    """
+    with safe_open(path, framework='pt') as file:
+        metadata = file.metadata() or {}
+    if 'model' not in metadata:
+        raise ValueError(f"{path} has no entry 'model' in its metadata, so it does not say what network it is of; "
+                         "expected student.safetensors of a run or the form 'safetensors' of tools/export.py")
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        network = MODELS.build(json.loads(metadata['model']))
+    network.load_state_dict(load_file(path))
+    return network.eval()

@@ -1,0 +1,151 @@
+"""What teacher, assistants and student say about a few test images, for the report of the run."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn as nn
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import DATASETS
+from PIL import Image
+from torch import Tensor
+
+from mmamd.backbones.recalibration import load_statistics, restore_statistics
+from mmamd.distillation.checkpoint import load_weights
+from mmamd.registry import MODELS
+from mmamd.structures import Candidate
+from mmamd.visualization.examples_plot import Example, Examples, Prediction
+
+if TYPE_CHECKING:
+    from mmamd.pipeline.stages import Context
+
+NUM_EXAMPLES = 12
+LONGEST_SIDE = 128  # pixels of a stored image: enough to know it by, small enough to be part of the report
+
+
+def write_examples(context: 'Context') -> None:
+    """Predict some test images by every network of a run: ``export/examples.json``, ``export/examples/*.png``.
+
+    Where the predictions are no class scores, the file says so and holds no examples. To be called by one rank alone.
+    """
+    dataset = DATASETS.build(copy.deepcopy(context.cfg.test_dataloader.dataset))
+    dataset.full_init()
+    folder = context.work_dir / 'export'
+    predict_examples(dataset, _networks(context), folder).save(folder / 'examples.json')
+
+
+def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path) -> Examples:
+    """Predictions of the networks, each a pair of name and network, for images spread evenly over the classes.
+
+    The images are those of the test pipeline before normalisation; they are saved below ``folder``.
+    """
+    found: list[Example] = []
+    for name, network in networks:
+        network = network.to(get_device()).eval()
+        if not found:
+            batch = [dataset[i] for i in spread_indices(_classes_of_images(dataset))]
+            reason = _why_not(batch, _predict(network, batch[:1]))
+            if reason is not None:
+                return Examples([], skipped=reason)
+            found = [_saved(i, item, network.data_preprocessor.to_rgb, folder) for i, item in enumerate(batch)]
+        for example, sample in zip(found, _predict(network, batch), strict=True):
+            label = int(sample.pred_label)
+            example.predictions[name] = Prediction(label, round(float(sample.pred_score[label]), 4))
+    return Examples(found, class_names(dataset))
+
+
+def spread_indices(labels: list[int], num: int = NUM_EXAMPLES) -> list[int]:
+    """At most ``num`` indices, evenly spread over the images sorted by class; all, when there are fewer."""
+    by_class = sorted(range(len(labels)), key=lambda i: labels[i])
+    num = min(num, len(labels))
+    return [by_class[(2 * i + 1) * len(labels) // (2 * num)] for i in range(num)]
+
+
+def class_names(dataset) -> list[str] | None:
+    """Names of the classes: the data set's own, or those of the folders that hold one class each; None without both."""
+    classes = dataset.metainfo.get('classes')
+    if classes:
+        return list(classes)
+    folders: dict[int, set[str]] = {}
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        if 'img_path' not in info:
+            return None
+        folders.setdefault(int(info['gt_label']), set()).add(Path(info['img_path']).parent.name)
+    names = [folders[label].pop() for label in sorted(folders) if len(folders[label]) == 1]
+    numbered = sorted(folders) == list(range(len(folders)))
+    return names if numbered and len(set(names)) == len(folders) else None
+
+
+def _networks(context: 'Context') -> Iterator[tuple[str, nn.Module]]:
+    """Teacher, every assistant and student, each loaded when it is asked for."""
+    last, family = context.facts.compression.num_assistants, context.family
+    yield 'teacher', _network(context, context.shared(0), None)
+    for number in range(1, last + 1):
+        name = 'assistant' if last == 1 else f'assistant {number}'
+        assistant = family.at(context.assistant(number))
+        network = _network(context, context.shared(number), assistant)
+        if context.statistics(number) is not None:
+            restore_statistics(network, load_statistics(context.statistics(number))[assistant.key])
+        yield name, network
+    other = context.student_architecture
+    yield 'student', _network(context, context.work_dir / 'student' / 'trained.pth',
+                              family.student if other is None else None, other)
+
+
+def _network(context: 'Context', weights: Path, candidate: Candidate | None, other: dict | None = None) -> nn.Module:
+    """The run's network as a candidate, or a network of another architecture."""
+    cfg = context.cfg
+    network = MODELS.build({'data_preprocessor': copy.deepcopy(cfg.get('data_preprocessor')),
+                            **copy.deepcopy(other or cfg.model.architecture)})
+    load_weights(network, str(weights))
+    if candidate is not None:
+        network.backbone.activate(candidate.kept)
+    return network
+
+
+def _classes_of_images(dataset) -> list[int]:
+    """Class of every image, to spread by; where images have no class, the order of the data set spreads them."""
+    try:
+        return [dataset.get_cat_ids(i)[0] for i in range(len(dataset))]
+    except (NotImplementedError, KeyError, IndexError):
+        return [0] * len(dataset)
+
+
+@torch.no_grad()
+def _predict(network: nn.Module, batch: list[dict]) -> list:
+    # Copied, because a preprocessor that mixes images in training writes scores into the samples it is given.
+    return network.test_step(pseudo_collate(copy.deepcopy(batch)))
+
+
+def _why_not(batch: list[dict], samples: list) -> str | None:
+    """Why the images cannot be shown with a class each; None if they can."""
+    sample = samples[0]
+    if 'pred_score' not in sample or 'pred_label' not in sample:
+        return f'predictions are {type(sample).__name__} with {sorted(sample.all_keys())}, and no class scores'
+    if len(sample.pred_label) != 1 or any(len(item['data_samples'].get('gt_label', [])) != 1 for item in batch):
+        return 'the test images do not have exactly one class each'
+    image = batch[0]['inputs']
+    if image.dtype != torch.uint8 or image.shape[0] not in (1, 3):
+        return (f'the test pipeline gives {image.dtype} images of shape {tuple(image.shape)}; those of 8 bits with 1 '
+                'or 3 channels can be shown')
+    return None
+
+
+def _saved(number: int, item: dict, is_bgr: bool, folder: Path) -> Example:
+    path = Path('examples') / f'{number:02d}.png'
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    image = _as_picture(item['inputs'], is_bgr)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)  # never enlarges
+    image.save(folder / path)
+    return Example(str(path), int(item['data_samples'].gt_label), {})
+
+
+def _as_picture(image: Tensor, is_bgr: bool) -> Image.Image:
+    """From (channels, height, width) of 8 bits."""
+    if len(image) == 1:
+        return Image.fromarray(image[0].numpy())
+    return Image.fromarray((image.flip(0) if is_bgr else image).permute(1, 2, 0).contiguous().numpy())

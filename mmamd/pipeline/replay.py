@@ -1,0 +1,106 @@
+"""Another choice of the assistant from the table that a run has stored, without training or evaluating anything."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmamd.pipeline.stages import numbered
+from mmamd.pipeline.state import RunState
+from mmamd.pipeline.status import read_status
+from mmamd.selection.npsd import replay
+from mmamd.selection.table import format_table
+from mmamd.structures import CandidateFamily, Selection, scale_key
+from mmamd.visualization import plot_selection, read_run
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A stage's selection as it is and as another rule would make it.
+
+    Attributes:
+        work_dir: Folder of the run.
+        stage: ``'select'``, ``'select_2'``, ...
+        before: The stored selection.
+        after: The selection by the other rule, from the same measurements.
+        family: Candidates of the run.
+    """
+
+    work_dir: Path
+    stage: str
+    before: Selection
+    after: Selection
+    family: CandidateFamily
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both choose the same assistant; what follows then is the same, too."""
+        return scale_key(self.before.assistant) == scale_key(self.after.assistant)
+
+
+def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | None = None,
+                 scale: float | str | None = None) -> Replay:
+    """Apply a rule to the table of the n-th selection of a run.
+
+    Args:
+        work_dir: Folder of the run.
+        rule: As for :func:`mmamd.selection.npsd.select`.
+        number: Which assistant, counted from 1.
+        lam: Of ``lambda_tradeoff``; that of the stored selection by default.
+        scale: The choice of ``manual``.
+
+    Raises:
+        FileNotFoundError: If the run has no such selection.
+        ValueError: If the rule or its options are none; see :func:`mmamd.selection.npsd.select`.
+    """
+    work_dir, stage = Path(work_dir), numbered('select', number)
+    state = RunState(work_dir)
+    if not state.is_finished(stage):
+        finished = [name for name in state.content['stages'] if name.startswith('select') and state.is_finished(name)]
+        raise FileNotFoundError(f"{work_dir} has no finished stage '{stage}' (--round {number}), so no table to choose "
+                                f'from; finished selections: {finished or "none"}')
+    before = Selection.load(work_dir / stage / 'selection.json')
+    return Replay(work_dir, stage, before, replay(before, rule, lam, scale),
+                  CandidateFamily.load(work_dir / 'nest' / 'family.json'))
+
+
+def write_replay(found: Replay) -> None:
+    """Make the other choice the run's: ``selection.json`` and its picture. The measurements stay, so it can be undone.
+
+    Raises:
+        RuntimeError: If the run is going on.
+    """
+    status = read_status(found.work_dir)
+    if status.state == 'running':
+        raise RuntimeError(f'{found.work_dir} is being run by process {status.pid} on {status.host}, which may be '
+                           'reading its selection; stop it, or wait until it has finished')
+    folder = found.work_dir / found.stage
+    found.after.save(folder / 'selection.json')
+    plot_selection(found.after, found.family, folder / 'selection.png',
+                   has_student=read_run(found.work_dir).is_student_a_candidate)
+
+
+def redo_command(found: Replay) -> str:
+    """The command that redoes what the choice decides, quoted for a shell; with as many processes as before."""
+    status = read_status(found.work_dir)
+    names = [stage.name for stage in status.snapshot.stages]
+    config = str(found.work_dir / 'run_config.py')
+    start = (['python', 'tools/train.py', config] if status.world_size == 1 else
+             ['tools/dist_train.sh', config, str(status.world_size)])
+    return shlex.join([*start, '--work-dir', str(found.work_dir),
+                       '--start-from', names[names.index(found.stage) + 1]])
+
+
+def format_replay(found: Replay, written: bool) -> str:
+    """The table under the other rule, what the choice was and would be, and what to do about it."""
+    old, new = scale_key(found.before.assistant), scale_key(found.after.assistant)
+    lines = [format_table(found.after, found.family), '']
+    if found.is_same:
+        lines.append(f'{found.stage}: {found.after.rule} chooses {new}, as {found.before.rule} did; nothing to change')
+    elif written:
+        lines += [f'{found.stage}: the assistant was {old} ({found.before.rule}) and is {new} ({found.after.rule}) '
+                  'now. What follows from it is still the old; redo it with',
+                  f'    {redo_command(found)}']
+    else:
+        lines.append(f'{found.stage}: the assistant is {old} ({found.before.rule}) and would be {new} '
+                     f'({found.after.rule}); nothing was written, --write makes it so')
+    return '\n'.join(lines)

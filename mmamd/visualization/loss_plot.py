@@ -1,0 +1,138 @@
+"""The figure of a training stage: every loss term of every network that it trained, over the steps."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, log_where_it_helps, new_figure
+
+MOST_POINTS = 120  # of a curve; more would hide the course in noise and make a large file
+TITLES = {'loss': 'Sum of the terms', 'loss_ce': 'Task loss', 'loss_logit': 'Logit distillation',
+          'loss_feat': 'Feature distillation', 'loss_dkd': 'Decoupled distillation'}
+_NAME = re.compile(r'(?:(?P<network>\d+\.\d+)\.)?(?P<term>[\w.]*loss\w*)')  # '0.30.loss_feat', or 'loss'
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over the steps of a training.
+
+    Attributes:
+        steps: Ascending; a step is one update of the weights.
+        values: One a step.
+    """
+
+    steps: list[int]
+    values: list[float]
+
+
+Losses = dict[str, dict[str, Curve]]  # term -> network ('0.30'; '' where the stage trains one unnamed network) -> curve
+
+
+def read_losses(rows: Sequence[dict]) -> Losses:
+    """Loss curves from logged rows, which hold ``'step'`` and values such as ``'0.30.loss_feat'``.
+
+    Where networks have terms of their own, the sum of a network's terms is its ``'loss'``: what a step minimises for
+    it. The mean over networks that the trainer logs under that name says little where networks are drawn by lot.
+    """
+    losses: Losses = {}
+    for row in rows:
+        for name, value in row.items():
+            match = _NAME.fullmatch(name)
+            if match:
+                curve = losses.setdefault(match['term'], {}).setdefault(match['network'] or '', Curve([], []))
+                curve.steps.append(row['step'])
+                curve.values.append(value)
+    networks = sorted({network for curves in losses.values() for network in curves} - {''}, key=float)
+    if not networks:
+        return losses
+    terms = {term: {network: curves[network] for network in networks if network in curves}
+             for term, curves in losses.items() if set(curves) != {''}}
+    return {'loss': {network: _sum([curves[network] for curves in terms.values() if network in curves])
+                     for network in networks}, **terms}
+
+
+def _sum(curves: list[Curve]) -> Curve:
+    at = [dict(zip(curve.steps, curve.values, strict=True)) for curve in curves]
+    steps = sorted(set.intersection(*map(set, at)))
+    return Curve(steps, [sum(values[step] for values in at) for step in steps])
+
+
+def condense(curve: Curve, most: int = MOST_POINTS) -> Curve:
+    """The curve itself, or where it is longer than ``most`` the means over pieces of equal length, at most so many."""
+    length = -(-len(curve.steps) // most)
+    if length <= 1:
+        return curve
+    pieces = [slice(begin, begin + length) for begin in range(0, len(curve.steps), length)]
+    return Curve([round(float(np.mean(curve.steps[piece]))) for piece in pieces],
+                 [float(np.mean(curve.values[piece])) for piece in pieces])
+
+
+def loss_figure(losses: Losses, style: Style = LIGHT) -> Figure:
+    """One panel a term and one line a network; for a single network one panel with one line a term.
+
+    Args:
+        losses: From :func:`read_losses`; terms are drawn as they were minimised, that is with their weights.
+        style: Colours.
+
+    Raises:
+        ValueError: There is no loss to draw.
+    """
+    networks = list(dict.fromkeys(network for curves in losses.values() for network in curves))
+    if not networks:
+        raise ValueError('no losses to draw: expected rows with names such as 0.30.loss_ce or loss')
+    if len(networks) == 1:
+        return _one_network(losses, networks[0], style)
+    columns = min(2, len(losses))
+    rows = -(-len(losses) // columns)
+    figure = new_figure(style, WIDTH, 2.6 * rows + 0.2)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat[len(losses):]:
+        axes.remove()
+    colours = dict(zip(networks, style.ordered(len(networks)), strict=True))
+    for axes, (term, curves) in zip(panels.flat, losses.items(), strict=False):
+        for network, curve in curves.items():
+            _line(axes, curve, color=colours[network])
+        _finish(axes, list(curves.values()), style)
+        axes.set_title(TITLES.get(term, term))
+    handles = [Line2D([], [], color=colours[network], linewidth=1.8, label=network) for network in networks]
+    _legend(figure, handles, 'Scale', style)
+    return figure
+
+
+def _one_network(losses: Losses, network: str, style: Style) -> Figure:
+    figure = new_figure(style, WIDTH * 0.75, 3.2)
+    axes = figure.add_subplot()
+    looks = [(style.ink, '-'), (style.blue, '-'), (style.orange, '--'), (style.green, '-.'), (style.muted, ':')]
+    handles = []
+    for (colour, dashes), (term, curves) in zip(looks, losses.items(), strict=False):
+        handles += _line(axes, curves[network], color=colour, linestyle=dashes, label=TITLES.get(term, term))
+    _finish(axes, [curves[network] for curves in losses.values()], style)
+    if len(losses) > 1:
+        _legend(figure, handles, 'Term', style)
+    return figure
+
+
+def _line(axes: Axes, curve: Curve, **look) -> list[Line2D]:
+    curve = condense(curve)
+    return axes.plot(curve.steps, curve.values, linewidth=1.4, marker='.' if len(curve.steps) == 1 else None, **look)
+
+
+def _finish(axes: Axes, curves: list[Curve], style: Style) -> None:
+    log_where_it_helps(axes, np.concatenate([curve.values for curve in curves]))
+    dress(axes, style, grid='both')
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    length = max(-(-len(curve.steps) // MOST_POINTS) for curve in curves)
+    axes.set_ylabel('Weighted loss' + (f'\n(mean of {length} entries of the log)' if length > 1 else ''))
+    axes.set_xlabel('Step')
+
+
+def _legend(figure: Figure, handles: list[Line2D], title: str, style: Style) -> None:
+    legend = figure.legend(handles=handles, title=title, loc='outside right center', frameon=False, fontsize=8,
+                           title_fontsize=8.5, labelcolor=style.ink, handlelength=1.6, ncols=1 + len(handles) // 25)
+    legend.get_title().set_color(style.ink)

@@ -1,0 +1,119 @@
+"""All pictures of a run: what can be drawn from its files, how each is read, and what is missing for the others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from mmamd.visualization.cost_plot import cost_figure
+from mmamd.visualization.examples_plot import examples_figure, read_images
+from mmamd.visualization.importance_plot import importance_figure
+from mmamd.visualization.kept_plot import kept_figure
+from mmamd.visualization.loss_plot import loss_figure
+from mmamd.visualization.run_files import Run, kind_of
+from mmamd.visualization.selection_plot import selection_figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a run.
+
+    Attributes:
+        kind: Its key in :data:`PICTURES`.
+        name: Of its file, without a suffix: the kind, and the stage where a run has several.
+        title: What it shows.
+        caption: How it is read, in a sentence or two.
+        draw: Draws it: ``draw(style=...)`` returns a figure.
+    """
+
+    kind: str
+    name: str
+    title: str
+    caption: str
+    draw: Callable[..., Figure]
+
+
+def make_pictures(run: Run) -> tuple[list[Picture], dict[str, str]]:
+    """The pictures that a run's files allow, in the order of :data:`PICTURES`, and name -> why it cannot be drawn."""
+    found = {name: make(run) for name, make in PICTURES.items()}
+    return ([picture for made in found.values() if not isinstance(made, str) for picture in made],
+            {name: made for name, made in found.items() if isinstance(made, str)})
+
+
+# Each of these returns pictures, or in a sentence why there are none.
+
+def _importance(run: Run) -> list[Picture] | str:
+    if run.importance is None:
+        return 'the stage score is not finished'
+    family = run.family if run.is_student_a_candidate else None
+    dots = ' The dots show what the student keeps.' if family is not None else ''
+    measure = ('How strongly the loss of an image reacts to a unit' if run.importance.num_images else
+               'How large the weights of a unit are')  # norms of weights take no images
+    return [Picture('importance', 'importance', 'Importance of every unit',
+                    f'{measure}, compared within its layer: a stronger colour (maps) or a higher place (curves) is '
+                    f'more important.{dots}', partial(importance_figure, run.importance, family))]
+
+
+def _kept(run: Run) -> list[Picture] | str:
+    if run.family is None:
+        return 'the stage nest is not finished'
+    return [Picture('kept', 'kept', 'What each candidate keeps',
+                    'Units kept in each layer (row) at each scale (column). Candidates are nested, so numbers never '
+                    'fall from left to right.', partial(kept_figure, run.family, run.assistants,
+                                              run.is_student_a_candidate))]
+
+
+def _losses(run: Run) -> list[Picture] | str:
+    titles = {'teacher': 'Training of the teacher', 'joint': 'Joint training of the candidates',
+              'student': 'Distillation of the student'}
+    pictures = [Picture('loss', f'loss_{stage}', titles[kind_of(stage)] + _round_of(stage),
+                        'Training loss over the steps, each term with its weight; lower is better.',
+                        partial(loss_figure, losses)) for stage, losses in run.losses.items()]
+    return pictures or ('no training has logged a loss to vis_data/scalars.json; a LocalVisBackend among the '
+                        "visualizer's vis_backends writes that file")
+
+
+def _selections(run: Run) -> list[Picture] | str:
+    return [Picture('selection', stage.replace('select', 'selection'),
+                    'Choice of the teacher assistant' + _round_of(stage),
+                    'Performance on the held-out images over the scale (left axis), and the score of the rule (right '
+                    'axis). The eligible candidate of the largest score, in a ring, becomes the assistant.'
+                    if selection.rule != 'manual' else
+                    'Performance on the held-out images over the scale (left axis), and NPSD (right axis). The '
+                    'candidate in the ring was named in the config.',
+                    partial(selection_figure, selection, run.family, has_student=run.is_student_a_candidate))
+            for stage, selection in run.selections.items()] or 'no assistant has been chosen'
+
+
+def _cost(run: Run) -> list[Picture] | str:
+    if not run.stages:
+        return 'no stage has begun'
+    seconds = {name: stage['seconds'] for name, stage in run.stages.items()}
+    unfinished = frozenset(name for name in run.stages if not run.is_finished(name))
+    return [Picture('cost', 'cost', 'Cost of each stage',
+                    'Wall time of each stage, without the pauses after which an interrupted run was continued.' +
+                    (' Planned arithmetic: forward passes count once a MAC, backward passes twice.'
+                     if run.planned_macs else ''),
+                    partial(cost_figure, seconds, run.planned_macs, unfinished))]
+
+
+def _examples(run: Run) -> list[Picture] | str:
+    if run.examples is None:
+        return 'the stage export has written no examples'
+    if run.examples.skipped is not None:
+        return run.examples.skipped
+    return [Picture('examples', 'examples', 'Teacher, assistant and student on test images',
+                    'Above each image its class; below it the class that each network takes for the most likely, with '
+                    'the probability that it gives it, marked right or wrong.',
+                    partial(examples_figure, run.examples, read_images(run.examples, run.work_dir / 'export')))]
+
+
+def _round_of(stage: str) -> str:
+    number = stage.rpartition('_')[2]
+    return f', round {number}' if number.isdigit() else ''
+
+
+PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
+    'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'loss': _losses,
+    'cost': _cost}

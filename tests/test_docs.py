@@ -1,0 +1,97 @@
+"""The documentation and the README are true: each command in them runs here, or says what it needs that is not here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+NEEDS = {'GPUs', 'data', 'network'}
+BLOCK = re.compile(r'(?:^<!-- needs: (\w+) -->\n)?^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
+
+
+def name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page, language):
+    """(what it needs or None, text) of each fenced block in a language."""
+    return [(needs or None, text) for needs, found, text in BLOCK.findall(page.read_text()) if found == language]
+
+
+def runnable(page):
+    return [text for needs, text in blocks(page, 'bash') if needs is None]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A folder like the repository, in which the shipped digits recipe has been cut to seconds and run."""
+    folder = tmp_path_factory.mktemp('a clone')
+    for part in ('tools', 'benchmarks', 'results', 'requirements'):
+        (folder / part).symlink_to(ROOT / part)
+    shutil.copytree(ROOT / 'configs', folder / 'configs')
+    (folder / 'configs' / 'amd' / 'vit-tiny_digits.py').write_text(
+        f"_base_ = ['{ROOT.as_posix()}/tests/test_pipeline/tiny_config.py']\n")
+    run(folder, 'python tools/train.py configs/amd/vit-tiny_digits.py --work-dir work_dirs/quickstart')
+    return folder
+
+
+def run(folder, script):
+    environment = {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
+                   'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(['bash', '-euo', 'pipefail', '-c', script], cwd=folder, env=environment, text=True,
+                          capture_output=True, timeout=300)
+    assert done.returncode == 0, f'{script}\n{done.stdout[-2000:]}{done.stderr[-4000:]}'
+    return done.stdout
+
+
+@pytest.mark.parametrize('page', [page for page in PAGES if runnable(page)], ids=name)
+def test_the_commands_of_a_page_run(page, folder):
+    for script in runnable(page):
+        run(folder, script)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name)
+def test_a_command_that_is_not_run_says_what_it_needs(page):
+    marks = re.findall(r'^<!-- needs: (.*?) -->$', page.read_text(), re.MULTILINE)
+    assert set(marks) <= NEEDS
+    marked = [needs for language in ('bash', 'python') for needs, _ in blocks(page, language) if needs]
+    assert len(marks) == len(marked), 'a mark stands right above the block that it is about'
+    # A command outside a fenced block would be run by nobody.
+    outside = BLOCK.sub('', page.read_text())
+    assert not re.findall(r'^ {4,}(?:bash|python|pip|mim|tools/)\b.*', outside, re.MULTILINE)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name)
+def test_the_python_of_a_page_compiles(page):
+    for _, text in blocks(page, 'python'):
+        compile(text, str(page), 'exec')
+
+
+@pytest.mark.parametrize('page', PAGES, ids=name)
+def test_every_file_that_a_page_names_exists(page):
+    text = page.read_text()
+    paths = re.findall(r'\b((?:mmamd|configs|tools|tests|benchmarks|results|docs)/[\w./-]*\w)', text)
+    links = [link for link in re.findall(r'\]\((?!https?:|#)([^)#]+)', text)]
+    missing = {path for path in paths if not (ROOT / path).exists()}
+    missing |= {link for link in links if not (page.parent / link).exists()}
+    assert not missing
+
+
+def test_every_page_is_in_the_table_of_contents():
+    index = (ROOT / 'docs' / 'index.md').read_text()
+    listed = {entry for entry in re.findall(r'^\w+$', index, re.MULTILINE)}
+    assert {page.stem for page in PAGES[1:]} - {'index'} <= listed
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    done = subprocess.run([sys.executable, '-m', 'sphinx', '-W', '-q', '-b', 'html', ROOT / 'docs', tmp_path / 'html',
+                           '-d', tmp_path / 'doctrees'], env={**os.environ, 'PYTHONPATH': str(ROOT)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'html' / 'how_amd_works.html').exists()

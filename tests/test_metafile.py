@@ -1,0 +1,200 @@
+"""The metafiles list what is shipped, with the counter's figures and none that was not measured."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from meta_device import meta_device
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.utils import get_installed_path
+from mmpretrain.apis import ModelHub, list_models
+from mmpretrain.registry import MODELS
+
+from mmamd.pruning.candidates import make_family, scale_grid
+from mmamd.pruning.complexity import cost_function, profiled_cost
+from mmamd.selection.table import amount_text
+from mmamd.structures import Importance
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ('amd', 'kd', 'teacher')
+METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
+ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
+COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
+# Swin's in the first stage, of which those of the others are multiples.
+EMBED_DIMS = {'vit-b': 768, 'deit-b': 768, 'vit-l': 1024, 'vit-s': 384, 'deit-s': 384, 'vit-micro': 128, 'vit-tiny': 64,
+              'swin-t': 96, 'swin-s': 96, 'swin-b': 128, 'swin-l': 192, 'swin-micro': 48}
+
+
+def each(entries):
+    return pytest.mark.parametrize('entry', entries, ids=lambda entry: entry['Name'])
+
+
+def parts_of(entry):
+    """Teacher, assistant and student of an entry, by name."""
+    return {name: entry['Metadata'][name] for name in ('Teacher', 'Assistant', 'Student') if name in entry['Metadata']}
+
+
+@cache
+def family_of(config):
+    """Candidates of a compression at full size, if every layer's units are as important as every other's."""
+    cfg = Config.fromfile(ROOT / config)
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        network = MODELS.build(cfg.model.architecture)
+    groups = network.backbone.unit_groups()
+    even = {group.name: [float(group.count - i) for i in range(group.count)] for group in groups}
+    return make_family(groups, Importance(even, 1, 'sample'), cost_function(network),
+                       scale_grid(cfg.compression.num_candidates, cfg.compression.student),
+                       scale_by=cfg.compression.scale_by, prune=cfg.compression.prune)
+
+
+@cache
+def student_of_another_architecture(config):
+    """Cost of the student of a compression that is no candidate; None where it is one."""
+    cfg = Config.fromfile(ROOT / config)
+    if not cfg.model.get('student_architecture'):
+        return None
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        network = MODELS.build(cfg.model.student_architecture)
+    return profiled_cost(network, (3, 32, 32))
+
+
+# --- what is listed ---
+
+def test_index_imports_every_metafile():
+    """MMEngine reads `mmamd::...` by the index: a list under Import, of files that are there."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    there = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml'))
+    assert index == {'Import': there}
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_every_config_is_listed_once_under_its_own_name(folder):
+    listed = {entry['Name']: entry['Config'] for entry in METAFILES[folder]['Models']}
+    assert listed == {path.stem: path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / folder).glob('*.py')}
+    assert len(METAFILES[folder]['Models']) == len(listed)
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_collection_has_a_readme_a_paper_and_code(folder):
+    collection, = METAFILES[folder]['Collections']
+    assert collection['README'] == f'configs/{folder}/README.md'
+    assert (ROOT / collection['README']).is_file() and (ROOT / collection['Code']).is_file()
+    assert set(collection['Paper']) == {'Title', 'URL'}
+    assert {entry['In Collection'] for entry in METAFILES[folder]['Models']} == {collection['Name']}
+    paper = '[{Title}]({URL})'.format(**collection['Paper'])
+    assert paper in (ROOT / collection['README']).read_text()
+
+
+def test_mims_reader_understands_the_index():
+    load = pytest.importorskip('modelindex.load_model_index', reason='openmim is not installed').load
+    index = load(str(ROOT / 'model-index.yml'))
+    index.build_models_with_collections()
+    # The family gives READMEs from the root of the repository, which this reader looks for beside the metafile.
+    assert [error for error in index.check(silent=True) or [] if 'README' not in error] == []
+    assert {model.name: model.metadata.flops for model in index.models} == {
+        entry['Name']: entry['Metadata']['FLOPs'] for entry in ENTRIES}
+    assert {model.full_model.paper['Title'] for model in index.models} == {
+        metafile['Collections'][0]['Paper']['Title'] for metafile in METAFILES.values()}
+
+
+def test_hosts_reader_finds_each_model_by_its_config():
+    """As MMEngine's `get_config('mmamd::...')` does with an installed package."""
+    for folder in FOLDERS:
+        for entry in METAFILES[folder]['Models']:
+            assert entry['Config'].partition('/')[-1] == f"{folder}/{entry['Name']}.py"
+
+
+@each(COMPRESSIONS)
+def test_parts_of_a_compression_name_configs_that_exist(entry):
+    recipe = Config.fromfile(ROOT / entry['Config'])
+    assert ('Assistant' in parts_of(entry)) == (recipe.compression.num_assistants > 0)
+    for name, part in parts_of(entry).items():
+        assert {'Config', 'Weights'} <= set(part)
+        if name != 'Teacher':
+            assert part['Config'] == entry['Config'] and part['Weights'] is None
+    teacher = parts_of(entry)['Teacher']
+    if recipe.model.teacher in list_models():
+        zoo = ModelHub.get(recipe.model.teacher)
+        assert teacher['Weights'] == zoo.weights
+        package, _, path = teacher['Config'].partition('::')
+        assert Path(get_installed_path(package), '.mim', 'configs', path).samefile(zoo.config.filename)
+    else:
+        network = entry['Name'].removeprefix('kd_')
+        assert teacher['Config'] == f'configs/teacher/teacher_{network}.py' and teacher['Weights'] is None
+        assert (ROOT / teacher['Config']).is_file()
+
+
+# --- sizes ---
+
+@each(ENTRIES)
+def test_sizes_are_the_counters(entry):
+    network = re.sub('^(kd|teacher)_', '', entry['Name'])
+    family, metadata = family_of(f'configs/amd/{network}.py'), entry['Metadata']
+    other = student_of_another_architecture(f'configs/amd/{network}.py')
+    whole, student = family.teacher_cost, other or family.student.cost
+    cost = whole if entry['Name'].startswith('teacher_') else student
+    assert (metadata['FLOPs'], metadata['Parameters']) == (cost.macs, cost.params)
+    for name, part in parts_of(entry).items():
+        if name == 'Teacher':
+            assert (part['FLOPs'], part['Parameters']) == (whole.macs, whole.params)
+        elif 'Scale' in part:
+            expected = student if name == 'Student' else family.at(part['Scale']).cost
+            assert part['FLOPs'] == expected.macs
+            # A measured one may have lost more norms, of a weight and a bias each, together with their branches.
+            lost = expected.params - part.get('Parameters', expected.params)
+            assert lost >= 0 and (lost == 0 or lost % (2 * EMBED_DIMS[network.split('_')[0]]) == 0)
+
+
+@each(COMPRESSIONS)
+def test_student_has_the_scale_of_its_config(entry):
+    assert parts_of(entry)['Student']['Scale'] == Config.fromfile(ROOT / entry['Config']).compression.student
+
+
+# --- measured figures ---
+
+@each(ENTRIES)
+def test_result_is_what_the_recipe_card_says_was_measured(entry):
+    card = (ROOT / entry['Config']).read_text()
+    if 'Results' not in entry:
+        assert '\nMeasured: not run.' in card
+        assert 'Metrics' not in parts_of(entry).get('Student', {})
+        return
+    top1 = entry['Results'][0]['Metrics']['Top 1 Accuracy']
+    assert f'test top-1 {top1:.2f} %' in card
+    if parts_of(entry):
+        assert parts_of(entry)['Student']['Metrics']['Top 1 Accuracy'] == top1
+
+
+@each(COMPRESSIONS)
+def test_every_metric_has_a_record(entry):
+    for part in parts_of(entry).values():
+        assert ('Metrics' in part) == ('Record' in part)
+        if 'Record' in part:
+            top1, record = f"{part['Metrics']['Top 1 Accuracy']:.2f}", ROOT / part['Record']
+            # The quickstart is its own record: who doubts it runs it.
+            assert top1 in record.read_text() or record == ROOT / 'tools/quickstart.sh'
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_readme_table_repeats_the_metafile(folder):
+    lines = (ROOT / f'configs/{folder}/README.md').read_text().splitlines()
+    rows = {re.search(r'\[config\]\((.+)\.py\)', line).group(1): [cell.strip() for cell in line.strip('|').split('|')]
+            for line in lines if '[config](' in line}
+    assert list(rows) == [entry['Name'] for entry in METAFILES[folder]['Models']]
+    for entry in METAFILES[folder]['Models']:
+        row, metadata, parts = rows[entry['Name']], entry['Metadata'], parts_of(entry)
+        sizes = [metadata['FLOPs'], parts.get('Student', {}).get('Parameters', metadata['Parameters'])]
+        if parts:
+            sizes = [parts['Teacher']['FLOPs'], parts['Teacher']['Parameters'], *sizes]
+        expected = [metadata['Training Data'], *map(amount_text, sizes)]
+        for name in ('Teacher', 'Student') if parts else ():
+            accuracy = parts[name].get('Metrics', {}).get('Top 1 Accuracy')
+            measured = accuracy is not None and 'Results' in entry
+            expected.append(f'{accuracy:.2f}' if measured else '-')
+        if not parts:
+            expected.append(f"{entry['Results'][0]['Metrics']['Top 1 Accuracy']:.2f}" if 'Results' in entry else '-')
+        assert row[1:-2] == expected
+        assert (row[-2] == 'not run') == ('Results' not in entry)

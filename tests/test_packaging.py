@@ -1,0 +1,258 @@
+"""The wheel and the source distribution hold what mim and MMEngine look for, and work where the source tree is not."""
+
+import ast
+import email
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import mmamd
+
+ROOT = Path(__file__).resolve().parents[1]
+REPOSITORY_ONLY = {'install.sh', 'quickstart.sh', 'run_tests.sh'}
+LEFT_BY_A_BUILD = {'build', 'mmamd.egg-info'}
+
+
+def run(*command, cwd, **environment):
+    """Run a command outside the source tree and return what it printed."""
+    inherited = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=300,
+                          env={**inherited, 'OMP_NUM_THREADS': '1', **environment})
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob('*') if path.is_file()}
+
+
+# --- the archives ---
+
+@pytest.fixture(scope='session')
+def tree(tmp_path_factory):
+    """A copy of the source tree, in which nothing was built yet."""
+    tree = tmp_path_factory.mktemp('source') / 'tree'
+    tree.mkdir()
+    for name in ('mmamd', 'configs', 'tools', 'requirements'):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'CHANGELOG.md', 'LICENSE',
+                 'model-index.yml'):
+        shutil.copy(ROOT / name, tree)
+    (tree / 'tests').mkdir()
+    shutil.copy(__file__, tree / 'tests')
+    return tree
+
+
+@pytest.fixture(scope='session')
+def archives(tree, tmp_path_factory):
+    """The source distribution, and the wheel that is built from it alone."""
+    folder = tmp_path_factory.mktemp('dist')
+    before = files_below(tree)
+    run(sys.executable, '-m', 'build', '--no-isolation', '--outdir', folder, tree, cwd=folder)
+    left = {name for name in files_below(tree) - before if name.split('/')[0] not in LEFT_BY_A_BUILD}
+    assert not left
+    (sdist,), (wheel,) = folder.glob('*.tar.gz'), folder.glob('*.whl')
+    return sdist, wheel
+
+
+@pytest.fixture(scope='session')
+def in_wheel(archives):
+    return set(zipfile.ZipFile(archives[1]).namelist())
+
+
+@pytest.fixture(scope='session')
+def in_sdist(archives):
+    with tarfile.open(archives[0]) as archive:
+        return {member.name.split('/', 1)[1] for member in archive if member.isfile()}
+
+
+def shipped_for_mim(root):
+    """Tools, configs and model-index.yml of the source tree that a package is to carry."""
+    names = {'model-index.yml', *(f'configs/{name}' for name in files_below(root / 'configs')),
+             *(f'tools/{name}' for name in files_below(root / 'tools') if name not in REPOSITORY_ONLY)}
+    return {f'mmamd/.mim/{name}' for name in names}
+
+
+def test_wheel_holds_the_package_its_mim_folder_and_nothing_else(tree, in_wheel):
+    info = f'mmamd-{mmamd.__version__}.dist-info'
+    package = {f'mmamd/{name}' for name in files_below(tree / 'mmamd')}  # with files that are not modules
+    assert {name for name in in_wheel if not name.startswith(info)} == package | shipped_for_mim(tree)
+    assert f'{info}/licenses/LICENSE' in in_wheel
+
+
+def test_sdist_holds_each_file_once_where_the_wheel_has_it(in_sdist, in_wheel):
+    assert {name for name in in_wheel if name.startswith('mmamd/')} <= in_sdist
+    assert {'LICENSE', 'README.md', 'CHANGELOG.md', 'setup.py', 'requirements/mminstall.txt'} <= in_sdist
+    assert not {name for name in in_sdist if name.split('/')[0] in {'configs', 'tools', 'tests', 'model-index.yml'}}
+
+
+def test_wheel_from_the_tree_is_that_from_the_sdist_also_after_an_older_build(tree, tmp_path, in_wheel):
+    removed = tree / 'build' / 'lib' / 'mmamd' / '.mim' / 'configs' / 'amd' / 'removed_since.py'
+    removed.parent.mkdir(parents=True, exist_ok=True)
+    removed.write_text('')
+    run(sys.executable, '-m', 'build', '--no-isolation', '--wheel', '--outdir', tmp_path, tree, cwd=tmp_path)
+    (wheel,) = tmp_path.glob('*.whl')
+    assert set(zipfile.ZipFile(wheel).namelist()) == in_wheel
+
+
+def test_metadata_say_version_python_licence_and_extras(archives, in_wheel):
+    (name,) = (name for name in in_wheel if name.endswith('.dist-info/METADATA'))
+    metadata = email.message_from_bytes(zipfile.ZipFile(archives[1]).read(name))
+    assert metadata['Name'] == 'mmamd'
+    assert metadata['Version'] == mmamd.__version__
+    assert set(metadata['Requires-Python'].split(',')) == {'>=3.10', '<3.13'}
+    assert metadata['License-Expression'] == 'Apache-2.0'
+    assert metadata.get_payload().startswith('# mmamd')
+    extras = {path.stem for path in (ROOT / 'requirements').glob('*.txt')} - {'runtime', 'mminstall'} | {'mim', 'all'}
+    assert set(metadata.get_all('Provides-Extra')) == extras
+    requirements = metadata.get_all('Requires-Dist')
+    # The host is not among the plain requirements: one wheel serves OpenMMLab's packages and their forks.
+    assert not [line for line in requirements if 'extra' not in line and 'mm' in line.split()[0]]
+    everything = [line for line in requirements if line.endswith('extra == "all"')]
+    assert any(line.startswith('mmpretrain') for line in everything)
+    assert not any(line.startswith('onedl') for line in everything)
+
+
+def test_whatever_the_package_imports_is_a_requirement():
+    lines = [line.split('#')[0] for path in (ROOT / 'requirements').glob('*.txt') if path.stem not in {'tests', 'docs'}
+             for line in path.read_text().splitlines()]
+    required = {canonicalize_name(Requirement(line).name) for line in lines if line.strip()}
+    imported = set()
+    for path in (ROOT / 'mmamd').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [
+                node.module] if isinstance(node, ast.ImportFrom) else []
+            imported |= {name.split('.')[0] for name in names}
+    provided = {file.parts[0].removesuffix('.py') for distribution in importlib.metadata.distributions()
+                if canonicalize_name(distribution.metadata['Name']) in required for file in distribution.files or []}
+    missing = imported - sys.stdlib_module_names - {'mmamd'} - provided
+    assert not missing
+
+
+# --- the archives in use ---
+
+def environment(folder):
+    """A virtual environment that sees the packages of this one, but no source tree; returns its python."""
+    run(sys.executable, '-m', 'venv', '--without-pip', folder, cwd=folder.parent)
+    python = folder / 'bin' / 'python'
+    # A path that a .pth file adds is searched for packages; the .pth files found there are not read.
+    Path(purelib_of(python), 'host.pth').write_text(sysconfig.get_path('purelib') + '\n')
+    return python
+
+
+def purelib_of(python):
+    return run(python, '-c', "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=python.parent).strip()
+
+
+def install(python, *what):
+    run(sys.executable, '-m', 'pip', '--python', python, 'install', '-q', '--no-deps', '--no-index',
+        '--no-build-isolation', *what, cwd=python.parent)
+
+
+@pytest.fixture(scope='session')
+def wheel_python(archives, tmp_path_factory):
+    python = environment(tmp_path_factory.mktemp('wheel') / 'an environment')
+    install(python, archives[1])
+    return python
+
+
+@pytest.fixture(scope='session')
+def editable_python(tree, tmp_path_factory):
+    python = environment(tmp_path_factory.mktemp('editable') / 'an environment')
+    install(python, '-e', tree)
+    return python
+
+
+# In a process of its own: config's path, folder of the package -> loads all that is promised.
+LOAD = """
+import sys
+from pathlib import Path
+config, package = sys.argv[1:]
+import mmamd
+from mmamd.compat import shipped_config
+from mmengine.config import Config
+from mmengine.hub import get_config
+assert Path(mmamd.__file__).parent == Path(package), mmamd.__file__
+cfg = Config.fromfile(config)
+assert cfg.model.type == 'mmamd.AMDDistiller' and cfg.model.architecture.head.num_classes == 17
+assert get_config('mmamd::amd/vit-b_cifar100').compression.student == 0.1
+folder = shipped_config('mmamd::amd/vit-b_cifar100.py').parents[1]
+names = [path.stem for path in sorted(folder.rglob('*.py')) if '_base_' not in path.parts and Config.fromfile(path)]
+print(folder, *names, sep='\\n')
+"""
+
+
+@pytest.mark.parametrize('form, configs', [('wheel', 'mmamd/.mim/configs'), ('editable', 'configs')])
+def test_configs_inherit_from_an_installed_mmamd(form, configs, tree, tmp_path, request):
+    python = request.getfixturevalue(f'{form}_python')
+    root = Path(purelib_of(python)) if form == 'wheel' else tree
+    (tmp_path / 'mine.py').write_text("_base_ = 'mmamd::amd/vit-b_cifar100.py'\n"
+                                      'model = dict(architecture=dict(head=dict(num_classes=17)))\n')
+    folder, *names = run(python, '-c', LOAD, 'mine.py', root / 'mmamd', cwd=tmp_path).splitlines()
+    assert Path(folder) == root / configs
+    assert sorted(names) == sorted(path.stem for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+
+
+def test_mim_finds_each_config_by_its_name_alone(in_wheel):
+    # mim searches the whole package for the base name and refuses a name that it finds twice.
+    for path in (ROOT / 'configs').rglob('*.py'):
+        if '_base_' not in path.parts:
+            assert len([name for name in in_wheel if name.split('/')[-1] == path.name]) == 1, path.name
+
+
+SMALL = ['compression.importance.num_images=16', 'joint.train_cfg.max_epochs=1', 'student.train_cfg.max_epochs=1',
+         'joint.param_scheduler=[]', 'student.param_scheduler=[]', 'train_dataloader.num_workers=0',
+         *(f'{part}_dataloader.dataset.dataset.indices=100' for part in ('train', 'val')),
+         'test_dataloader.dataset.indices=20']
+
+
+def test_mim_trains_a_shipped_config_by_its_name_and_tests_what_it_exports(wheel_python, tmp_path):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        teacher = MODELS.build(Config.fromfile(ROOT / 'configs' / 'amd' / 'vit-tiny_digits.py').model.architecture)
+    for parameter in teacher.parameters():  # not the initial weights: a head of zeros would make all units equal
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(parameter.numel()))
+    torch.save({'state_dict': teacher.state_dict()}, tmp_path / 'teacher.pth')
+    mim = [wheel_python, '-m', 'mim']
+    run(*mim, 'train', 'mmamd', 'vit-tiny_digits.py', '--work-dir', 'run', '--cfg-options', 'model.teacher=teacher.pth',
+        *SMALL, cwd=tmp_path)
+    summary = json.loads((tmp_path / 'run' / 'summary.json').read_text())
+    assert summary['record']['versions']['mmamd'] == mmamd.__version__
+    assert summary['record']['commit'] is None  # an installed package has none, whatever repository lies around it
+    assert summary['record']['command'].startswith('mmamd/.mim/tools/train.py ')
+
+    run(*mim, 'test', 'mmamd', 'run/student/config.py', '--checkpoint', 'run/student/student.pth',
+        '--work-dir', 'test', '--out', 'metrics.json', '--out-item', 'metrics', cwd=tmp_path)
+    accuracy = json.loads((tmp_path / 'metrics.json').read_text())['accuracy/top1'] / 100
+    assert accuracy == pytest.approx(summary['student']['value'])
+
+
+@pytest.mark.parametrize('name, arguments', [('dist_train.sh', ['config.py', '1']),
+                                             ('dist_test.sh', ['config.py', 'model.pth', '1'])])
+def test_scripts_of_the_wheel_start_the_tool_beside_them(name, arguments, wheel_python, tmp_path):
+    script = Path(purelib_of(wheel_python), 'mmamd', '.mim', 'tools', name)
+    # The interpreter says what it would run; on a node after the first, it is not asked about the port before.
+    command = run(script, *arguments, cwd=tmp_path, PYTHON='/bin/echo', NODE_RANK='1')
+    assert str(script.with_name(name.removeprefix('dist_')).with_suffix('.py')) in command
+
+
+def test_mim_lists_every_model_of_the_index(wheel_python, tmp_path):
+    run(wheel_python, '-m', 'mim', 'search', 'mmamd', '--json', 'found.json', cwd=tmp_path)
+    found = json.loads((tmp_path / 'found.json').read_text())
+    shipped = {path.relative_to(ROOT).as_posix() for folder in ('amd', 'kd', 'teacher')
+               for path in (ROOT / 'configs' / folder).glob('*.py')}
+    assert shipped == set(found['config'].values())

@@ -1,0 +1,189 @@
+"""The whole pipeline over a convolutional network, and to a student of another architecture."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import default_collate
+from mmengine.registry import DATASETS, DefaultScope
+from mmpretrain import get_model
+from mmpretrain.registry import MODELS
+
+import mmamd
+from mmamd.backbones.recalibration import batch_norms, load_statistics, recalibrate, statistics
+from mmamd.distillation.checkpoint import load_weights
+from mmamd.pipeline.settings import with_test_pipeline
+from mmamd.pruning import greedy_norms, independent_norms, profiled_cost
+from mmamd.structures import CandidateFamily, Importance, Selection
+
+NUM_CLASSES = 10
+WRN = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedWideResNet', depth=10, img_size=8),
+           neck=dict(type='GlobalAveragePooling'),
+           head=dict(type='LinearClsHead', num_classes=NUM_CLASSES, in_channels=64))
+# 0.18 of the MACs of WRN-10-1.
+VGG = dict(type='ImageClassifier', backbone=dict(type='mmamd.CifarVGG', depth=8, widths=(16, 24, 32, 40, 48)),
+           neck=dict(type='GlobalAveragePooling'),
+           head=dict(type='LinearClsHead', num_classes=NUM_CLASSES, in_channels=48))
+EXTERNAL = {'model.student_architecture': VGG, 'model.connect': [('backbone.stages.1', 'backbone.stages.1')],
+            'compression.student': 0.18}
+
+
+@pytest.fixture(scope='module')
+def teacher_file(tmp_path_factory):
+    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MODELS.build(WRN)
+        network.init_weights()
+        torch.nn.init.normal_(network.head.fc.weight)
+    path = tmp_path_factory.mktemp('wrn') / 'teacher.pth'
+    torch.save({'state_dict': network.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def make_config(teacher_file):
+    """Function that makes tiny_config.py one over a WRN, with overrides; one epoch of each training."""
+    def make(**overrides):
+        cfg = Config.fromfile(Path(__file__).parent / 'tiny_config.py')
+        cfg.model.architecture, cfg.model.teacher = ConfigDict(WRN), str(teacher_file)
+        cfg.visualizer = None  # pictures are not looked at here
+        cfg.compression.update(prune=('filter',), importance=dict(method='l1_greedy'),
+                               recalibration=dict(num_images=70, batch_size=32))
+        cfg.merge_from_dict({'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1, **overrides})
+        return cfg
+
+    return make
+
+
+def accuracy(network, images, labels):
+    with torch.no_grad():
+        return (network(images).argmax(1) == labels).float().mean().item()
+
+
+@pytest.fixture(scope='module')
+def greedy_run(make_config, tmp_path_factory):
+    """(work_dir, summary) of a run whose filters are ranked by greedy norms. Look at it."""
+    work_dir = tmp_path_factory.mktemp('greedy') / 'run'
+    return work_dir, mmamd.compress(make_config(), work_dir=work_dir)
+
+
+def test_student_is_as_small_and_as_good_as_the_summary_says(greedy_run, digits):
+    work_dir, summary = greedy_run
+    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
+    assert summary['student']['macs'] == family.student.cost.macs <= 0.3 * summary['teacher']['macs']
+    student = mmamd.load_student(work_dir)
+    assert sum(p.numel() for p in student.parameters()) == summary['student']['params'] == family.student.cost.params
+    assert accuracy(student, *digits('test')) == pytest.approx(summary['student']['value'])
+
+
+def test_each_candidate_is_judged_and_exported_with_statistics_of_its_own(greedy_run, digits, tmp_path):
+    work_dir, summary = greedy_run
+    assert summary['recalibration_images'] == 64, '70 images are two batches of 32; the third would not be full'
+    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
+    own = load_statistics(work_dir / 'select' / 'statistics.pth')
+    assert set(own) == {'1.00', *(candidate.key for candidate in family.candidates)}
+    assert not torch.equal(own['1.00']['backbone.stages.0.0.norm2.running_mean'],
+                           own[family.student.key]['backbone.stages.0.0.norm2.running_mean'])
+    # The exported assistant is the network that was judged, to the image.
+    chosen = family.at(Selection.load(work_dir / 'select' / 'selection.json').assistant)
+    judged = json.loads((work_dir / 'select' / 'test_metrics.json').read_text())
+    mmamd.export_model(work_dir, scale='assistant', out=tmp_path)
+    assistant = get_model(str(tmp_path / 'config.py'), str(tmp_path / 'model.pth')).eval()
+    assert 100 * accuracy(assistant, *digits('test')) == pytest.approx(judged[f'{chosen.key}/accuracy/top1'])
+    assert assistant.backbone.norm.running_mean.tolist() == own[chosen.key]['backbone.norm.running_mean'].tolist()
+
+
+def test_the_student_keeps_the_statistics_of_its_cut_network_on_the_same_images(greedy_run, make_config):
+    work_dir, _ = greedy_run
+    student, cfg = mmamd.load_student(work_dir), make_config()
+    dataset = DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset))
+    drawn = np.random.default_rng(0).permutation(len(dataset))[:64]
+    kept = statistics(student)
+    batches = [student.data_preprocessor(default_collate([dataset[int(i)] for i in part]))['inputs']
+               for part in (drawn[:32], drawn[32:])]
+    recalibrate(student, batches)
+    for name, value in statistics(student).items():
+        torch.testing.assert_close(kept[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_filters_are_ranked_without_what_the_student_loses_before_them(greedy_run, make_config):
+    work_dir, _ = greedy_run
+    greedy = Importance.load(work_dir / 'score' / 'importance.json')
+    assert (greedy.level, greedy.num_images) == ('l1_greedy', 0)
+    cfg = make_config()
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        network = MODELS.build(cfg.model.architecture)
+    load_weights(network, cfg.model.teacher)
+    layers = network.backbone.filter_layers()
+    student = CandidateFamily.load(work_dir / 'nest' / 'family.json').student
+    assert greedy.scores == greedy_norms(layers, student.kept) != independent_norms(layers)
+
+
+def test_gates_score_filters_too(make_config, tmp_path):
+    importance = dict(method='taylor', num_images=32, batch_size=16)
+    summary = mmamd.compress(make_config(**{'compression.importance': importance, 'compression.num_assistants': 2}),
+                             work_dir=tmp_path / 'run')
+    assert Importance.load(tmp_path / 'run' / 'score' / 'importance.json').level == 'sample'
+    # The second assistant is chosen with statistics of its own joint stage.
+    assert len(summary['rounds']) == 2 and (tmp_path / 'run' / 'select_2' / 'statistics.pth').is_file()
+
+
+def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_alone(make_config, digits, tmp_path):
+    work_dir = tmp_path / 'run'
+    summary = mmamd.compress(make_config(**EXTERNAL), work_dir=work_dir)
+    student = mmamd.load_student(work_dir)
+    assert type(student.backbone).__name__ == 'CifarVGG'
+    cost = profiled_cost(student, (3, 8, 8))
+    assert (summary['student']['macs'], summary['student']['params']) == (cost.macs, cost.params)
+    assert accuracy(student, *digits('test')) == pytest.approx(summary['student']['value'])
+    trained = torch.load(work_dir / 'student' / 'epoch_1.pth', weights_only=False)['state_dict']
+    assert [key for key in trained if key.startswith('connectors.')]
+    state = torch.load(work_dir / 'student' / 'student.pth', weights_only=True)['state_dict']
+    assert set(state) == set(student.state_dict())
+    # Distilled under its scale, from an assistant above it.
+    logged = (work_dir / 'student').glob('*/vis_data/scalars.json')
+    assert all('0.18.loss_feat' in json.loads(path.read_text().splitlines()[0]) for path in logged)
+    assert summary['rounds'][0]['assistant']['scale'] > 0.18
+    with pytest.raises(ValueError, match="is of another architecture, and its files are in .*student; expected scale"):
+        mmamd.export_model(work_dir, scale='student')
+    assert mmamd.export_model(work_dir, scale='assistant')
+
+
+# --- refused before anything is written ---
+
+OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_channels=48))
+
+
+@pytest.mark.parametrize('overrides, message', [
+    (dict(EXTERNAL, **{'model.student_architecture': OTHER_CLASSES}),
+     r'student_architecture has logits of shape \(7,\) .*the teacher \(10,\); .*head.num_classes=10'),
+    (dict(EXTERNAL, **{'compression.student': 0.5}),
+     r'has 0.1789 of the macs of the teacher, but compression.student=0.5; .* set compression.student=0.18'),
+    (dict(EXTERNAL, **{'model.connect': None}), 'needs model.connect=.* for the feature loss; .*or set losses.feat=0'),
+    (dict(EXTERNAL, **{'model.connect': [('backbone.stages.9', 'backbone.stages.1')]}),
+     "connect names 'backbone.stages.9', which the student does not have; .*such as .'backbone.stages"),
+    (dict(EXTERNAL, **{'model.connect': [('backbone.stages.0', 'backbone.stages.2')]}),
+     r"joins 'backbone.stages.0' of the student, whose output is \(16, 8, 8\), .*\(64, 2, 2\); .* equally large"),
+    ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
+    ({'compression.recalibration.every': 2}, r"recalibration has no key \['every'\]; expected .*num_images"),
+    ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),
+    ({'compression.prune': ('head',)}, r"prune must name kinds .*\['filter'\], got \('head',\)"),
+])
+def test_what_cannot_work_is_refused_before_anything_is_written(make_config, tmp_path, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        mmamd.compress(make_config(**overrides), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_filter_norms_of_heads_and_neurons_are_refused(tiny_config, tmp_path):
+    with pytest.raises(ValueError, match=r"layers.0.head \(and 3 more\) has none; set .*method='taylor'"):
+        mmamd.compress(tiny_config(**{'compression.importance.method': 'l1_greedy'}), work_dir=tmp_path / 'run')
+
+
+def test_a_network_without_batch_norm_has_no_statistics(finished_run):
+    work_dir, summary = finished_run
+    assert summary['recalibration_images'] == 0 and not (work_dir / 'select' / 'statistics.pth').exists()
+    assert not batch_norms(mmamd.load_student(work_dir)) and not statistics(mmamd.load_student(work_dir))

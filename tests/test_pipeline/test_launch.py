@@ -1,0 +1,21 @@
+"""Which processes a run is started as."""
+
+import pytest
+import torch
+
+from mmamd import compat
+
+
+def test_slurm_is_started_by_the_host_where_there_are_gpus(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(compat, 'host_init_dist', lambda launcher, **kwargs: calls.append((launcher, kwargs)))
+    compat.init_distributed('slurm', dict(backend='nccl', port=29555))
+    compat.init_distributed('slurm', None)
+    assert calls == [('slurm', dict(backend='nccl', port=29555)), ('slurm', dict(backend='nccl'))]
+
+
+def test_slurm_without_a_gpu_names_what_works_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match="without a GPU only launcher='pytorch' .* got 'slurm'.*dist_train.sh"):
+        compat.init_distributed('slurm', None)

@@ -1,0 +1,44 @@
+"""Data for pictures: a network of two layers with three candidates, of which nobody trained any."""
+
+import json
+
+import numpy as np
+
+from mmamd.selection.npsd import select
+from mmamd.structures import Candidate, CandidateFamily, Cost, Importance, Measurement
+
+COUNTS = {'layers.0.head': 2, 'layers.0.neuron': 40, 'layers.1.head': 2, 'layers.1.neuron': 40}
+CANDIDATES = {0.25: (250, 40), 0.5: (500, 60), 0.75: (750, 80)}  # scale -> MACs, parameters
+
+
+def make_importance(counts=COUNTS):
+    rng = np.random.default_rng(0)
+    return Importance({name: rng.uniform(0.1, 1, count).tolist() for name, count in counts.items()}, 8, 'sample')
+
+
+def make_family(counts=COUNTS, candidates=CANDIDATES):
+    importance = make_importance(counts)
+    order = {name: np.argsort(scores)[::-1].tolist() for name, scores in importance.scores.items()}
+    return CandidateFamily([Candidate(scale, {name: int(count * scale) for name, count in counts.items()}, Cost(*cost),
+                                      scale) for scale, cost in candidates.items()], Cost(1000, 100), order, 'flops')
+
+
+def make_selection():
+    """Held-out values 0.60, 0.70, 0.76 and 0.80 of the teacher: NPSD chooses 0.75."""
+    draws = np.random.default_rng(0).normal(0, 0.01, 20)
+    values = {0.25: 0.6, 0.5: 0.7, 0.75: 0.76, 1.0: 0.8}
+    *networks, teacher = (Measurement(scale, value, (value + draws).tolist()) for scale, value in values.items())
+    return select(networks, teacher, 0.25)
+
+
+def log_rows(steps, scales=('0.25', '0.50', '0.75')):
+    """Rows as the host's logger writes them; the loss of a network is 1 / scale and falls with the step."""
+    return [{'lr': 0.1, 'loss': 2., **{f'{scale}.loss_{term}': weight / float(scale) / step for scale in scales
+                                      for term, weight in (('ce', 0.7), ('feat', 0.3))}, 'step': step}
+            for step in steps]
+
+
+def write_log(folder, rows):
+    path = folder / 'vis_data' / 'scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(''.join(json.dumps(row) + '\n' for row in rows))

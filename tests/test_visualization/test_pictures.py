@@ -1,0 +1,49 @@
+import pytest
+from matplotlib.figure import Figure
+
+from mmamd.visualization import DARK, LIGHT, PICTURES, make_pictures, read_run
+
+ALL = ['selection', 'examples', 'importance', 'kept', 'loss_joint', 'loss_student', 'cost']
+
+
+def test_a_finished_run_has_every_picture(finished_run):
+    pictures, missing = make_pictures(read_run(finished_run))
+    assert ([picture.name for picture in pictures], missing) == (ALL, {})
+    assert {picture.kind for picture in pictures} == set(PICTURES)
+    for picture in pictures:
+        assert picture.title and picture.caption.endswith('.')
+        for style in (LIGHT, DARK):
+            figure = picture.draw(style=style)
+            assert isinstance(figure, Figure) and figure.get_facecolor()[:3] != (0, 0, 0)
+
+
+@pytest.mark.parametrize('forgotten, names', [
+    (['export'], ['selection', 'importance', 'kept', 'loss_joint', 'loss_student', 'cost', 'examples']),
+    (['select', 'student', 'export'], ['importance', 'kept', 'loss_joint', 'cost', 'examples'])])
+def test_an_unfinished_run_has_the_pictures_of_what_is_there(work_dir, unfinish, forgotten, names):
+    unfinish(work_dir, *forgotten, interrupted='joint')
+    found, missing = make_pictures(read_run(work_dir))
+    assert {picture.name for picture in found} == set(names)
+    assert set(missing) == set() if 'selection' in names else {'selection'}
+
+
+def test_what_cannot_be_drawn_is_said_with_its_reason(tmp_path):
+    (tmp_path / 'stages.json').write_text('{"seed": 1, "stages": {}}')
+    pictures, missing = make_pictures(read_run(tmp_path))
+    assert pictures == [] and set(missing) == set(PICTURES)
+    assert missing['importance'] == 'the stage score is not finished'
+    assert 'LocalVisBackend' in missing['loss']
+
+
+def test_examples_that_a_run_had_to_skip_give_the_reason(work_dir):
+    (work_dir / 'export' / 'examples.json').write_text(
+        '{"examples": [], "classes": null, "skipped": "predictions are no class scores"}')
+    assert make_pictures(read_run(work_dir))[1] == {'examples': 'predictions are no class scores'}
+
+
+def test_a_student_of_another_architecture_has_no_mark_among_the_units(work_dir):
+    with (work_dir / 'run_config.py').open('a') as config:
+        config.write("model['student_architecture'] = dict(type='ImageClassifier')\n")
+    pictures = {picture.name: picture for picture in make_pictures(read_run(work_dir))[0]}
+    assert 'student' not in pictures['importance'].caption
+    assert pictures['kept'].draw().axes[0].get_xlabel() == 'Scale\n(0.75: assistant, 1.00: teacher)'

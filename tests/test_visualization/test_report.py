@@ -1,0 +1,131 @@
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from mmamd.visualization import read_run, write_report
+from mmamd.visualization.report import report_html
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, rows of the tables, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.rows, self.text, self._cell = [], [], '', False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == 'tr':
+            self.rows.append([])
+        self._cell = tag in ('td', 'th')
+
+    def handle_endtag(self, tag):
+        self._cell = False
+
+    def handle_data(self, data):
+        self.text += data
+        if self._cell:
+            self.rows[-1].append(data)
+
+
+@pytest.fixture(scope='module')
+def page(finished_run):
+    return Page((finished_run / 'report.html').read_text(encoding='utf-8'))
+
+
+def report_of(work_dir):
+    return Page(report_html(read_run(work_dir)))
+
+
+def test_the_table_holds_every_network_with_its_cost_and_its_performances(page):
+    rows = page.rows[:6]
+    assert rows[0] == ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', 'NPSD', 'Test, %']
+    names, scales, macs, shares, params, held_out, npsd, test = zip(*rows[1:], strict=True)
+    assert names == ('teacher', 'assistant', 'candidate', 'student, shared weights', 'student, distilled')
+    assert scales == ('1.00', '0.75', '0.50', '0.25', '0.25')
+    assert macs == ('1.000 k', '750', '500', '250', '250')
+    assert shares == ('100.0%', '75.0%', '50.0%', '25.0%', '25.0%')
+    assert params == ('100', '80', '60', '40', '40')
+    assert [text[:5] for text in held_out] == ['80.00', '76.00', '70.00', '60.00', '\u2013']
+    # -(0.80 - 0.76) / 0.25 and -(0.80 - 0.70) / 0.5
+    assert npsd == ('\u2013', '-0.1600', '-0.2000', '\u2013', '\u2013')
+    assert test == ('70.00', '66.00', '60.00', '50.00', '63.00')
+
+
+def test_the_record_of_the_run_is_there(page):
+    for fact in ("tools/train.py a.py --work-dir 'a & b'", 'abc123', 'torch 2.12', 'train: 1,234 images',
+                 'all stages', '1 min 50 s'):
+        assert fact in page.text, fact
+
+
+def test_warnings_of_the_selection_are_shown(finished_run, page):
+    warnings = read_run(finished_run).selections['select'].warnings
+    assert warnings
+    for warning in warnings:
+        assert warning[1:] in page.text
+
+
+def test_what_a_user_wrote_is_text_and_no_markup(page):
+    assert '<script>alert("teacher")</script>.pth' in page.text
+    assert 'script' not in {tag for tag, _ in page.tags}
+
+
+def test_the_file_fetches_nothing(page):
+    for tag, attributes in page.tags:
+        for name in ('src', 'srcset', 'href', 'data', 'action'):
+            assert attributes.get(name, 'data:').startswith('data:'), (tag, attributes[name][:80])
+        assert 'url(' not in attributes.get('style', '')
+    policy = next(a['content'] for tag, a in page.tags if a.get('http-equiv') == 'Content-Security-Policy')
+    assert policy.startswith("default-src 'none'")
+
+
+def test_every_picture_is_there_for_a_light_and_for_a_dark_page(page):
+    light = [a for tag, a in page.tags if tag == 'img']
+    dark = [a for tag, a in page.tags if tag == 'source']
+    assert len(light) == len(dark) == 7
+    for image, source in zip(light, dark, strict=True):
+        assert source['media'] == '(prefers-color-scheme: dark)'
+        for uri, paper in ((image['src'], b'#ffffff'), (source['srcset'], b'#16191d')):
+            svg = base64.b64decode(uri.removeprefix('data:image/svg+xml;base64,'))
+            assert svg.startswith(b'<?xml') and paper in svg.lower()
+            assert not re.search(rb'href="(?!#|data:)', svg)
+        assert image['alt'] and int(image['width']) > 300
+
+
+def test_an_unfinished_run_is_reported_as_far_as_it_is(work_dir, unfinish):
+    unfinish(work_dir, 'select', 'student', 'export', interrupted='joint')
+    page = report_of(work_dir)
+    assert 'This run is not finished; it has come to the stage joint.' in page.text
+    assert 'no assistant has been chosen' in page.text
+    assert page.rows[2][:3] == ['candidate', '0.75', '750'] and page.rows[2][5:] == ['\u2013'] * 3
+
+
+def test_a_run_that_has_just_begun_has_a_report_too(tmp_path):
+    (tmp_path / 'stages.json').write_text('{"seed": 1, "stages": {}}')
+    write_report(read_run(tmp_path), tmp_path / 'out' / 'report.html')
+    assert 'This run is not finished' in (tmp_path / 'out' / 'report.html').read_text()
+
+
+def test_the_report_of_the_same_run_is_the_same_file(finished_run):
+    assert report_html(read_run(finished_run)) == (finished_run / 'report.html').read_text(encoding='utf-8')
+
+
+def test_a_reference_that_is_not_the_teacher_is_not_written_into_the_teachers_line(work_dir):
+    with (work_dir / 'run_config.py').open('a') as config:
+        config.write("custom_hooks = [dict(type='mmamd.NPSDSelectionHook', reference='full')]\n")
+    assert report_of(work_dir).rows[1][5] == '\u2013'
+
+
+def test_plain_distillation_has_a_teacher_and_a_student_and_no_candidates(work_dir, unfinish):
+    unfinish(work_dir, 'joint', 'select')
+    summary = json.loads((work_dir / 'summary.json').read_text())
+    (work_dir / 'summary.json').write_text(json.dumps({**summary, 'rounds': []}))
+    with (work_dir / 'run_config.py').open('a') as config:
+        config.write("compression['num_assistants'] = 0\n")
+    page = report_of(work_dir)
+    assert [row[0] for row in page.rows[1:3]] == ['teacher', 'student, distilled']
+    assert 'by plain distillation' in page.text and 'assistant is chosen' not in page.text
