@@ -150,8 +150,10 @@ def environment(folder):
     """A virtual environment that sees the packages of this one, but no source tree; returns its python."""
     run(sys.executable, '-m', 'venv', '--without-pip', folder, cwd=folder.parent)
     python = folder / 'bin' / 'python'
-    # A path that a .pth file adds is searched for packages; the .pth files found there are not read.
-    Path(purelib_of(python), 'host.pth').write_text(sysconfig.get_path('purelib') + '\n')
+    # A path that a .pth file adds is searched for packages; the .pth files found there are not read. Setuptools' own
+    # one gives Python 3.12 the distutils that MMEngine imports.
+    Path(purelib_of(python), 'host.pth').write_text(
+        f"{sysconfig.get_path('purelib')}\nimport _distutils_hack; _distutils_hack.add_shim()\n")
     return python
 
 
