@@ -98,9 +98,7 @@ def _networks(context: 'Context') -> Iterator[tuple[str, nn.Module]]:
 
 def _network(context: 'Context', weights: Path, candidate: Candidate | None, other: dict | None = None) -> nn.Module:
     """The run's network as a candidate, or a network of another architecture."""
-    cfg = context.cfg
-    network = MODELS.build({'data_preprocessor': copy.deepcopy(cfg.get('data_preprocessor')),
-                            **copy.deepcopy(other or cfg.model.architecture)})
+    network = MODELS.build(context.architecture(other))
     load_weights(network, str(weights))
     if candidate is not None:
         network.backbone.activate(candidate.kept)

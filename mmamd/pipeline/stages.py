@@ -101,6 +101,13 @@ class Context:
         """Config of the student where it is of another architecture."""
         return self.cfg.model.get('student_architecture')
 
+    def architecture(self, other: dict | None = None) -> dict:
+        """Config of the teacher's network, or of another one, with the run's preprocessor."""
+        architecture = copy.deepcopy(other or self.cfg.model.architecture)
+        if self.cfg.get('data_preprocessor') is not None:
+            architecture.setdefault('data_preprocessor', copy.deepcopy(self.cfg.data_preprocessor))
+        return architecture
+
 
 def numbered(stage: str, number: int) -> str:
     """Name of the n-th repetition of a stage: joint, joint_2, ..."""
@@ -253,7 +260,7 @@ def train_student(context: Context) -> None:
 def _recalibrate_student(context: Context) -> None:
     """Let the student have the statistics of images without augmentation, as all candidates do."""
     if is_main_process():
-        network = MODELS.build(_architecture(context))
+        network = MODELS.build(context.architecture())
         path = context.work_dir / 'student' / 'trained.pth'
         load_weights(network, str(path))
         network = network.to(get_device())
@@ -272,7 +279,7 @@ def export_student(context: Context) -> None:
     Others, and other candidates, are written by :func:`mmamd.export_model` when they are asked for.
     """
     folder = context.work_dir / 'student'
-    network = MODELS.build(_architecture(context, context.student_architecture))
+    network = MODELS.build(context.architecture(context.student_architecture))
     load_weights(network, str(folder / 'trained.pth'))
     student, input_shape = context.student, context.facts.input_shape
     if context.student_architecture is None:
@@ -288,7 +295,7 @@ def export_student(context: Context) -> None:
     barrier()
     teachers_part = 1 / (1 + student.scale)  # of the arithmetic
     metrics = {
-        'teacher': _test(context, 'teacher', _architecture(context), context.teacher, (0., teachers_part)),
+        'teacher': _test(context, 'teacher', context.architecture(), context.teacher, (0., teachers_part)),
         'student': _test(context, 'student', config.model, folder / 'student.pth', (teachers_part, 1.))}
     if is_main_process():
         write_json(context.work_dir / 'export' / 'test_metrics.json', metrics)
@@ -363,16 +370,8 @@ def _recalibration_batches(context: Context, preprocessor: torch.nn.Module) -> I
     return (preprocessor(batch, training=False)['inputs'] for batch in loader)
 
 
-def _architecture(context: Context, other: dict | None = None) -> dict:
-    """Config of the teacher's network, or of another one, with the run's preprocessor."""
-    architecture = copy.deepcopy(other or context.cfg.model.architecture)
-    if context.cfg.get('data_preprocessor') is not None:
-        architecture.setdefault('data_preprocessor', copy.deepcopy(context.cfg.data_preprocessor))
-    return architecture
-
-
 def _teacher_network(context: Context) -> torch.nn.Module:
-    network = MODELS.build(_architecture(context))
+    network = MODELS.build(context.architecture())
     load_weights(network, context.teacher)
     return network
 
