@@ -12,7 +12,7 @@ Measured: not run.
 """
 _base_ = [
     '../_base_/models/swin-micro-p2w4_100-classes.py',
-    '../_base_/datasets/cifar100_32.py',
+    '../_base_/datasets/cifar100_32_holdout.py',
     '../_base_/methods/amd.py',
     '../_base_/default_runtime.py']
 

@@ -10,7 +10,7 @@ Measured: not run.
 """
 _base_ = [
     '../_base_/models/swin-micro-p2w4_100-classes.py',
-    '../_base_/datasets/cifar100_32.py',
+    '../_base_/datasets/cifar100_32_holdout.py',
     '../_base_/default_runtime.py']
 
 # From scratch, 45,000 images are learnt by heart without it: CutMix in every second batch.

@@ -10,7 +10,7 @@ Measured: not run.
 """
 _base_ = [
     '../_base_/models/vgg13-to-8_100-classes.py',
-    '../_base_/datasets/cifar100_32.py',
+    '../_base_/datasets/cifar100_32_holdout.py',
     '../_base_/schedules/crd_240e.py',
     '../_base_/default_runtime.py']
 

@@ -10,7 +10,7 @@ Measured: not run.
 """
 _base_ = [
     '../_base_/models/wrn-40-2-to-16-2_100-classes.py',
-    '../_base_/datasets/cifar100_32.py',
+    '../_base_/datasets/cifar100_32_holdout.py',
     '../_base_/schedules/crd_240e.py',
     '../_base_/default_runtime.py']
 
