@@ -14,4 +14,6 @@ LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection'])
 MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
                        locations=['mmamd.backbones', 'mmamd.distillation'])
+OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
+                               locations=['mmamd.distillation'])
 RUNNERS = root.Registry('runner', parent=root.RUNNERS, scope='mmamd', locations=['mmamd.pipeline'])

@@ -35,8 +35,8 @@ CONFIGS = ROOT / 'configs'
 SHIPPED = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 COMPRESSIONS = sorted((CONFIGS / 'amd').glob('*.py'))
 TEACHERS = sorted((CONFIGS / 'teacher').glob('*.py'))
-NETWORKS = ('deit-b_imagenet', 'deit-s_imagenet', 'resnet50_imagenet', 'resnet56_cifar100', 'swin-b_cifar100',
-            'swin-b_imagenet', 'swin-l_cifar100', 'swin-l_imagenet', 'swin-micro_cifar100', 'swin-s_cifar100',
+NETWORKS = ('deit-b_imagenet', 'deit-s_imagenet', 'resnet20_cifar100', 'resnet50_imagenet', 'resnet56_cifar100',
+            'swin-b_cifar100', 'swin-b_imagenet', 'swin-l_cifar100', 'swin-l_imagenet', 'swin-micro_cifar100', 'swin-s_cifar100',
             'swin-s_imagenet', 'swin-t_cifar100', 'swin-t_imagenet', 'vgg13_cifar100', 'vit-b_cifar10',
             'vit-b_cifar100', 'vit-b_imagenet', 'vit-l_imagenet', 'vit-micro_cifar100', 'vit-s_cifar100',
             'vit-tiny_digits', 'wrn-40-2_cifar100')
@@ -62,7 +62,7 @@ def test_each_network_has_a_compression_a_baseline_and_a_teacher():
     names = {path.relative_to(CONFIGS).as_posix() for path in SHIPPED}
     assert names == {name for network in NETWORKS for name in (
         f'amd/{network}.py', f'kd/kd_{network}.py', f'teacher/teacher_{network}.py')}
-    assert len(SHIPPED) == 66
+    assert len(SHIPPED) == 69
 
 
 def test_mim_finds_one_file_of_each_name():
@@ -187,7 +187,7 @@ def test_teacher_sees_its_images_as_the_compression_does(path):
 
 def _images(dataset: dict) -> tuple[str, str | None]:
     source = dataset.get('dataset', dataset)
-    return source.get('split') or source.ann_file, dataset.get('part')
+    return source.get('split') or source.get('ann_file') or source.data_prefix, dataset.get('part')
 
 
 # --- the networks, at full size ---
@@ -199,7 +199,7 @@ PARAMETERS = {
     'deit-b_imagenet': 86_567_656, 'vit-micro_cifar100': 1_614_308, 'vit-tiny_digits': 402_762,
     # In the paper's Table 7: 0.86 M, 9.46 M and 2.26 M.
     'resnet50_imagenet': 25_557_032, 'resnet56_cifar100': 861_620, 'vgg13_cifar100': 9_462_180,
-    'wrn-40-2_cifar100': 2_255_156,
+    'wrn-40-2_cifar100': 2_255_156, 'resnet20_cifar100': 278_324,
     'swin-t_cifar100': 28_288_354 - 900 * 769, 'swin-t_imagenet': 28_288_354,
     'swin-s_cifar100': 49_606_258 - 900 * 769, 'swin-s_imagenet': 49_606_258,
     'swin-b_cifar100': 87_768_224 - 900 * 1025, 'swin-b_imagenet': 87_768_224,

@@ -3,8 +3,9 @@
 from mmamd.distillation.amd_distiller import AMDDistiller
 from mmamd.distillation.joint_loop import JointTrainLoop
 from mmamd.distillation.losses import DKDLoss, FeatureLoss, LogitLoss
+from mmamd.distillation.mixed_precision import CpuAmpOptimWrapper
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 
-__all__ = ['AMDDistiller', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss', 'SandwichSparsityHook',
+__all__ = ['AMDDistiller', 'CpuAmpOptimWrapper', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss', 'SandwichSparsityHook',
            'sample_candidates']

@@ -6,6 +6,7 @@ import torch
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 
+from mmamd.distillation import mixed_precision
 from mmamd.registry import LOOPS
 from mmamd.structures import Candidate
 
@@ -20,9 +21,11 @@ class JointTrainLoop(EpochBasedTrainLoop):
 
     Attributes:
         step_candidates: Candidates that the next step trains; set by :class:`SandwichSparsityHook`, all by default.
+        num_skipped: Steps of this process that a loss scaler left out; logged as ``skipped_steps`` where there is one.
     """
 
     step_candidates: list[Candidate] | None = None
+    num_skipped = 0
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
@@ -59,6 +62,9 @@ class JointTrainLoop(EpochBasedTrainLoop):
             values.pop('loss')
             log_vars.update(values)
             total = total + loss.detach() / len(candidates)
-        optim_wrapper.step()
+        if not mixed_precision.step(optim_wrapper):
+            self.num_skipped += 1
         optim_wrapper.zero_grad()
+        if hasattr(optim_wrapper, 'loss_scaler'):
+            log_vars['skipped_steps'] = torch.tensor(float(self.num_skipped))
         return {**log_vars, 'loss': total}

@@ -6,6 +6,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmamd import compat
+from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.pipeline.settings import fill_data_root
 
 
@@ -14,6 +15,8 @@ def build_runner(cfg: Config):
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     fill_data_root(cfg)
+    if cfg.get('optim_wrapper'):
+        cfg.optim_wrapper = on_this_machine(cfg.optim_wrapper)
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         # The host starts processes on GPUs only.
         compat.init_distributed(cfg.launcher, None)

@@ -14,6 +14,7 @@ from mmengine.registry import DATASETS
 
 from mmamd.backbones.recalibration import batch_norms
 from mmamd.distillation.checkpoint import check_start, warn_of_normalisation
+from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.pipeline.settings import (
     Compression,
     check_epochs,
@@ -75,7 +76,7 @@ def check(cfg: Config) -> Facts:
     scales = _scales(compression)
     for section in ('joint', 'student') if compression.num_assistants else ('student',):
         settings = stage_settings(cfg, section)
-        _check_precision(settings.optim_wrapper)
+        on_this_machine(settings.optim_wrapper)
         if settings.optim_wrapper.get('accumulative_counts', 1) != 1:
             raise ValueError('optim_wrapper.accumulative_counts must stay 1: a joint step accumulates over its '
                              f'candidates, got {settings.optim_wrapper.accumulative_counts}')
@@ -139,11 +140,6 @@ def _check_external(distiller, compression: Compression, teacher_cost: Cost) -> 
     return cost
 
 
-def _check_precision(optim_wrapper: dict) -> None:
-    if optim_wrapper.get('type') == 'AmpOptimWrapper' and not torch.cuda.is_available():
-        raise ValueError('mixed precision (--amp) needs a GPU, and there is none; run without --amp')
-
-
 def _check_teacher_source(cfg: Config) -> None:
     config = cfg.get('teacher_config')
     if cfg.model.get('teacher') is None:
@@ -159,7 +155,7 @@ def _check_trained_teacher(cfg: Config, distiller) -> None:
     """The network that teacher_config trains must be the one to compress, and what it starts from must be there."""
     teacher = teacher_settings(cfg)
     check_epochs('teacher', teacher.train_cfg)
-    _check_precision(teacher.optim_wrapper)
+    on_this_machine(teacher.optim_wrapper)
     network = MODELS.build(copy.deepcopy(teacher.model))
     for source in pretrained_sources(teacher):
         check_start(network, source)

@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmamd.pruning.importance import LEVELS
 
 STAGE_SECTIONS = ('joint', 'student')
+PRECISION = ('type', 'loss_scale', 'dtype')  # keys of optim_wrapper that the top level sets for every stage
 METHODS = ('taylor', 'l1_independent', 'l1_greedy')
 
 
@@ -132,7 +133,7 @@ def stage_settings(cfg: Config, section: str) -> ConfigDict:
     top = {key: value for key, value in cfg.items() if key not in (*STAGE_SECTIONS, 'load_from', 'resume')}
     merged = _merge(_plain(top), _plain(cfg[section]))
     top_wrapper = cfg.get('optim_wrapper') or {}
-    for key in ('type', 'loss_scale'):
+    for key in PRECISION:
         if key in top_wrapper:
             merged['optim_wrapper'][key] = top_wrapper[key]
     if not merged.get('optim_wrapper', {}).get('optimizer'):
@@ -156,7 +157,7 @@ def teacher_settings(cfg: Config) -> Config:
     if cfg.get('data_root') is not None:
         teacher.data_root = cfg.data_root
     fill_data_root(teacher)
-    for key in ('type', 'loss_scale'):
+    for key in PRECISION:
         if key in (cfg.get('optim_wrapper') or {}):
             teacher.optim_wrapper[key] = cfg.optim_wrapper[key]
     if (cfg.get('auto_scale_lr') or {}).get('enable') and teacher.get('auto_scale_lr'):

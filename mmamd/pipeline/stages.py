@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Subset
 
 from mmamd.backbones.recalibration import recalibrate
 from mmamd.distillation.checkpoint import load_weights, read_weights
+from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.preflight import Facts
@@ -315,7 +316,7 @@ def _train(context: Context, stage: str, settings: dict, train_cfg: dict) -> Non
     runner = build_stage_runner(
         settings, stage, folder, custom_hooks=settings.get('custom_hooks') or [], train_dataloader=loader,
         train_cfg={key: value for key, value in train_cfg.items() if key != 'val_interval'},
-        optim_wrapper=settings['optim_wrapper'], param_scheduler=settings.get('param_scheduler'),
+        optim_wrapper=on_this_machine(settings['optim_wrapper']), param_scheduler=settings.get('param_scheduler'),
         auto_scale_lr=settings.get('auto_scale_lr'), load_from=settings.get('load_from'),
         # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
         randomness={**(settings.get('randomness') or {}), 'seed': seed, 'diff_rank_seed': False})

@@ -148,10 +148,10 @@ def test_schedules_and_models_that_the_pipeline_cannot_run_are_refused(tiny_conf
     refused(tiny_config(**overrides), match, tmp_path / 'run')
 
 
-def test_mixed_precision_without_a_gpu_is_refused(tiny_config, tmp_path, monkeypatch):
+def test_float16_without_a_gpu_is_refused(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    refused(tiny_config(**{'optim_wrapper.type': 'AmpOptimWrapper'}), r'\(--amp\) needs a GPU.*run without --amp',
-            tmp_path / 'run')
+    refused(tiny_config(**{'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'float16'}),
+            "dtype='float16' needs a GPU.*or run without --amp", tmp_path / 'run')
 
 
 # --- data ---
