@@ -36,10 +36,10 @@ SHIPPED = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.
 COMPRESSIONS = sorted((CONFIGS / 'amd').glob('*.py'))
 TEACHERS = sorted((CONFIGS / 'teacher').glob('*.py'))
 NETWORKS = ('deit-b_imagenet', 'deit-s_imagenet', 'resnet20_cifar100', 'resnet50_imagenet', 'resnet56_cifar100',
-            'swin-b_cifar100', 'swin-b_imagenet', 'swin-l_cifar100', 'swin-l_imagenet', 'swin-micro_cifar100', 'swin-s_cifar100',
-            'swin-s_imagenet', 'swin-t_cifar100', 'swin-t_imagenet', 'vgg13_cifar100', 'vit-b_cifar10',
-            'vit-b_cifar100', 'vit-b_imagenet', 'vit-l_imagenet', 'vit-micro_cifar100', 'vit-s_cifar100',
-            'vit-tiny_digits', 'wrn-40-2_cifar100')
+            'swin-b_cifar100', 'swin-b_imagenet', 'swin-l_cifar100', 'swin-l_imagenet', 'swin-micro_cifar100',
+            'swin-s_cifar100', 'swin-s_imagenet', 'swin-t_cifar100', 'swin-t_imagenet', 'vgg13_cifar100',
+            'vit-b_cifar10', 'vit-b_cifar100', 'vit-b_imagenet', 'vit-l_imagenet', 'vit-micro_cifar100',
+            'vit-s_cifar100', 'vit-tiny_digits', 'wrn-40-2_cifar100')
 
 
 def each(paths):
@@ -134,6 +134,17 @@ def test_title_of_a_compression_is_what_it_does(path):
     cfg = read(path)
     assert f'-> {cfg.compression.student:.0%}'.replace('%', ' % of its MACs on ') in card_of(path)[0]
     assert cfg.compression.scale_by == 'flops'
+
+
+@each([path for path in SHIPPED if network_of(path) in ('resnet56_cifar100', 'vgg13_cifar100', 'wrn-40-2_cifar100')])
+def test_networks_of_the_papers_table_7_are_trained_by_crds_protocol(path):
+    # Tian et al. 2020: SGD, 240 epochs of batches of 64, lr 0.05, a tenth after 150, 180 and 210, weight decay 5e-4.
+    cfg = read(path)
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4)
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 64
+    for stage in [cfg] if path.parent.name == 'teacher' else [cfg.joint, cfg.student]:
+        assert stage.train_cfg.max_epochs == 240
+        assert [(part.milestones, part.gamma) for part in stage.param_scheduler] == [([150, 180, 210], 0.1)]
 
 
 # --- what they say to each other ---

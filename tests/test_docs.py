@@ -8,6 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from meta_device import meta_device
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmamd.pipeline.settings import Compression
+from mmamd.pruning import network_cost, profiled_cost
+from mmamd.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -71,6 +78,30 @@ def test_a_command_that_is_not_run_says_what_it_needs(page):
 def test_the_python_of_a_page_compiles(page):
     for _, text in blocks(page, 'python'):
         compile(text, str(page), 'exec')
+
+
+def whole_configs(page):
+    return [text for _, text in blocks(page, 'python') if text.startswith("_base_ = 'mmamd::")]
+
+
+@pytest.mark.parametrize('page', [page for page in PAGES if whole_configs(page)], ids=name)
+def test_a_whole_config_of_a_page_has_at_most_15_lines_and_builds(page, tmp_path):
+    for text in whole_configs(page):
+        assert len(text.splitlines()) <= 15
+        (tmp_path / 'my_config.py').write_text(text)
+        cfg = Config.fromfile(tmp_path / 'my_config.py')
+        settings = Compression.from_cfg(cfg)
+        with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+            # Without weights, which are the reader's.
+            distiller = MODELS.build({**cfg.model, 'teacher': None, 'data_preprocessor': cfg.data_preprocessor})
+            groups = distiller.teacher.backbone.unit_groups()
+            assert {group.kind for group in groups} == set(settings.prune)
+            assert distiller.teacher.head.num_classes == cfg.data_preprocessor.num_classes
+            if distiller.is_external:
+                whole = network_cost(distiller.teacher)
+                share = profiled_cost(distiller.network, distiller.teacher.backbone.input_shape).macs / whole.macs
+                assert share == pytest.approx(settings.student, abs=0.005)
+                assert len(distiller.connectors) == len(cfg.model.connect)
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name)

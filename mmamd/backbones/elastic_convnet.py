@@ -124,13 +124,15 @@ class ElasticConvNet(ElasticBackbone):
         found: dict[str, Channels] = {}
         for layer, reads, writes in wires:
             module = self.get_submodule(layer)
-            if isinstance(module, nn.Conv2d) and module.groups == 1:
+            # Not a subclass, such as one with standardised weights: what is sliced here is the host's plain function.
+            if type(module) is nn.Conv2d and module.groups == 1:
                 sides = {group_name(reads): module.in_channels, group_name(writes): module.out_channels}
-            elif isinstance(module, nn.BatchNorm2d):
+            elif type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats:
                 sides = {group_name(reads): module.num_features}
             else:
                 raise ValueError(f'{layer} is {module}, which cannot be pruned by filters; expected a Conv2d of one '
-                                 "group or a BatchNorm2d: leave out conv_cfg, set norm_cfg=dict(type='BN')")
+                                 'group, or a BatchNorm2d with weight, bias and running statistics: leave out '
+                                 "conv_cfg, set norm_cfg=dict(type='BN')")
             for name, count in sides.items():
                 expected = found.setdefault(name, Channels(name, count, min_count=1)).count
                 if count != expected:

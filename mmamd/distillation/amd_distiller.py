@@ -21,9 +21,8 @@ from mmamd.backbones.recalibration import (
     statistics,
 )
 from mmamd.distillation.checkpoint import load_weights
-from mmamd.distillation.connectors import check_connect, make_connectors
+from mmamd.distillation.connectors import check_connect, make_connectors, outputs_of
 from mmamd.distillation.losses import check_loss_weights, leading_channels
-from mmamd.pruning.importance import frozen_eval
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate, CandidateFamily, scale_key
 
@@ -97,6 +96,10 @@ class AMDDistiller(BaseModel):
         self._build_losses(**(losses or {}))
         if self.is_external:
             self._capture_states_by_name(connect)
+        elif connect:
+            raise ValueError(f'model.connect={connect} joins a student of another architecture to its teacher, but '
+                             'there is no model.student_architecture; give it, or set model.connect=None: candidates '
+                             'are compared at losses.feat_layers')
         else:
             self._capture_hidden_states()
         self._logits = _Captured([network.get_submodule(logits_from)])
@@ -111,13 +114,12 @@ class AMDDistiller(BaseModel):
 
     def _capture_states_by_name(self, connect: Sequence[tuple[str, str]] | None) -> None:
         names = check_connect(connect, self.network, self.teacher) if self.weights['feat'] else []
-        self._states = _Captured([self.network.get_submodule(name) for name, _ in names])
-        self._teacher_states = _Captured([self.teacher.get_submodule(name) for _, name in names])
+        own, teachers = [name for name, _ in names], [name for _, name in names]
         image = torch.zeros(1, *self.teacher.backbone.input_shape)
-        with torch.no_grad(), frozen_eval(self.network):
-            for net in (self.network, self.teacher):
-                net(image, mode='tensor')
-        self.connectors = make_connectors(names, self._states.take(), self._teacher_states.take())
+        self.connectors = make_connectors(names, outputs_of(self.network, own, image),
+                                          outputs_of(self.teacher, teachers, image))
+        self._states = _Captured([self.network.get_submodule(name) for name in own])
+        self._teacher_states = _Captured([self.teacher.get_submodule(name) for name in teachers])
 
     def _trained_candidates(self, scales: list[float] | None) -> list[Candidate | None]:
         if self.family is None:

@@ -6,9 +6,13 @@ them comparable (FitNets, Romero et al. 2015). It is trained with the student an
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Any
 
+import torch
 import torch.nn as nn
 from torch import Tensor
+
+from mmamd.pruning.importance import frozen_eval
 
 
 def check_connect(connect: Sequence[tuple[str, str]] | None, student: nn.Module,
@@ -19,6 +23,9 @@ def check_connect(connect: Sequence[tuple[str, str]] | None, student: nn.Module,
                          '...] for the feature loss; name modules whose outputs are to be compared, e.g. '
                          "('backbone.stages.0', 'backbone.stages.0'), or set losses.feat=0")
     for names in connect:
+        if isinstance(names, str) or len(names) != 2:
+            raise ValueError("model.connect must be a list of pairs, each the name of a module of the student and one "
+                             f"of the teacher, e.g. [('backbone.stages.0', 'backbone.stages.0')]; got {names!r} as one")
         for name, network, whose in zip(names, (student, teacher), ('student', 'teacher'), strict=True):
             modules = dict(network.named_modules())
             if name not in modules:
@@ -26,6 +33,30 @@ def check_connect(connect: Sequence[tuple[str, str]] | None, student: nn.Module,
                 raise ValueError(f'model.connect names {name!r}, which the {whose} does not have; expected the name of '
                                  f'one of its modules{f", such as {near}" if near else ""}')
     return [tuple(names) for names in connect]
+
+
+@torch.no_grad()
+def outputs_of(network: nn.Module, names: Sequence[str], image_1CHW: Tensor) -> list[Tensor]:
+    """Outputs of some modules for one image, in eval mode.
+
+    Raises:
+        ValueError: If a module is not run, or its output is not one tensor; it names the module.
+    """
+    seen: dict[str, Any] = {}
+    hooks = [network.get_submodule(name).register_forward_hook(
+        lambda _module, _args, out, name=name: seen.__setitem__(name, out)) for name in names]
+    try:
+        with frozen_eval(network):
+            network(image_1CHW, mode='tensor')
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for name in names:
+        if not isinstance(seen.get(name), Tensor):
+            what = f'gives a {type(seen[name]).__name__}' if name in seen else 'is not run itself'
+            raise ValueError(f'model.connect names {name!r}, which {what}; expected a module whose output is one '
+                             'tensor: name a stage or a block within it')
+    return [seen[name] for name in names]
 
 
 def make_connectors(names: Sequence[tuple[str, str]], student_states: Sequence[Tensor],

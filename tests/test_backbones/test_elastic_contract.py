@@ -16,9 +16,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import mmamd.backbones  # noqa: F401  registers the backbones
+from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.recalibration import batch_norms, recalibrate
 from mmamd.export import cut_network, export_candidate, export_onnx
 from mmamd.pruning import cost_function, make_family, network_cost, rank, score, unit_scores
+from mmamd.registry import MODELS as OUR_MODELS
 from mmamd.structures import Candidate, Cost, Importance
 
 TOLERANCE = 1e-5  # of the largest absolute logit
@@ -106,6 +108,11 @@ def architecture(request):
 @pytest.fixture
 def network(architecture):
     return architecture.network()
+
+
+def test_no_elastic_backbone_is_left_out():
+    elastic = {f'mmamd.{name}' for name, kind in OUR_MODELS.module_dict.items() if issubclass(kind, ElasticBackbone)}
+    assert elastic == {architecture.elastic for architecture in ARCHITECTURES.values()}
 
 
 # --- candidates: all units, none but what must stay, none of one kind, some of each group, some of which are empty ---

@@ -140,6 +140,11 @@ def test_a_block_without_inner_filters_is_a_constant_of_its_last_norm():
     (dict(with_cp=True), 'MaskedResNet does not support with_cp=True.* set with_cp=False'),
     (dict(norm_cfg=dict(type='GN', num_groups=2)),
      r"gn1 is GroupNorm.* cannot be pruned by filters; expected .*norm_cfg=dict\(type='BN'\)"),
+    (dict(conv_cfg=dict(type='ConvWS')),
+     'conv1 is ConvWS2d.* cannot be pruned by filters; expected a Conv2d of one group.* leave out conv_cfg'),
+    (dict(norm_cfg=dict(type='BN', affine=False)),
+     r"bn1 is BatchNorm2d.*affine=False.* expected .* with weight, bias .*norm_cfg=dict\(type='BN'\)"),
+    (dict(norm_cfg=dict(type='BN', track_running_stats=False)), 'bn1 is BatchNorm2d.* expected .*running statistics'),
     (dict(filters=[1]), r"filters must give one count for each of the 5 unit groups \['stem.filter', .*, got 1: \[1\]"),
     (dict(filters=[0, 4, 4, 4, 4]), 'stem.filter: cannot keep 0 of 4 filters; expected 1 to 4'),
 ])

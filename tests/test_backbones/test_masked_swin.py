@@ -22,7 +22,7 @@ from mmamd.backbones.elastic_window_attention import (
 )
 from mmamd.distillation.checkpoint import load_weights
 from mmamd.distillation.losses import FeatureLoss
-from mmamd.export import export_candidate
+from mmamd.export import cut_network, export_candidate
 from mmamd.pruning import cost_function, make_family, network_cost
 from mmamd.structures import Candidate, Cost, Importance
 
@@ -312,6 +312,42 @@ def test_a_tenth_of_the_units_is_a_tenth_of_every_stage(full_size, arch):
     # One head is left to the two blocks of the first stage, so that one of them has lost its attention.
     heads = [family.student.kept[f'stages.0.blocks.{i}.head'] for i in range(2)]
     assert sorted(heads) == [0, 1]
+
+
+def test_a_tenth_of_the_units_leaves_blocks_without_heads_and_the_student_works():
+    # 2, 4 and 2 blocks of 3, 6 and 12 heads; a tenth is 6 - round(5.4) = 1, 24 - round(21.6) = 2, 24 - round(21.6) = 2.
+    network = ImageClassifier(
+        backbone=dict(type='mmamd.MaskedSwin', img_size=16, patch_size=2, window_size=2, out_indices=(2,),
+                      arch=dict(embed_dims=12, depths=[2, 4, 2], num_heads=[3, 6, 12])),
+        neck=dict(type='GlobalAveragePooling'), head=dict(type='LinearClsHead', num_classes=5, in_channels=48)).eval()
+    drawn_at_random(network)
+    groups = network.backbone.unit_groups()
+    generator = torch.Generator().manual_seed(0)
+    scores = {g.name: torch.rand(g.count, generator=generator, dtype=torch.float64).tolist() for g in groups}
+    family = make_family(groups, Importance(scores, 1, 'sample'), cost_function(network), [0.1, 0.5], scale_by='units')
+    student = family.student
+    heads = {g.name: student.kept[g.name] for g in groups if g.kind == 'head'}
+    assert [sum(kept for name, kept in heads.items() if f'stages.{i}.' in name) for i in range(3)] == [1, 2, 2]
+    # One head for the two blocks of the first stage, two for the four of the second.
+    assert list(heads.values()).count(0) >= 1 + 2
+
+    network.backbone.reorder(family.order)
+    images = torch.randn(2, 3, 16, 16, generator=generator)
+    with torch.no_grad(), network.backbone.gates(2) as gates:
+        for name, gate in gates.items():
+            gate[:, student.kept[name]:] = 0
+        expected = network(images, mode='tensor')
+    network.backbone.activate(student.kept)
+    logits = network(images, mode='tensor')
+    assert_close(logits, expected)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    small = cut_network(network, student)
+    with torch.no_grad():
+        assert_close(small(images, mode='tensor'), expected)
+    assert network_cost(small) == student.cost
+    gone = [name.removesuffix('.head') for name, kept in heads.items() if not kept]
+    assert all(isinstance(small.backbone.get_submodule(f'{name}.attn'), WindowBiasBranch) for name in gone)
 
 
 # --- what is refused ---

@@ -122,6 +122,34 @@ def test_a_candidate_runs_with_the_statistics_that_were_found_for_it(make):
 
 # --- connectors ---
 
+@pytest.mark.parametrize('connect, message', [
+    ([('backbone.stages', 'backbone.stages')], "names 'backbone.stages', which is not run itself; expected .*a stage "
+                                               'or a block within it'),
+    ([('backbone', 'backbone')], "names 'backbone', which gives a tuple; expected a module whose output is one tensor"),
+    ([('backbone.stages.0', 'backbone')], "names 'backbone', which gives a tuple"),
+    (SAME_SIZE[0], "must be a list of pairs, .*got 'backbone.stages.0' as one"),
+    ([(*SAME_SIZE[0], 'backbone.stages.1')], 'must be a list of pairs, each the name of a module of the student'),
+    ([('backbone.stages.0', 'backbone.stage.0')], "'backbone.stage.0', which the teacher does not have; .*stages.0"),
+])
+def test_names_that_cannot_be_connected_are_refused_with_what_is_wrong(make, connect, message):
+    with pytest.raises(ValueError, match=message):
+        make(connect=connect)
+
+
+def test_pairs_without_a_student_of_another_architecture_are_refused(make):
+    with pytest.raises(ValueError, match='there is no model.student_architecture; give it, or set model.connect=None'):
+        make(student_architecture=None)
+
+
+def test_building_the_connectors_leaves_both_networks_as_they_were(make, files):
+    distiller = make()
+    assert statistics(distiller.network)['backbone.stages.0.0.norm.running_mean'].abs().max() == 0
+    teacher = torch.load(files / 'teacher.pth')['state_dict']
+    assert all(torch.equal(value, teacher[key]) for key, value in distiller.teacher.state_dict().items())
+    assert distiller.network.training and not distiller.teacher.training
+    assert all(parameter.requires_grad for parameter in distiller.network.parameters())
+
+
 def test_tokens_are_connected_by_a_linear_layer_and_maps_by_a_convolution():
     connectors = make_connectors([('a', 'b'), ('c', 'd')], [torch.zeros(1, 5, 6), torch.zeros(1, 4, 2, 3)],
                                  [torch.zeros(1, 5, 7), torch.zeros(1, 9, 2, 3)])

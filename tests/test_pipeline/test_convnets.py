@@ -16,6 +16,7 @@ import mmamd
 from mmamd.backbones.recalibration import batch_norms, load_statistics, recalibrate, statistics
 from mmamd.distillation.checkpoint import load_weights
 from mmamd.pipeline.settings import with_test_pipeline
+from mmamd.pipeline.summary import format_summary
 from mmamd.pruning import greedy_norms, independent_norms, profiled_cost
 from mmamd.structures import CandidateFamily, Importance, Selection
 
@@ -94,6 +95,14 @@ def test_each_candidate_is_judged_and_exported_with_statistics_of_its_own(greedy
     assistant = get_model(str(tmp_path / 'config.py'), str(tmp_path / 'model.pth')).eval()
     assert 100 * accuracy(assistant, *digits('test')) == pytest.approx(judged[f'{chosen.key}/accuracy/top1'])
     assert assistant.backbone.norm.running_mean.tolist() == own[chosen.key]['backbone.norm.running_mean'].tolist()
+
+
+def test_summary_and_report_say_on_how_many_images_statistics_were_found(greedy_run):
+    work_dir, summary = greedy_run
+    assert 'statistics of its own, found on 64 training images' in (work_dir / 'report.html').read_text()
+    line = 'batch norms of each candidate recalibrated on 64 training images'
+    assert line in format_summary(summary, []).splitlines()
+    assert 'recalibrated' not in format_summary({**summary, 'recalibration_images': 0}, [])
 
 
 def test_the_student_keeps_the_statistics_of_its_cut_network_on_the_same_images(greedy_run, make_config):

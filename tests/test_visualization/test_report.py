@@ -56,6 +56,15 @@ def test_the_table_holds_every_network_with_its_cost_and_its_performances(page):
     assert test == ('70.00', '66.00', '60.00', '50.00', '63.00')
 
 
+@pytest.mark.parametrize('num_images, expected', [(2048, 1), (0, 0)], ids=['with batch norm', 'without'])
+def test_it_says_on_how_many_images_batch_norm_statistics_were_found(work_dir, num_images, expected):
+    summary = json.loads((work_dir / 'summary.json').read_text())
+    (work_dir / 'summary.json').write_text(json.dumps({**summary, 'recalibration_images': num_images}))
+    text = report_of(work_dir).text
+    assert text.count('batch norm statistics of its own, found on 2,048 training images') == expected
+    assert text.count('batch norm') == expected
+
+
 def test_the_record_of_the_run_is_there(page):
     for fact in ("tools/train.py a.py --work-dir 'a & b'", 'abc123', 'torch 2.12', 'train: 1,234 images',
                  'all stages', '1 min 50 s'):
