@@ -88,10 +88,12 @@ class ElasticWindowAttention(ElasticBranch):
         w_msa, H = self.w_msa, self.active
         qkv_weight, qkv_bias, proj_weight = leading_heads(w_msa.qkv, w_msa.proj, self.count, H)
         D = w_msa.proj.in_features // self.count
+        qkv_NWT3HD = F.linear(x_NWTC, qkv_weight, qkv_bias).reshape(N, W, T, 3, H, D)
         # The heads of all windows of a map stand side by side as those of one attention: fused kernels take four
-        # dimensions, and a bias for each head that is the same for all samples.
-        q_NGTD, k_NGTD, v_NGTD = (F.linear(x_NWTC, qkv_weight, qkv_bias).reshape(N, W, T, 3, H, D)
-                                  .permute(3, 0, 1, 4, 2, 5).reshape(3, N, W * H, T, D))
+        # dimensions, and a bias for each head that is the same for all samples. One copy each, so that queries and
+        # keys are not kept for the sake of the values.
+        q_NGTD, k_NGTD, v_NGTD = (part_NWTHD.transpose(2, 3).reshape(N, W * H, T, D)
+                                  for part_NWTHD in qkv_NWT3HD.unbind(3))
         bias_HTT = w_msa.relative_position_bias_table[:, :H][w_msa.relative_position_index].permute(2, 0, 1)
         bias_WHTT = bias_HTT.expand(W, H, T, T) if mask_WTT is None else bias_HTT + mask_WTT[:, None]
         bias_GTT = bias_WHTT.reshape(W * H, T, T).to(q_NGTD.dtype)
