@@ -7,5 +7,5 @@ from mmamd.distillation.mixed_precision import CpuAmpOptimWrapper
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 
-__all__ = ['AMDDistiller', 'CpuAmpOptimWrapper', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss', 'SandwichSparsityHook',
-           'sample_candidates']
+__all__ = ['AMDDistiller', 'CpuAmpOptimWrapper', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss',
+           'SandwichSparsityHook', 'sample_candidates']

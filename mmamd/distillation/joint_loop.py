@@ -38,7 +38,8 @@ class JointTrainLoop(EpochBasedTrainLoop):
 
         The batch is preprocessed once, so all candidates and the teacher see the same mixed-up images; the teacher
         runs once; gradients accumulate one candidate after the other, so one graph is in memory at a time; ranks
-        exchange gradients once, in the backward pass of the last candidate.
+        exchange gradients once, in the backward pass of the last candidate. The largest candidate goes first, while no
+        gradients are held beside its activations.
         """
         model, optim_wrapper = self.runner.model, self.runner.optim_wrapper
         distiller = model.module if is_model_wrapper(model) else model
@@ -50,7 +51,7 @@ class JointTrainLoop(EpochBasedTrainLoop):
 
         log_vars: dict[str, torch.Tensor] = {}
         total = 0.
-        for i, candidate in enumerate(candidates):
+        for i, candidate in enumerate(reversed(candidates)):
             distiller.activate(candidate)
             is_last = i == len(candidates) - 1
             no_sync = nullcontext() if is_last or model is distiller else model.no_sync()

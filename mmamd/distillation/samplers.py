@@ -5,6 +5,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from mmamd.structures import Candidate
+
 T = TypeVar('T')
 SAMPLERS = ('all', 'sandwich', 'random')
 
@@ -31,6 +33,33 @@ def sample_candidates(candidates: Sequence[T], sampler: str, num_random: int, se
         always, drawable = sorted({0, len(candidates) - 1}), range(1, len(candidates) - 1)
     drawn = rng.permutation(np.asarray(drawable, dtype=int))[:num_random].tolist()
     return [candidates[i] for i in sorted([*always, *drawn])]
+
+
+def halve(pool: Sequence[Candidate], losses: Sequence[float | None], teacher_scale: float) -> list[Candidate]:
+    """The student and the better half of the other candidates, by a negative performance-scale derivative.
+
+    With the divergence from the teacher in place of the lost performance, ``-KL_i / (S_T - S_i)``: what a candidate
+    loses for each unit of scale that it saves. Of equal candidates the smaller one stays; of an odd number, the half
+    that is larger.
+
+    Args:
+        pool: Ascending by scale, the student first.
+        losses: Mean logit loss of each, at least 0; None for one that has not been trained, which ranks last.
+        teacher_scale: Scale of the network that teaches, S_T, larger than those of the pool.
+    """
+    student, others = pool[0], list(zip(pool[1:], losses[1:], strict=True))
+    ranked = sorted(others, key=lambda each: (
+        float('inf') if each[1] is None else each[1] / (teacher_scale - each[0].scale), each[0].scale))
+    kept = [candidate for candidate, _ in ranked[:(len(ranked) + 1) // 2]]
+    return [student, *sorted(kept, key=lambda candidate: candidate.scale)]
+
+
+def check_halvings(halve_after: Sequence[int]) -> None:
+    """Raise ValueError unless the epochs are ascending positive integers."""
+    epochs = list(halve_after)
+    if any(isinstance(e, bool) or not isinstance(e, int) or e < 1 for e in epochs) or epochs != sorted(set(epochs)):
+        raise ValueError(f'halve_after must be ascending numbers of epochs, counted from 1, got {halve_after}; e.g. '
+                         'halve_after=[1, 2], or () to keep all candidates')
 
 
 def check_sampler(sampler: str, num_random: int) -> None:

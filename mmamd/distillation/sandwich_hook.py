@@ -1,28 +1,84 @@
 """Hook that decides which candidates the next joint step trains."""
 
+from collections.abc import Sequence
+
+import torch
+from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmamd.distillation.samplers import check_sampler, sample_candidates
+from mmamd.distillation.samplers import check_halvings, check_sampler, halve, sample_candidates
 from mmamd.registry import HOOKS
+
+POOLS = 'candidate_pools'  # where the message hub, and so every checkpoint, keeps the pool of each halving
 
 
 @HOOKS.register_module()
 class SandwichSparsityHook(Hook):
-    """Sample the candidates (sparsities) of every joint step.
+    """Sample the candidates (sparsities) of every joint step, from a pool that may be halved as training goes on.
 
     Args:
         sampler: ``'all'``, ``'sandwich'`` or ``'random'``; see :func:`sample_candidates`.
         num_random: Number of candidates drawn by the last two.
+        halve_after: Epochs, counted from 1, after which the pool loses its worse half; see :func:`halve`. What the
+            candidates are judged by is their logit loss over the epoch's own steps, so that halving costs nothing.
     """
 
-    def __init__(self, *, sampler: str = 'all', num_random: int = 1) -> None:
+    def __init__(self, *, sampler: str = 'all', num_random: int = 1, halve_after: Sequence[int] = ()) -> None:
         check_sampler(sampler, num_random)
+        check_halvings(halve_after)
         self.sampler = sampler
         self.num_random = num_random
+        self.halve_after = list(halve_after)
+        self._losses: dict[str, torch.Tensor] = {}  # candidate -> (sum, number) of its losses in this epoch
+
+    def check(self, distiller) -> None:
+        """Raise ValueError if candidates are to be judged by a loss that is not computed."""
+        if self.halve_after and not distiller.weights['logit']:
+            raise ValueError(f'halve_after={self.halve_after} judges candidates by their logit loss, which has weight '
+                             '0; set losses.logit, or leave halve_after out')
+
+    def before_train(self, runner: Runner) -> None:
+        distiller = _distiller(runner)
+        self.check(distiller)
+        pools = runner.message_hub.runtime_info.get(POOLS, {})  # of an interrupted run
+        self._pool = [candidate for candidate in distiller.candidates
+                      if not pools or candidate.key in pools[max(pools)]]
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._losses = {}
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
         runner.train_loop.step_candidates = sample_candidates(
-            distiller.candidates, self.sampler, self.num_random, runner.seed, runner.iter)
+            self._pool, self.sampler, self.num_random, runner.seed, runner.iter)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        if not self.halve_after:
+            return
+        for candidate in runner.train_loop.step_candidates:
+            loss = outputs[f'{candidate.key}.loss_logit'].detach()
+            self._losses[candidate.key] = self._losses.get(candidate.key, 0.) + torch.stack(
+                [loss, torch.ones_like(loss)])
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        epoch = runner.epoch + 1
+        if epoch not in self.halve_after:
+            return
+        self._pool = halve(self._pool, self._mean_losses(runner), _distiller(runner).teacher_scale)
+        keys = [candidate.key for candidate in self._pool]
+        pools = runner.message_hub.runtime_info.get(POOLS, {})
+        runner.message_hub.update_info(POOLS, {**pools, epoch: keys})
+        runner.logger.info(f'candidates that are trained from here on: {", ".join(keys)}')
+
+    def _mean_losses(self, runner: Runner) -> list[float | None]:
+        """Mean logit loss of each candidate of the pool over the epoch and all ranks; None if it was never drawn."""
+        nothing = torch.zeros(2, device=next(runner.model.parameters()).device)
+        sums = torch.stack([self._losses.get(candidate.key, nothing) for candidate in self._pool])
+        dist.all_reduce(sums, op='sum')
+        return [loss / number if number else None for loss, number in sums.tolist()]
+
+
+def _distiller(runner: Runner):
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

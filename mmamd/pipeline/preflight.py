@@ -72,6 +72,10 @@ def check(cfg: Config) -> Facts:
     if cfg.get('load_from') and not cfg.get('resume'):
         raise ValueError(f'load_from={cfg.load_from!r} is not read by MultiStepRunner; the weights to start from are '
                          'those of model.teacher')
+    if cfg.get('sync_bn'):
+        raise ValueError(f'sync_bn={cfg.sync_bn!r} would exchange the batch norms that run as any candidate for plain '
+                         'ones; leave it out: every candidate gets statistics of its own on training images '
+                         '(compression.recalibration)')
     compression = Compression.from_cfg(cfg)
     scales = _scales(compression)
     for section in ('joint', 'student') if compression.num_assistants else ('student',):
@@ -98,7 +102,8 @@ def check(cfg: Config) -> Facts:
     external_cost = _check_external(distiller, compression, family.teacher_cost) if distiller.is_external else None
 
     datasets = {split: _check_dataset(cfg, split, distiller) for split in ('train', 'val', 'test')}
-    metric = _selection_metric(cfg, compression.num_assistants, scales)
+    _check_image_size(datasets['train'], distiller)
+    metric = _selection_metric(cfg, compression.num_assistants, scales, distiller)
     for split in ('val', 'test') if compression.num_assistants else ('test',):
         _check_metric(cfg, split, distiller, [datasets[split][i] for i in range(min(2, len(datasets[split])))], metric)
     recalibration = compression.recalibration.num_used(len(datasets['train'])) if batch_norms(distiller.teacher) else 0
@@ -204,6 +209,16 @@ def _check_dataset(cfg: Config, split: str, distiller) -> BaseDataset:
     return dataset
 
 
+def _check_image_size(dataset: BaseDataset, distiller) -> None:
+    """Budgets, costs and ONNX speak of images of the backbone's input_shape; training images must be such."""
+    images = distiller.data_preprocessor(default_collate([dataset[0]]), training=False)['inputs']
+    got, expected = tuple(images.shape[1:]), tuple(distiller.teacher.backbone.input_shape)
+    if got != expected:
+        raise ValueError(f'the training images have shape {got} (channels, height, width), but the backbone counts its '
+                         f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
+                         'images in train_pipeline')
+
+
 def _digest(dataset: BaseDataset) -> str:
     sha = hashlib.sha256()
     for i in range(len(dataset)):
@@ -214,13 +229,14 @@ def _digest(dataset: BaseDataset) -> str:
     return sha.hexdigest()[:16]
 
 
-def _selection_metric(cfg: Config, num_assistants: int, scales: list[float]) -> str:
+def _selection_metric(cfg: Config, num_assistants: int, scales: list[float], distiller) -> str:
     """Key of the metric of the selection, by which teacher and student are reported too."""
     def built(name: str) -> list:
         return [HOOKS.build(copy.deepcopy(hook)) for hook in cfg.get('custom_hooks', [])
                 if is_hook(hook, name)]
 
-    built('SandwichSparsityHook')  # refuses an unknown sampler now, not when the joint stage begins
+    for hook in built('SandwichSparsityHook'):  # refuses an unknown sampler now, not when the joint stage begins
+        hook.check(distiller)
     hooks = built('NPSDSelectionHook')
     if len(hooks) != 1 and (num_assistants or hooks):
         raise ValueError(f'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got {len(hooks)}')

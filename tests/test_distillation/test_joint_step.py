@@ -40,7 +40,7 @@ def test_the_optimizer_applies_that_mean_and_forgets_it(make_distiller, batch):
 
 
 def test_order_of_a_step(make_distiller, batch):
-    # Every graph is consumed before the next is built; batch and teacher are read once.
+    # Every graph is consumed before the next is built, the largest first; batch and teacher are read once.
     distiller, events = make_distiller(), []
     loop = joint_loop(distiller)
     distiller.data_preprocessor.register_forward_hook(lambda *_: events.append('preprocess'))
@@ -54,8 +54,8 @@ def test_order_of_a_step(make_distiller, batch):
     for name in ('backward', 'step', 'zero_grad'):
         setattr(optim_wrapper, name, note(name, getattr(optim_wrapper, name)))
     loop.step(batch)
-    assert events == ['preprocess', 'teacher', 'forward 0.10', 'backward', 'forward 0.50', 'backward',
-                      'forward 0.80', 'backward', 'step', 'zero_grad']
+    assert events == ['preprocess', 'teacher', 'forward 0.80', 'backward', 'forward 0.50', 'backward',
+                      'forward 0.10', 'backward', 'step', 'zero_grad']
 
 
 def test_one_graph_is_in_memory_at_a_time_and_none_after_the_step(make_distiller, batch):

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmamd.distillation import SandwichSparsityHook, sample_candidates
+from mmamd.distillation.samplers import check_halvings, halve
+from mmamd.structures import Candidate, Cost
 
 SCALES = [0.1, 0.2, 0.4, 0.6, 0.8]
 
@@ -76,6 +78,44 @@ def test_bad_arguments_are_refused_when_the_hook_is_built(arguments, message):
 
 
 def test_the_hook_tells_the_loop_what_to_train():
-    runner = SimpleNamespace(model=SimpleNamespace(candidates=SCALES), train_loop=SimpleNamespace(), seed=3, iter=7)
-    SandwichSparsityHook(sampler='random', num_random=2).before_train_iter(runner, batch_idx=0)
+    runner = SimpleNamespace(model=SimpleNamespace(candidates=SCALES), train_loop=SimpleNamespace(), seed=3, iter=7,
+                             message_hub=SimpleNamespace(runtime_info={}))
+    hook = SandwichSparsityHook(sampler='random', num_random=2)
+    hook.before_train(runner)
+    hook.before_train_iter(runner, batch_idx=0)
     assert runner.train_loop.step_candidates == sample_candidates(SCALES, 'random', 2, 3, 7)
+
+
+# --- halving ---
+
+def candidates_at(*scales):
+    return [Candidate(scale, {}, Cost(0, 0), scale) for scale in scales]
+
+
+def test_halving_keeps_the_student_and_those_that_lose_least_for_what_they_save():
+    # KL / (1 - S): 0.3 / 0.8 = 0.375, 0.24 / 0.6 = 0.4, 0.1 / 0.4 = 0.25, 0.06 / 0.2 = 0.3; the student is not judged.
+    pool = candidates_at(0.1, 0.2, 0.4, 0.6, 0.8)
+    kept = halve(pool, [9., 0.3, 0.24, 0.1, 0.06], teacher_scale=1.)
+    assert [candidate.scale for candidate in kept] == [0.1, 0.6, 0.8]
+
+
+def test_halving_takes_the_scale_of_the_network_that_teaches():
+    # A teacher of scale 0.9: 0.3 / 0.7 = 0.43 against 0.04 / 0.1 = 0.4; one of scale 1: 0.375 against 0.2.
+    pool = candidates_at(0.1, 0.2, 0.8)
+    assert halve(pool, [0., 0.27, 0.04], teacher_scale=0.9)[1].scale == 0.2
+    assert halve(pool, [0., 0.27, 0.04], teacher_scale=1.)[1].scale == 0.8
+
+
+@pytest.mark.parametrize('losses, kept', [
+    ([0., 0.75, 0.5, 0.25], [0.125, 0.25, 0.5]),  # each loses 1 for a unit of scale: the smaller two
+    ([0., None, 0.5, 0.25], [0.125, 0.5, 0.75]),  # never drawn, so not known to be good
+    ([None, 0.1, 0.2, 0.3], [0.125, 0.25, 0.5])])
+def test_halving_of_equal_and_of_untrained_candidates(losses, kept):
+    pool = halve(candidates_at(0.125, 0.25, 0.5, 0.75), losses, teacher_scale=1.)
+    assert [candidate.scale for candidate in pool] == kept
+
+
+@pytest.mark.parametrize('halve_after', [[0], [2, 1], [1, 1], [1.5], [True]])
+def test_epochs_of_halvings_that_mean_nothing_are_refused(halve_after):
+    with pytest.raises(ValueError, match='halve_after must be ascending numbers of epochs'):
+        check_halvings(halve_after)

@@ -78,5 +78,38 @@ def test_each_batch_costs_one_optimizer_step_one_preprocessor_pass_and_one_teach
     expected = []
     for iteration in range(NUM_EPOCHS * NUM_BATCHES):
         candidates = sample_candidates(distiller.candidates, seed=3, iteration=iteration, **arguments)
-        expected += ['preprocessor', 'teacher', *(candidate.key for candidate in candidates), 'step']
+        expected += ['preprocessor', 'teacher', *(candidate.key for candidate in reversed(candidates)), 'step']
     assert events == expected
+
+
+def trained_candidates(runner):
+    """Keys of the candidates of each step, largest first, filled as the runner trains."""
+    steps = []
+    runner.model.teacher.register_forward_hook(lambda *_: steps.append([]))
+    runner.model.network.register_forward_hook(lambda *_: steps[-1].append(runner.model.active.key))
+    return steps
+
+
+def test_after_a_halving_the_better_half_is_trained_also_when_the_run_is_resumed(make_runner, tmp_path):
+    runner = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    steps = trained_candidates(runner)
+    runner.train()
+    assert steps[:NUM_BATCHES] == [['0.80', '0.50', '0.10']] * NUM_BATCHES
+    # At rate 0 the losses are those of the checkpoint: what is logged of the first epoch says who stays.
+    scalars = runner.message_hub.log_scalars
+    loss = {key: scalars[f'train/{key}.loss_logit'].data[0][:NUM_BATCHES].mean() for key in ('0.50', '0.80')}
+    better = '0.50' if loss['0.50'] / 0.5 <= loss['0.80'] / (1 - 0.8) else '0.80'
+    assert steps[NUM_BATCHES:] == [[better, '0.10']] * NUM_BATCHES
+
+    resumed = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    resumed._load_from, resumed._resume = str(tmp_path / 'epoch_1.pth'), True
+    again = trained_candidates(resumed)
+    resumed.train()
+    assert again == steps[NUM_BATCHES:]
+
+
+def test_halving_without_a_logit_loss_is_refused(make_runner):
+    runner = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    runner.model.weights['logit'] = 0.
+    with pytest.raises(ValueError, match=r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit'):
+        runner.train()

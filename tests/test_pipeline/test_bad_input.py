@@ -148,6 +148,23 @@ def test_schedules_and_models_that_the_pipeline_cannot_run_are_refused(tiny_conf
     refused(tiny_config(**overrides), match, tmp_path / 'run')
 
 
+def test_halving_by_a_loss_that_is_not_computed_is_refused(tiny_config, tmp_path):
+    hooks = [NPSD, dict(type='mmamd.SandwichSparsityHook', halve_after=[1])]
+    refused(tiny_config(custom_hooks=hooks, **{'model.losses.logit': 0.}),
+            r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit', tmp_path / 'run')
+
+
+def test_training_images_of_another_size_than_the_costs_are_refused(tiny_config, tmp_path):
+    pipeline = [dict(type='RandomCrop', crop_size=6), dict(type='PackInputs')]
+    refused(tiny_config(**{'train_dataloader.dataset.dataset.pipeline': pipeline}),
+            r'training images have shape \(3, 6, 6\).*costs for \(3, 8, 8\).*img_size=\(6, 6\)', tmp_path / 'run')
+
+
+def test_synchronised_batch_norms_are_refused(tiny_config, tmp_path):
+    refused(tiny_config(sync_bn='torch'), "sync_bn='torch' would exchange.*compression.recalibration",
+            tmp_path / 'run')
+
+
 def test_float16_without_a_gpu_is_refused(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     refused(tiny_config(**{'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'float16'}),
