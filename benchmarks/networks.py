@@ -1,0 +1,125 @@
+"""What is measured: the networks of the recipes, families of candidates of random importance, joint steps."""
+
+import argparse
+import copy
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
+from mmpretrain.structures import DataSample
+from side_by_side import precision
+from torch.utils.data import DataLoader, Dataset
+
+import mmamd.backbones  # noqa: F401  registers them
+from mmamd.distillation import AMDDistiller, JointTrainLoop
+from mmamd.pruning.candidates import make_family
+from mmamd.pruning.complexity import cost_function
+from mmamd.registry import MODELS
+from mmamd.structures import CandidateFamily, Importance
+
+MODEL_CONFIGS = Path(__file__).resolve().parent.parent / 'configs' / '_base_' / 'models'
+NETWORKS = {'ViT-S/16': 'vit-s-p16_100-classes', 'ViT-B/16': 'vit-b-p16_100-classes',
+            'Swin-T': 'swin-t-p4w7_100-classes', 'ViT-micro': 'vit-micro-p4_100-classes',
+            'Swin-micro': 'swin-micro-p2w4_100-classes'}
+HOSTS = {'mmamd.MaskedViT': 'VisionTransformer', 'mmamd.MaskedSwin': 'SwinTransformer'}
+NINE = tuple(i / 10 for i in range(1, 10))
+
+
+def architecture(name: str | dict) -> dict:
+    """Config of a network by its name in the tables; a config is its own."""
+    if isinstance(name, dict):
+        return copy.deepcopy(name)
+    return Config.fromfile(MODEL_CONFIGS / f'{NETWORKS[name]}.py').architecture.to_dict()
+
+
+def build(config: dict, device: str = 'cpu') -> nn.Module:
+    """A network in training mode, weights as they are drawn."""
+    init_default_scope('mmpretrain')
+    return MODELS.build(copy.deepcopy(config)).to(device).train()
+
+
+def host_config(config: dict) -> dict:
+    """The same network of the host's own class."""
+    config = copy.deepcopy(config)
+    config['backbone']['type'] = HOSTS[config['backbone']['type']]
+    return config
+
+
+def random_family(network: nn.Module, scales: Sequence[float] = NINE, **settings) -> CandidateFamily:
+    """Nested candidates, of scores drawn from a fixed seed."""
+    generator = torch.Generator().manual_seed(0)
+    groups = network.backbone.unit_groups()
+    scores = {group.name: torch.rand(group.count, generator=generator).tolist() for group in groups}
+    return make_family(groups, Importance(scores, 1, 'sample'), cost_function(network), scales, **settings)
+
+
+def images(network: nn.Module, batch_size: int, device: str = 'cpu') -> torch.Tensor:
+    """Random images of the network's size, shape (N, channels, height, width)."""
+    return torch.randn(batch_size, *network.backbone.input_shape, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def samples(network: nn.Module, batch_size: int, device: str = 'cpu') -> list[DataSample]:
+    """Annotations of as many images."""
+    classes = network.head.num_classes
+    return [DataSample().set_gt_label(i % classes).to(device) for i in range(batch_size)]
+
+
+def add_names(parser: argparse.ArgumentParser) -> None:
+    """The argument that says which networks are measured."""
+    parser.add_argument('--network', nargs='+', default=['ViT-S/16', 'Swin-T'], choices=NETWORKS, dest='names')
+
+
+def distiller(name: str | dict, scales: Sequence[float] = NINE, device: str = 'cpu', **settings) -> AMDDistiller:
+    """A distiller of an untrained teacher, with a family of random importance."""
+    config = architecture(name)
+    init_default_scope('mmpretrain')
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'family.json'
+        random_family(build(config), scales).save(file)
+        made = AMDDistiller(architecture=config, teacher=None, family=str(file),
+                            data_preprocessor=dict(type='ClsDataPreprocessor', mean=[0.] * 3, std=[1.] * 3), **settings)
+    return made.to(device).train()
+
+
+def joint_loop(model: nn.Module, options: argparse.Namespace, **optimizer) -> JointTrainLoop:
+    """The loop that runs joint steps, without the rest of a runner."""
+    wrapper = Autocast(torch.optim.AdamW(model.parameters(), **{'lr': 0., **optimizer}), options)
+    runner = SimpleNamespace(model=model, optim_wrapper=wrapper, visualizer=SimpleNamespace())
+    return JointTrainLoop(runner, DataLoader(NoImages()), max_epochs=1)
+
+
+def raw_batch(network: nn.Module, batch_size: int, device: str = 'cpu') -> dict:
+    """What a loader hands over."""
+    return dict(inputs=list(images(network, batch_size, device)), data_samples=samples(network, batch_size, device))
+
+
+class Autocast(OptimWrapper):
+    """MMEngine's wrapper in the precision that the benchmark was asked for."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, options: argparse.Namespace) -> None:
+        super().__init__(optimizer)
+        self.options = options
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        with super().optim_context(model), precision(self.options):
+            yield
+
+
+class NoImages(Dataset):
+    """A loop wants a loader; the batches are given to its steps directly."""
+
+    metainfo: dict = {}
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        return index

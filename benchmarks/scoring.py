@@ -1,0 +1,64 @@
+"""What scoring costs: a pass over a batch, over a plain training step, and over Torch-Pruning's Taylor importance.
+
+All on the same images; Torch-Pruning on the host's own network with the same weights, its importance being
+``GroupMagnitudeImportance``'s Taylor sibling: one forward and backward pass, then a sum over every group of its graph.
+Targets: 1.0 and 1.0.
+
+    python benchmarks/scoring.py [--network ViT-S/16] [--device cuda --dtype bfloat16 --batch-size 256]
+
+Needs torch-pruning for the second (requirements/benchmarks.txt).
+"""
+
+import networks
+import torch
+import torch.nn.functional as F
+import torch_pruning as tp
+from side_by_side import compare, parse_args, precision, report
+
+from mmamd.pruning.importance import unit_scores
+
+
+def rows_of(name, options):
+    config = networks.architecture(name)
+    elastic = networks.build(config, options.device)
+    host = networks.build(networks.host_config(config), options.device)
+    host.load_state_dict(elastic.state_dict())
+    inputs = networks.images(elastic, options.batch_size, options.device)
+    annotations = networks.samples(elastic, options.batch_size, options.device)
+    labels = torch.cat([sample.gt_label for sample in annotations])
+    optimizer = torch.optim.AdamW(host.parameters(), lr=0.)
+
+    def score():
+        with precision(options):
+            unit_scores(elastic, inputs, annotations)
+
+    def gradients():
+        with precision(options):
+            loss = F.cross_entropy(host(inputs, mode='tensor').float(), labels)
+        loss.backward()
+
+    def train():
+        host.train()
+        gradients()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    yield compare(f'{name}: scoring pass over a training step', score, train, options, target=1.0)
+
+    graph = tp.DependencyGraph().build_dependency(host.eval(), inputs[:1])
+    importance = tp.importance.GroupTaylorImportance()
+    groups = list(graph.get_all_groups(ignored_layers=[host.head], root_module_types=[torch.nn.Linear]))
+
+    def taylor():
+        host.eval()
+        gradients()
+        for group in groups:
+            importance(group)
+        host.zero_grad()
+
+    yield compare(f'{name}: scoring pass over Torch-Pruning\'s Taylor importance', score, taylor, options, target=1.0)
+
+
+if __name__ == '__main__':
+    options = parse_args(__doc__, batch_size=8, seconds=20, add=networks.add_names)
+    report('Scoring', [row for name in options.names for row in rows_of(name, options)], options)
