@@ -53,11 +53,12 @@ def rows_of(name, options):
 
 def dense_config(config: dict, macs: int) -> dict:
     """A ViT of the same depth, patches and head, of uniform width, with MACs nearest to those given."""
+    depth = networks.build(config).backbone.num_layers
+
     def of_width(width: int) -> dict:
-        backbone = {**config['backbone'], 'arch': dict(
-            embed_dims=width, num_layers=12 if isinstance(config['backbone']['arch'], str)
-            else config['backbone']['arch']['num_layers'], num_heads=width // HEAD_WIDTH, feedforward_channels=4 * width)}
-        return {**config, 'backbone': backbone, 'head': {**config['head'], 'in_channels': width}}
+        arch = dict(embed_dims=width, num_layers=depth, num_heads=width // HEAD_WIDTH, feedforward_channels=4 * width)
+        return {**config, 'backbone': {**config['backbone'], 'arch': arch},
+                'head': {**config['head'], 'in_channels': width}}
 
     return min(map(of_width, range(HEAD_WIDTH, 16 * HEAD_WIDTH, HEAD_WIDTH)),
                key=lambda each: abs(network_cost(networks.build(each)).macs - macs))

@@ -62,13 +62,12 @@ class Row:
 
 
 def compare(what: str, a: Callable[[], object], b: Callable[[], object], options: argparse.Namespace, *,
-            target: float | None = None, seconds: float | None = None) -> Row:
-    """Time A and B in turn for about ``seconds``, five pairs at the least, after one run of each that is not counted."""
-    seconds = options.seconds if seconds is None else seconds
+            target: float | None = None) -> Row:
+    """Time A and B in turn for about ``--seconds``, five pairs at least, after a run of each that is not counted."""
     for function in (a, b):
         timed(function, options.device)
     pairs, begin = [], time.perf_counter()
-    while len(pairs) < MIN_PAIRS or time.perf_counter() - begin < seconds:
+    while len(pairs) < MIN_PAIRS or time.perf_counter() - begin < options.seconds:
         pairs.append((timed(a, options.device), timed(b, options.device)))
     times = np.array(pairs)
     low, middle, high = np.quantile(times[:, 0] / times[:, 1], [0.25, 0.5, 0.75])

@@ -223,7 +223,8 @@ def select_assistant(context: Context, number: int) -> None:
         val_dataloader=cfg.val_dataloader, val_evaluator=cfg.val_evaluator, val_cfg=loop,
         test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator,
         test_cfg=dict(loop, split='test', num_bootstrap=0))
-    images = {split: context.facts.datasets[split]['images'] for split in ('val', 'test')}
+    splits = ('val', 'test') if reports_test(cfg) else ('val',)
+    images = {split: context.facts.datasets[split]['images'] for split in splits}
     held_out = images['val'] / sum(images.values())
     runner.register_hook(EvaluationProgressHook(stage, context.progress, val=(0., held_out), test=(held_out, 1.)))
     if context.facts.recalibration:
@@ -234,13 +235,19 @@ def select_assistant(context: Context, number: int) -> None:
             distiller.save_statistics(folder / 'statistics.pth')
     runner.val()
     # The test split is reported, and read by no rule.
-    test = runner.test()
+    test = runner.test() if 'test' in splits else {}
     if is_main_process():
         write_json(folder / 'test_metrics.json', test)
         family = CandidateFamily.load(model['family'])
         plot_selection(Selection.load(folder / 'selection.json'), family, folder / 'selection.png',
                        has_student=context.student_architecture is None)
     barrier()
+
+
+def reports_test(cfg: Config) -> bool:
+    """Whether candidates are evaluated on the test split too."""
+    return all(hook.get('report_test', True) for hook in cfg.get('custom_hooks', [])
+               if is_hook(hook, 'NPSDSelectionHook'))
 
 
 def train_student(context: Context) -> None:

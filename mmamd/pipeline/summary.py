@@ -88,17 +88,17 @@ def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
 def _round(context: Context, number: int, metric: str, unit: float) -> dict:
     folder = context.work_dir / numbered('select', number)
     selection = Selection.load(folder / 'selection.json')
-    test = read_json(folder / 'test_metrics.json')
+    test = {key: value / unit for key, value in read_json(folder / 'test_metrics.json').items()}
     candidates = []
     for measurement, npsd in zip(selection.measurements, selection.scores['npsd'], strict=True):
         candidate = context.family.at(measurement.scale)
         candidates.append({
             'scale': candidate.scale, 'macs': candidate.cost.macs, 'params': candidate.cost.params,
             'units': candidate.units, 'value': measurement.value, 'stderr': standard_error(measurement.resampled),
-            'npsd': npsd, 'test_value': test[f'{candidate.key}/{metric}'] / unit})
+            'npsd': npsd, 'test_value': test.get(f'{candidate.key}/{metric}')})
     chosen = context.family.at(selection.assistant)
     return {'candidates': candidates,
-            'assistant': {'scale': chosen.scale, 'value': test[f'{chosen.key}/{metric}'] / unit}}
+            'assistant': {'scale': chosen.scale, 'value': test.get(f'{chosen.key}/{metric}')}}
 
 
 def format_summary(summary: dict, pictures: list[Path]) -> str:

@@ -26,13 +26,15 @@ class NPSDSelectionHook(Hook):
         lam: Weight of the scale in ``lambda_tradeoff``.
         scale: Scale to take under ``manual``: a number, ``'smallest'`` or ``'largest'``.
         reference: What the derivative is taken to: ``'teacher'``, or ``'full'``, the shared network with all units.
+        report_test: Whether the pipeline evaluates the candidates on the test split too. No rule reads that; without it
+            the table has no such column, and a run on few images is cheaper.
         rounds_left: Assistants still to be chosen below this one; as many candidates are left for them. Set by the
             pipeline.
     """
 
     def __init__(self, *, rule: str = 'npsd', metric: str = 'accuracy/top1', percent: bool = True, lam: float = 0.2,
                  scale: float | str | None = None, reference: str = 'teacher',
-                 rounds_left: int = 0) -> None:
+                 report_test: bool = True, rounds_left: int = 0) -> None:
         check_rule(rule, scale, lam)
         if reference not in REFERENCES:
             raise ValueError(f'reference must be one of {REFERENCES}, got {reference!r}')
@@ -42,6 +44,7 @@ class NPSDSelectionHook(Hook):
         self.lam = lam
         self.scale = scale
         self.reference = reference
+        self.report_test = report_test
         self.rounds_left = rounds_left
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
