@@ -1,7 +1,7 @@
 """What scoring costs: a pass over a batch, over a plain training step, and over Torch-Pruning's Taylor importance.
 
-All on the same images; Torch-Pruning on the host's own network with the same weights, its importance being
-``GroupMagnitudeImportance``'s Taylor sibling: one forward and backward pass, then a sum over every group of its graph.
+All on the same images and weights; training and Torch-Pruning on the host's own network. Torch-Pruning's importance is
+one forward and backward pass, then a sum over each group of its graph: those of the same heads and neurons.
 Targets: 1.0 and 1.0.
 
     python benchmarks/scoring.py [--network ViT-S/16] [--device cuda --dtype bfloat16 --batch-size 256]
@@ -16,6 +16,8 @@ import torch_pruning as tp
 from side_by_side import compare, parse_args, precision, report
 
 from mmamd.pruning.importance import unit_scores
+
+READERS = ('attn.proj', 'w_msa.proj', 'ffn.layers.1')
 
 
 def rows_of(name, options):
@@ -47,7 +49,10 @@ def rows_of(name, options):
 
     graph = tp.DependencyGraph().build_dependency(host.eval(), inputs[:1])
     importance = tp.importance.GroupTaylorImportance()
-    groups = list(graph.get_all_groups(ignored_layers=[host.head], root_module_types=[torch.nn.Linear]))
+    # The layers that read the contexts of the heads, and the hidden neurons: with what depends on them, our units.
+    readers = [module for path, module in host.named_modules() if path.endswith(READERS)]
+    groups = [graph.get_pruning_group(layer, tp.prune_linear_in_channels, list(range(layer.in_features)))
+              for layer in readers]
 
     def taylor():
         host.eval()

@@ -3,9 +3,9 @@
 Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
 Row: no row; a small network on the paper's data. The student is the pruned network itself.
 Teacher: configs/teacher/teacher_resnet20_cifar100.py, run first.
-Command: tools/dist_train.sh configs/amd/resnet20_cifar100.py 2
+Command: tools/dist_train.sh configs/amd/resnet20_cifar100.py 1
     Data elsewhere: --cfg-options data_root=/path/to/cifar100
-Hardware: two CPU cores. Hours: not measured.
+Hardware: one CPU core. Hours: not measured.
 Schedule: joint stage 4 epochs, student 12; SGD, 5e-2, 128 images a step; one drawn candidate a step (ours).
 Measured: not run.
 """
@@ -25,8 +25,9 @@ custom_hooks = [
     dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 
+train_dataloader = dict(batch_size=128)  # one process
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4))
-auto_scale_lr = dict(base_batch_size=128)  # 2 processes x 64
+auto_scale_lr = dict(base_batch_size=128)  # one process
 
 # Cosine to the end of the stage.
 joint = dict(

@@ -6,8 +6,8 @@ and pruned weights and has the same schedule.
 Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
 Row: no row; a small network on the paper's data.
 Teacher: as configs/amd/resnet20_cifar100.py.
-Command: tools/dist_train.sh configs/kd/kd_resnet20_cifar100.py 2
-Hardware: two CPU cores. Hours: not measured.
+Command: tools/dist_train.sh configs/kd/kd_resnet20_cifar100.py 1
+Hardware: one CPU core. Hours: not measured.
 Schedule: student 12 epochs, as configs/amd/resnet20_cifar100.py.
 Measured: not run.
 """

@@ -169,7 +169,7 @@ def test_without_an_assistant_the_teacher_distils_straight_into_the_same_pruned_
 def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path):
     # The smallest candidate that leaves one for the second round, which is the larger of the two.
     hooks = [dict(type='mmamd.SandwichSparsityHook', sampler='all'),
-             dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='smallest')]
+             dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='smallest', report_test=False)]
     summary = mmamd.compress(tiny_config(**SHORT, custom_hooks=hooks), work_dir=tmp_path,
                              **{'model.teacher': None, 'compression.num_assistants': 2})
     assert (tmp_path / 'teacher' / 'teacher.pth').is_file()
@@ -184,3 +184,20 @@ def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path)
     # NPSD of 0.5 against the assistant at 0.75: (P_0.5 - P_0.75) / 0.25.
     value = second['candidates'][1]['value']
     assert second['candidates'][1]['npsd'] == pytest.approx((value - reference.value) / 0.25)
+    # Nothing was read of the test split but by teacher and student.
+    assert [candidate['test_value'] for candidate in first['candidates']] == [None] * 3
+    assert first['assistant']['value'] is None and summary['student']['value'] > 0
+
+
+def test_mixed_precision_on_a_cpu_trains_in_bfloat16_and_exports_float32(tiny_config, tmp_path, monkeypatch):
+    seen = set()
+    original = torch.nn.functional.linear
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.nn.functional, 'linear', lambda *args: seen.add(
+        (torch.is_autocast_enabled('cpu'), torch.is_grad_enabled())) or original(*args))
+    config = tiny_config(**SHORT, **{'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'})
+    summary = mmamd.compress(config, work_dir=tmp_path)
+    # Scoring has gradients and no autocast; training has both, its teacher autocast alone; evaluation has neither.
+    assert seen == {(False, True), (True, True), (True, False), (False, False)}
+    assert {value.dtype for value in mmamd.load_student(tmp_path).state_dict().values()} == {torch.float32}
+    assert summary['student']['value'] > 0.15  # chance is 0.1

@@ -1,0 +1,114 @@
+"""Every benchmark measures what it says, on a network small enough for a test; times are not looked at."""
+
+import candidate_cost
+import communication
+import exported_student
+import host_overhead
+import joint_step
+import networks
+import numpy as np
+import pytest
+import run
+import scaling
+import scoring
+import whole_method
+from conftest import BENCHMARKS
+from steps import Steps
+
+from mmamd.pruning.complexity import network_cost
+
+EVERY_TENTH = [0.1, 0.5, 0.9]
+
+
+@pytest.fixture
+def small_families(monkeypatch):
+    """Families of a network too small for nine candidates."""
+    monkeypatch.setattr(networks, 'NINE', (0.2, 0.5, 0.9))
+    monkeypatch.setattr(networks.random_family, '__defaults__', ((0.2, 0.5, 0.9),))
+    monkeypatch.setattr(networks.distiller, '__defaults__', ((0.2, 0.5, 0.9), 'cpu'))
+
+
+def test_run_knows_every_benchmark():
+    scripts = {path.stem for path in BENCHMARKS.glob('*.py') if 'rows' in path.read_text() and 'report(' in
+               path.read_text()}
+    assert scripts - {'side_by_side', 'run'} == set(run.SCRIPTS)
+
+
+def test_candidates_have_their_share_as_target(tiny, options, monkeypatch):
+    monkeypatch.setattr(candidate_cost, 'SCALES', (0.2, 0.5, 0.9))
+    rows = list(candidate_cost.rows_of(tiny, options))
+    # No candidate exceeds its scale, and a ViT has a margin of 0.10.
+    assert [row.target <= scale + 0.10 for row, scale in zip(rows, (0.2, 0.5, 0.9), strict=True)] == [True] * 3
+    assert all(row.ratio > 0 for row in rows)
+
+
+def test_an_elastic_network_takes_the_memory_of_its_host(tiny, options):
+    rows = list(host_overhead.rows_of(tiny, options))
+    assert [row.unit for row in rows] == ['s', 's', 'bytes']
+    assert rows[2].ratio == pytest.approx(1., abs=0.1)
+
+
+def test_exported_student_is_compared_with_a_dense_network_of_nearly_its_macs(tiny, options, monkeypatch):
+    monkeypatch.setattr(exported_student, 'SCALE', 0.2)
+    monkeypatch.setattr(exported_student, 'HEAD_WIDTH', 8)
+    rows = list(exported_student.rows_of(tiny, options))
+    assert len(rows) == 5
+    assert next(row for row in rows if row.unit == 'MACs').ratio == pytest.approx(1., abs=0.5)
+
+
+def test_dense_network_is_the_nearest_of_its_widths(tiny, monkeypatch):
+    monkeypatch.setattr(exported_student, 'HEAD_WIDTH', 8)
+    goal = network_cost(networks.build(tiny)).macs
+    found = exported_student.dense_config(tiny, goal)
+    assert found['backbone']['arch']['embed_dims'] == tiny['backbone']['arch']['embed_dims']
+
+
+def test_joint_step_is_measured_against_the_networks_alone(tiny, options, small_families):
+    time, memory = joint_step.rows_of(tiny, options)
+    assert time.pairs == 5 and memory.unit == 'bytes'
+    assert memory.ratio >= 1.
+
+
+def test_scoring_is_measured_against_training_and_torch_pruning(tiny, options):
+    assert len(list(scoring.rows_of(tiny, options))) == 2
+
+
+def test_communication_is_that_of_a_plain_step(options, monkeypatch):
+    # One process and no network: what is reduced is counted from the buckets' own buffers.
+    monkeypatch.setattr(communication.torch.multiprocessing, 'spawn',
+                        lambda _function, args, nprocs: args[-1].put({1: 400, 3: 400, 9: 400, 'plain': 400}))
+    assert [row.ratio for row in communication.rows_of('ViT-micro', options)] == [1.] * 3
+
+
+def test_whole_method_in_macs_is_the_sum_over_its_stages():
+    options = type('Options', (), dict(joint_epochs=3, student_epochs=8))
+    candidates = [type('C', (), dict(key=key)) for key in ('0.10', '0.50', '0.90')]
+    # Units of the teacher's forward pass: by hand, with 45,000 training, 5,000 held-out and 2,048 scored images.
+    an_image = {'score': 3., 'select': 3.5, 'student': 0.8, 'kd': 1.3, 'all': 5.5, 'sandwich 0.50': 5.5,
+                '0.10': 1.3, '0.50': 2.5, '0.90': 3.7}
+    found = whole_method.whole(an_image, candidates, options)
+    assert found['kd'] == 3 * 2048 + 8 * 45000 * 1.3
+    assert found['random'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 2.5)
+    assert found['all'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 5.5)
+
+
+def test_steps_are_those_of_the_method(tiny, options):
+    steps = Steps(tiny, (0.2, 0.5, 0.9), options)
+    passes = []
+    steps.distiller.teacher.register_forward_hook(lambda *_: passes.append('teacher'))
+    steps.network.register_forward_hook(lambda *_: passes.append(steps.distiller.active.key if steps.distiller.active
+                                                                  else 'full'))
+    steps.joint(steps.candidates)
+    assert passes == ['teacher', '0.90', '0.50', '0.20']
+    passes.clear()
+    steps.distil(steps.candidates[1])
+    assert passes == ['teacher', '0.20']
+    passes.clear()
+    steps.evaluate()
+    assert passes == ['teacher', 'full', '0.20', '0.50', '0.90']
+
+
+def test_images_on_files_are_read_by_the_recipes_pipeline(tmp_path):
+    sample = scaling.png_images(tmp_path)[0]
+    assert tuple(sample['inputs'].shape) == (3, 32, 32)
+    assert np.isfinite(sample['inputs'].numpy()).all()
