@@ -350,6 +350,8 @@ def images_root(tmp_path_factory):
             mmcv.imwrite(images_NHWC[i], str(root / name.replace('select', 'train') / line.split()[0]))
         (root / 'meta').mkdir(exist_ok=True)
         (root / 'meta' / f'{name}.txt').write_text('\n'.join(lines) + '\n')
+    for i in range(98):  # where a data set takes its classes from the folders, it has as many as CIFAR-100
+        (root / 'train' / f'empty_{i}').mkdir()
     flat = images_NHWC.transpose(0, 3, 1, 2).reshape(40, -1)
     pickles = {'cifar-100-python/train': dict(data=flat, fine_labels=labels),
                'cifar-100-python/test': dict(data=flat[:4], fine_labels=labels[:4]),
