@@ -11,6 +11,7 @@ from pathlib import Path
 
 import networks
 import torch
+from peers import dense_config
 from side_by_side import compare, counted, parse_args, precision, report
 
 from mmamd.export import cut_network, export_onnx
@@ -19,7 +20,6 @@ from mmamd.pruning.complexity import network_cost
 
 SCALE = 0.1
 ONNX_BATCHES = (1, 64)
-HEAD_WIDTH = 32  # of the dense network; its embedding is a multiple of it
 
 
 def rows_of(name, options):
@@ -49,19 +49,6 @@ def rows_of(name, options):
         batch = networks.images(network, batch_size)
         yield compare(f'{name}: ONNX Runtime on the CPU, batch {batch_size}, student over teacher',
                       lambda batch=batch: small_onnx(batch), lambda batch=batch: teachers_onnx(batch), options)
-
-
-def dense_config(config: dict, macs: int) -> dict:
-    """A ViT of the same depth, patches and head, of uniform width, with MACs nearest to those given."""
-    depth = networks.build(config).backbone.num_layers
-
-    def of_width(width: int) -> dict:
-        arch = dict(embed_dims=width, num_layers=depth, num_heads=width // HEAD_WIDTH, feedforward_channels=4 * width)
-        return {**config, 'backbone': {**config['backbone'], 'arch': arch},
-                'head': {**config['head'], 'in_channels': width}}
-
-    return min(map(of_width, range(HEAD_WIDTH, 16 * HEAD_WIDTH, HEAD_WIDTH)),
-               key=lambda each: abs(network_cost(networks.build(each)).macs - macs))
 
 
 def _onnx(network):

@@ -1,7 +1,8 @@
 """What scoring costs: a pass over a batch, over a plain training step, and over Torch-Pruning's Taylor importance.
 
-All on the same images and weights; training and Torch-Pruning on the host's own network. Torch-Pruning's importance is
-one forward and backward pass, then a sum over each group of its graph: those of the same heads and neurons.
+All on the same images and weights: training on the host's own network, Torch-Pruning, for a ViT, on timm's, whose
+attention it follows. Its importance is one forward and backward pass, then a sum over each group of its graph: those of
+the same heads and neurons.
 Targets: 1.0 and 1.0.
 
     python benchmarks/scoring.py [--network ViT-S/16] [--device cuda --dtype bfloat16 --batch-size 256]
@@ -10,14 +11,13 @@ Needs torch-pruning for the second (requirements/benchmarks.txt).
 """
 
 import networks
+import peers
 import torch
 import torch.nn.functional as F
 import torch_pruning as tp
 from side_by_side import compare, parse_args, precision, report
 
 from mmamd.pruning.importance import unit_scores
-
-READERS = ('attn.proj', 'w_msa.proj', 'ffn.layers.1')
 
 
 def rows_of(name, options):
@@ -34,32 +34,28 @@ def rows_of(name, options):
         with precision(options):
             unit_scores(elastic, inputs, annotations)
 
-    def gradients():
+    def train():
         with precision(options):
             loss = F.cross_entropy(host(inputs, mode='tensor').float(), labels)
         loss.backward()
-
-    def train():
-        host.train()
-        gradients()
         optimizer.step()
         optimizer.zero_grad()
 
     yield compare(f'{name}: scoring pass over a training step', score, train, options, target=1.0)
 
-    graph = tp.DependencyGraph().build_dependency(host.eval(), inputs[:1])
+    if config['backbone']['type'] != 'mmamd.MaskedViT':
+        return
+    model = peers.as_timm(elastic).eval()
     importance = tp.importance.GroupTaylorImportance()
-    # The layers that read the contexts of the heads, and the hidden neurons: with what depends on them, our units.
-    readers = [module for path, module in host.named_modules() if path.endswith(READERS)]
-    groups = [graph.get_pruning_group(layer, tp.prune_linear_in_channels, list(range(layer.in_features)))
-              for layer in readers]
+    groups = peers.taylor_groups(model, inputs[:1])
 
     def taylor():
-        host.eval()
-        gradients()
+        with precision(options):
+            loss = F.cross_entropy(model(inputs).float(), labels)
+        loss.backward()
         for group in groups:
             importance(group)
-        host.zero_grad()
+        model.zero_grad()
 
     yield compare(f'{name}: scoring pass over Torch-Pruning\'s Taylor importance', score, taylor, options, target=1.0)
 

@@ -7,10 +7,12 @@ import host_overhead
 import joint_step
 import networks
 import numpy as np
+import peers
 import pytest
 import run
 import scaling
 import scoring
+import torch
 import whole_method
 from conftest import BENCHMARKS
 from steps import Steps
@@ -50,17 +52,15 @@ def test_an_elastic_network_takes_the_memory_of_its_host(tiny, options):
 
 def test_exported_student_is_compared_with_a_dense_network_of_nearly_its_macs(tiny, options, monkeypatch):
     monkeypatch.setattr(exported_student, 'SCALE', 0.2)
-    monkeypatch.setattr(exported_student, 'HEAD_WIDTH', 8)
     rows = list(exported_student.rows_of(tiny, options))
     assert len(rows) == 5
     assert next(row for row in rows if row.unit == 'MACs').ratio == pytest.approx(1., abs=0.5)
 
 
-def test_dense_network_is_the_nearest_of_its_widths(tiny, monkeypatch):
-    monkeypatch.setattr(exported_student, 'HEAD_WIDTH', 8)
+def test_dense_network_is_the_nearest_of_its_widths(tiny):
     goal = network_cost(networks.build(tiny)).macs
-    found = exported_student.dense_config(tiny, goal)
-    assert found['backbone']['arch']['embed_dims'] == tiny['backbone']['arch']['embed_dims']
+    found = peers.dense_config(tiny, goal)
+    assert found['backbone']['arch'] == tiny['backbone']['arch']
 
 
 def test_joint_step_is_measured_against_the_networks_alone(tiny, options, small_families):
@@ -112,3 +112,38 @@ def test_images_on_files_are_read_by_the_recipes_pipeline(tmp_path):
     sample = scaling.png_images(tmp_path)[0]
     assert tuple(sample['inputs'].shape) == (3, 32, 32)
     assert np.isfinite(sample['inputs'].numpy()).all()
+
+
+# --- what a user would pick instead ---
+
+def test_torch_pruning_scores_the_units_that_we_score(tiny):
+    model = peers.as_timm(networks.build(tiny).eval())
+    sizes = [{dep.target.name.split(' ')[0]: len(indices) for dep, indices in group}
+             for group in peers.taylor_groups(model, torch.zeros(1, 3, 8, 8))]
+    # 4 heads of 8 channels, in queries, keys and values; 128 neurons.
+    assert [sizes[0][name] for name in ('blocks.0.attn.proj', 'blocks.0.attn.qkv')] == [32, 3 * 32]
+    assert [sizes[1][name] for name in ('blocks.0.mlp.fc2', 'blocks.0.mlp.fc1')] == [128, 128]
+
+
+def test_what_torch_pruning_leaves_computes_the_same_function_in_the_pipelines_network(tiny, monkeypatch):
+    torch.manual_seed(0)
+    teacher = networks.build(tiny).eval()
+    for parameter in teacher.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    images, labels = torch.randn(128, 3, 8, 8), torch.arange(128) % 3
+    last = []
+    original = peers._as_elastic
+    monkeypatch.setattr(peers, '_as_elastic', lambda model, config: last.append(model) or original(model, config))
+    whole = network_cost(teacher).macs
+    config, network = peers.torch_pruned(teacher, tiny, images, labels, 0.5 * whole)
+    assert network_cost(network).macs <= 0.5 * whole
+    assert min(config['backbone']['heads'] + config['backbone']['neurons']) >= 1
+    assert sum(config['backbone']['heads']) < 8
+    with torch.no_grad():
+        logits, timms = network.eval()(images, mode='tensor'), last[-1](images)
+    assert torch.allclose(logits, timms, atol=1e-4 * logits.abs().max())
+
+
+def test_states_that_a_peer_is_compared_at_are_those_of_the_recipe(tiny):
+    assert peers.connections(tiny) == [(name, name) for name in (
+        'backbone.pre_norm', 'backbone.layers.0', 'backbone.layers.1')]

@@ -1,0 +1,128 @@
+"""What a user would pick instead: the teacher pruned by Torch-Pruning, and a dense ViT of the same MACs.
+
+Torch-Pruning follows timm's attention and not MMPretrain's, so it prunes the teacher's timm form.
+"""
+
+import copy
+from collections.abc import Iterable
+
+import networks
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torch_pruning as tp
+
+from mmamd.backbones import timm_student
+from mmamd.backbones.timm_form import timm_form
+from mmamd.pruning.complexity import network_cost
+
+STEP = 8  # widths of the dense network are multiples of it
+
+
+def as_timm(network: nn.Module) -> nn.Module:
+    """timm's VisionTransformer of a classifier over a MaskedViT, with copies of its weights."""
+    form = timm_form(network)
+    model = timm_student.build(**form.arguments)
+    model.load_state_dict(form.weights)
+    return model.to(next(network.parameters()).device)
+
+
+def taylor_groups(model: nn.Module, image: torch.Tensor) -> list:
+    """Torch-Pruning's groups of the heads and hidden neurons of a timm ViT: what reads them, and what that needs."""
+    graph = tp.DependencyGraph().build_dependency(model, image)
+    return [graph.get_pruning_group(layer, tp.prune_linear_in_channels, list(range(layer.in_features)))
+            for block in model.blocks for layer in (block.attn.proj, block.mlp.fc2)]
+
+
+def torch_pruned(teacher: nn.Module, config: dict, images: torch.Tensor, labels: torch.Tensor,
+                 macs: float) -> tuple[dict, nn.Module]:
+    """Prune heads and hidden neurons by Torch-Pruning: Taylor importance, global ranking, one shot.
+
+    Its ratio of heads and of neurons is one, found so that the network has at most ``macs``. It keeps a head and a
+    neuron in each block, at least.
+
+    Args:
+        teacher: Classifier over a MaskedViT.
+        config: Its config.
+        images, labels: Preprocessed training images (N, channels, height, width) and their classes, which the
+            gradients are taken of.
+        macs: MACs of one image.
+
+    Returns:
+        Config of the pruned network, and the network.
+    """
+    source = as_timm(teacher).eval()
+    for batch, classes in zip(images.split(64), labels.split(64), strict=True):
+        (F.cross_entropy(source(batch), classes, reduction='sum') / len(images)).backward()
+
+    def pruned(ratio: float) -> tuple[dict, nn.Module]:
+        model = copy.deepcopy(source)
+        for own, other in zip(model.parameters(), source.parameters(), strict=True):
+            own.grad = other.grad.clone()  # a copy of a module leaves its gradients behind
+        prune(model, images[:1], ratio)
+        return _as_elastic(model, config)
+
+    low, high = 0., 1.  # within budget at the higher ratio alone
+    for _ in range(12):
+        middle = (low + high) / 2
+        fits = network_cost(pruned(middle)[1]).macs <= macs
+        low, high = (low, middle) if fits else (middle, high)
+    return pruned(high)
+
+
+def prune(model: nn.Module, image: torch.Tensor, ratio: float) -> None:
+    """Let Torch-Pruning remove a share of all heads, and of all neurons, of a timm ViT with gradients, in place."""
+    prunable = [layer for block in model.blocks for layer in (block.attn.qkv, block.mlp.fc1)]
+    whole = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)
+             and module not in prunable]
+    pruner = tp.pruner.BasePruner(
+        model, image, importance=tp.importance.GroupTaylorImportance(), global_pruning=True, pruning_ratio=ratio,
+        head_pruning_ratio=ratio, ignored_layers=whole,
+        num_heads={block.attn.qkv: block.attn.num_heads for block in model.blocks}, prune_num_heads=True,
+        prune_head_dims=False, root_module_types=[nn.Linear])
+    pruner.step()
+    for block in model.blocks:
+        block.attn.num_heads = pruner.num_heads[block.attn.qkv]
+        block.attn.attn_dim = block.attn.proj.in_features
+
+
+def _as_elastic(model: nn.Module, config: dict) -> tuple[dict, nn.Module]:
+    """The pruned timm network as a MaskedViT, which the pipeline trains."""
+    config = copy.deepcopy(config)
+    config['backbone'] |= dict(heads=[block.attn.num_heads for block in model.blocks],
+                               neurons=[block.mlp.fc2.in_features for block in model.blocks])
+    network = networks.build(config)
+    weights = model.state_dict()
+    with torch.no_grad():
+        for name, tensor in timm_form(network).weights.items():  # the network's own tensors under timm's names
+            tensor.copy_(weights[name])
+    return config, network
+
+
+def dense_config(config: dict, macs: int) -> dict:
+    """A ViT of the same depth, patches and head, of uniform width, with MACs nearest to those given.
+
+    Its heads are as wide as the teacher's or wider, as many as divide its width; it has about four neurons a channel.
+    """
+    backbone = networks.build(config).backbone
+    head_dims = backbone.layers[0].attn.head_dims
+
+    def of(width: int, neurons: int) -> dict:
+        num_heads = next(n for n in range(max(width // head_dims, 1), 0, -1) if width % n == 0)
+        arch = dict(embed_dims=width, num_layers=backbone.num_layers, num_heads=num_heads, feedforward_channels=neurons)
+        return {**config, 'backbone': {**config['backbone'], 'arch': arch},
+                'head': {**config['head'], 'in_channels': width}}
+
+    def nearest(configs: Iterable[dict]) -> dict:
+        return min(configs, key=lambda each: abs(network_cost(networks.build(each)).macs - macs))
+
+    arch = nearest(of(w, 4 * w) for w in range(STEP, backbone.embed_dims + 1, STEP))['backbone']['arch']
+    return nearest(of(arch['embed_dims'], neurons) for neurons in range(STEP, 6 * arch['embed_dims'] + 1, STEP))
+
+
+def connections(config: dict) -> list[tuple[str, str]]:
+    """What the feature loss compares by default, by name: the embedding and evenly spaced blocks."""
+    network = networks.build(config)
+    names = {module: name for name, module in network.named_modules()}
+    layers = networks.MODELS.build(dict(type='mmamd.FeatureLoss')).layers_of(len(network.backbone.layers))
+    return [(names[network.backbone.hidden_state_modules[i]],) * 2 for i in layers]

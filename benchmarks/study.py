@@ -1,0 +1,192 @@
+"""What the studies share: a small budget on real images, jobs that are whole runs, and a table of their students.
+
+A study is a list of points, each a way to the same student, and some seeds. A job whose row is in the table is not run
+again, so a study may be interrupted, and several processes may share it (give each its own --seeds or --points). A row
+keeps which test images the student got right, so that differences are paired. Cost is counted in MACs (a backward pass
+is two forward passes; loading, checkpoints and the report on the test split are left out), since time on a shared
+machine does not repeat; the processor time that was spent is noted.
+"""
+
+import argparse
+import base64
+import json
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from compare_runs import correct
+from mmengine.config import Config
+from side_by_side import processor
+
+import mmamd
+from mmamd.distillation.samplers import sample_candidates
+from mmamd.distillation.sandwich_hook import POOLS
+from mmamd.pipeline.seeding import derive_seed
+from mmamd.structures import CandidateFamily, Selection
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
+IMAGES_A_CLASS, HELD_OUT_A_CLASS, NUM_CLASSES, NUM_TEST = 100, 20, 100, 10_000
+BATCH, WARM_UP = 128, 30  # images a step; steps, of 78 an epoch
+NUM_DRAWS = 2000
+
+
+def command_line(doc: str, points: dict, rows: Path, job: Callable[..., dict], reference: str) -> None:
+    """``run`` the jobs that have no row yet, seed by seed; print the ``table``."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    running = commands.add_parser('run')
+    running.add_argument('--data', type=Path, default=ROOT / 'data' / 'cifar100')
+    running.add_argument('--teacher', type=Path, default=ROOT / 'data' / 'vit-micro_cifar100.pth')
+    running.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / rows.parent.name)
+    running.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    running.add_argument('--points', nargs='+', default=list(points), choices=list(points))
+    running.add_argument('--amp', action='store_true', help='bfloat16, where the machine multiplies in it')
+    running.set_defaults(function=lambda args: run(args, points, rows, job))
+    commands.add_parser('table').set_defaults(function=lambda _: print('\n'.join(table(read_rows(rows), reference))))
+    args = parser.parse_args()
+    args.function(args)
+
+
+# --- jobs ---
+
+def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., dict]) -> None:
+    """Run the jobs that have no row yet, seed by seed."""
+    for seed in args.seeds:
+        for point in args.points:
+            if (point, seed) in {(row['point'], row['seed']) for row in read_rows(rows)}:
+                continue
+            work_dir = args.work_dir / f'{point.replace(", ", "_").replace(" ", "-")}_{seed}'
+            before = processor_seconds()
+            found = job(points[point], seed, work_dir, args)
+            row = {'point': point, 'seed': seed, **found, 'processor_seconds': round(processor_seconds() - before),
+                   'bfloat16': args.amp, 'date': time.strftime('%Y-%m-%d'), 'processor': processor(),
+                   'torch': torch.__version__}
+            rows.parent.mkdir(parents=True, exist_ok=True)
+            with rows.open('a') as file:  # one write, so that processes do not mix their rows
+                file.write(json.dumps(row) + '\n')
+
+
+def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_epochs: int = 0, sampler: str = 'all',
+           halve_after: list[int] | None = None, **overrides) -> Config:
+    """The recipe at the small budget; without joint epochs, plain KD."""
+    cfg = Config.fromfile(RECIPE)
+    data = args.data.resolve()
+    lists = {split: image_list(data, split, number, args.work_dir)
+             for split, number in (('train', IMAGES_A_CLASS), ('select', HELD_OUT_A_CLASS))}
+    cfg.merge_from_dict({
+        'data_root': str(data), 'model.teacher': str(args.teacher), 'randomness.seed': seed,
+        'train_dataloader.dataset.ann_file': str(lists['train']), 'train_dataloader.batch_size': BATCH,
+        'val_dataloader.dataset.ann_file': str(lists['select']),
+        'compression.num_assistants': 1 if joint_epochs else 0,
+        'custom_hooks': [dict(type='mmamd.SandwichSparsityHook', sampler=sampler, halve_after=halve_after or []),
+                         dict(type='mmamd.NPSDSelectionHook', report_test=False)],
+        'joint.train_cfg.max_epochs': joint_epochs or 1, 'student.train_cfg.max_epochs': student_epochs,
+        **{f'{stage}.param_scheduler.0.end': WARM_UP for stage in ('joint', 'student')}, **overrides})
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    return cfg
+
+
+def carry_out(cfg: Config, work_dir: Path) -> dict:
+    """A whole run: which test images its student gets right, its assistant, what it cost."""
+    summary = mmamd.compress(cfg, work_dir=work_dir)
+    right = correct(work_dir)
+    return {'test': float(right.mean()), 'macs': macs(work_dir), 'commit': summary['record']['commit'],
+            'assistant': summary['rounds'][0]['assistant']['scale'] if summary['rounds'] else None,
+            'student_macs': summary['student']['macs'],
+            'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
+
+
+def image_list(data: Path, split: str, number: int, folder: Path) -> Path:
+    """Annotation file of so many images of each class, drawn from a fixed seed."""
+    by_class = defaultdict(list)
+    for line in (data / 'meta' / f'{split}.txt').read_text().splitlines():
+        by_class[line.rsplit(' ', 1)[1]].append(line)
+    rng = np.random.default_rng(0)
+    lines = [lines[i] for lines in by_class.values() for i in sorted(rng.permutation(len(lines))[:number])]
+    file = folder.resolve() / f'{split}_{number}.txt'
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('\n'.join(lines) + '\n')
+    return file
+
+
+def macs(work_dir: Path) -> float:
+    """MACs of scoring, joint stage, selection and student of a finished run."""
+    cfg = Config.fromfile(work_dir / 'run_config.py')
+    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
+    teacher = taught_by = family.teacher_cost.macs
+    student = json.loads((work_dir / 'summary.json').read_text())['student']['macs']
+    num_images = IMAGES_A_CLASS * NUM_CLASSES
+    epoch_steps = num_images // BATCH
+    total = 3. * teacher * cfg.compression.importance.num_images
+    if cfg.compression.num_assistants:
+        hook = cfg.custom_hooks[0]
+        seed = derive_seed(cfg.randomness.seed, 'joint')
+        epochs = cfg.joint.train_cfg.max_epochs
+        last = torch.load(work_dir / 'joint' / f'epoch_{epochs}.pth', map_location='cpu', weights_only=False)
+        pools, pool = last['message_hub']['runtime_info'].get(POOLS, {}), family.candidates
+        for epoch in range(epochs):
+            pool = [c for c in pool if c.key in pools[epoch]] if epoch in pools else pool
+            for i in range(epoch * epoch_steps, (epoch + 1) * epoch_steps):
+                step = sample_candidates(pool, hook.sampler, 1, seed, i)
+                total += BATCH * (teacher + 3 * sum(candidate.cost.macs for candidate in step))
+        total += HELD_OUT_A_CLASS * NUM_CLASSES * (2 * teacher + sum(c.cost.macs for c in family.candidates))
+        taught_by = family.at(Selection.load(work_dir / 'select' / 'selection.json').assistant).cost.macs
+    return total + cfg.student.train_cfg.max_epochs * epoch_steps * BATCH * (taught_by + 3 * student)
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of its workers that have ended."""
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(
+        resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+# --- table ---
+
+def read_rows(path: Path) -> list[dict]:
+    """The finished jobs."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def table(rows: list[dict], reference: str) -> list[str]:
+    """Lines of a table of all points by their cost: mean over seeds, and paired difference to one of them."""
+    by_point = defaultdict(dict)
+    for row in rows:
+        by_point[row['point']][row['seed']] = row
+    cost = {point: np.mean([row['macs'] for row in found.values()]) for point, found in by_point.items()}
+    lines = [f'| point | seeds | MACs over plain KD | assistant | test top-1 | to "{reference}", points [95 %] | |',
+             '|---|---|---|---|---|---|---|']
+    for point in sorted(by_point, key=cost.get):
+        found = by_point[point]
+        tests = 100 * np.array([row['test'] for row in found.values()])
+        error = f' ± {tests.std(ddof=1) / len(tests) ** 0.5:.2f}' if len(tests) > 1 else ''
+        assistants = ', '.join(f'{row["assistant"]:.2f}' for row in found.values() if row['assistant']) or '-'
+        over_kd = f'{cost[point] / cost["kd"]:.2f}' if 'kd' in cost else '-'
+        lines.append(f'| {point} | {len(found)} | {over_kd} | {assistants} | {tests.mean():.2f}{error} | '
+                     f'{against(found, by_point[reference])} |')
+    return lines
+
+
+def against(rows: dict[int, dict], reference: dict[int, dict]) -> str:
+    """Mean difference over the seeds that both have, with a bootstrap over test images and seeds."""
+    seeds = sorted(rows.keys() & reference.keys())
+    if not seeds or rows is reference:
+        return ' | '
+    each = np.stack([bits(rows[seed]) - bits(reference[seed]) for seed in seeds])  # (seeds, test images)
+    rng = np.random.default_rng(0)
+    draws = [each[rng.integers(len(seeds), size=len(seeds))][:, rng.integers(each.shape[1], size=each.shape[1])].mean()
+             for _ in range(NUM_DRAWS)]
+    low, high = 100 * np.quantile(draws, [0.025, 0.975])
+    verdict = 'tie' if low <= 0 <= high else 'better' if low > 0 else 'worse'
+    return f'{100 * each.mean():+.2f} [{low:+.2f}, {high:+.2f}] | {verdict}'
+
+
+def bits(row: dict) -> np.ndarray:
+    """1 where the student was right, in the order of the test images."""
+    packed = np.frombuffer(base64.b64decode(row['right']), dtype=np.uint8)
+    return np.unpackbits(packed)[:NUM_TEST].astype(float)
