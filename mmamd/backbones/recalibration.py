@@ -2,7 +2,9 @@
 
 Candidates that share weights share running statistics too, but a narrower one has other activations: evaluated with
 the statistics of another it is far below what it can do. Its own are found anew on some training images (Yu & Huang
-2019, "Universally Slimmable Networks", section 3.3). The AMD paper is silent.
+2019, "Universally Slimmable Networks", section 3.3), augmented as in training: the weights have learnt under the
+statistics of such images, and those of others (without the black border that padding leaves, say) cost them accuracy.
+The AMD paper is silent.
 """
 
 from collections.abc import Iterable

@@ -146,7 +146,10 @@ def _recalibration(context: Context) -> dict:
     """What the batch norm statistics of candidates are found with; nothing for a network without batch norm."""
     if not context.facts.recalibration:
         return {}
-    return {'recalibration': context.facts.compression.recalibration.__dict__, **_drawn_images(context)}
+    loader = context.cfg.train_dataloader
+    return {'recalibration': context.facts.compression.recalibration.__dict__,
+            'train_data': context.facts.datasets['train'], 'train_pipeline': _pipeline(loader),
+            'num_workers': loader.get('num_workers', 0)}
 
 
 def _training(context: Context) -> dict:

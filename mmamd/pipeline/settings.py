@@ -46,7 +46,7 @@ class RecalibrationSettings:
     """How the batch norm statistics of a candidate are found; a network without batch norm has none.
 
     Attributes:
-        num_images: Training images, read through the test pipeline; all, when there are fewer.
+        num_images: Training images, augmented as in training; all, when there are fewer.
         batch_size: Images a batch. The mean is over batches, so a last one that is not full is left out.
     """
 

@@ -29,7 +29,7 @@ from mmamd.export import config_of, cut_network, describe, export_onnx, save_mod
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.preflight import Facts
 from mmamd.pipeline.progress import EvaluationProgressHook, Progress, TrainingProgressHook
-from mmamd.pipeline.seeding import EpochSeedHook, derive_seed
+from mmamd.pipeline.seeding import EpochSeedHook, derive_seed, seed_all, seed_worker
 from mmamd.pipeline.settings import is_hook, stage_settings, teacher_settings, with_test_pipeline
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pruning.candidates import make_family
@@ -155,10 +155,10 @@ def _norms(context: Context, network: torch.nn.Module, method: str) -> Importanc
     return Importance(independent_norms(layers), 0, method)
 
 
-def _drawn_images(context: Context, num_images: int) -> Subset:
-    """Training images, read through the test pipeline."""
-    cfg = context.cfg
-    dataset = DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset))
+def _drawn_images(context: Context, num_images: int, *, augmented: bool = False) -> Subset:
+    """Training images, read through the test pipeline, or augmented as in training."""
+    train, test = context.cfg.train_dataloader.dataset, context.cfg.test_dataloader.dataset
+    dataset = DATASETS.build(copy.deepcopy(train) if augmented else with_test_pipeline(train, test))
     dataset.full_init()
     # Data sets are often sorted by class, so the images are drawn, not taken from the front.
     return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
@@ -266,7 +266,7 @@ def train_student(context: Context) -> None:
 
 
 def _recalibrate_student(context: Context) -> None:
-    """Let the student have the statistics of images without augmentation, as all candidates do."""
+    """Find the student's statistics as those of all candidates are found."""
     if is_main_process():
         network = MODELS.build(context.architecture())
         path = context.work_dir / 'student' / 'trained.pth'
@@ -371,11 +371,14 @@ def _distiller_settings(context: Context, number: int) -> dict:
 
 
 def _recalibration_batches(context: Context, preprocessor: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Preprocessed images, the same on every rank."""
-    loader = DataLoader(_drawn_images(context, context.facts.recalibration), collate_fn=default_collate,
-                        batch_size=context.facts.compression.recalibration.batch_size,
-                        num_workers=context.cfg.train_dataloader.get('num_workers', 0))
-    return (preprocessor(batch, training=False)['inputs'] for batch in loader)
+    """Images as a training step sees them, the same on every rank and for every candidate."""
+    seed = derive_seed(context.seed, 'recalibration')
+    seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
+    loader = DataLoader(_drawn_images(context, context.facts.recalibration, augmented=True),
+                        collate_fn=default_collate, batch_size=context.facts.compression.recalibration.batch_size,
+                        num_workers=context.cfg.train_dataloader.get('num_workers', 0), worker_init_fn=seed_worker,
+                        generator=torch.Generator().manual_seed(seed))
+    return (preprocessor(batch, training=True)['inputs'] for batch in loader)
 
 
 def _teacher_network(context: Context) -> torch.nn.Module:

@@ -1,6 +1,7 @@
 """The whole pipeline over a convolutional network, and to a student of another architecture."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,9 @@ def make_config(teacher_file):
         cfg = Config.fromfile(Path(__file__).parent / 'tiny_config.py')
         cfg.model.architecture, cfg.model.teacher = ConfigDict(WRN), str(teacher_file)
         cfg.visualizer = None  # pictures are not looked at here
+        # An augmentation that is no draw, so that a test can repeat it.
+        cfg.train_dataloader.dataset.dataset.pipeline = [
+            dict(type='RandomFlip', prob=1.0, direction='horizontal'), dict(type='PackInputs')]
         cfg.compression.update(prune=('filter',), importance=dict(method='l1_greedy'),
                                recalibration=dict(num_images=70, batch_size=32))
         cfg.merge_from_dict({'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1, **overrides})
@@ -105,17 +109,34 @@ def test_summary_and_report_say_on_how_many_images_statistics_were_found(greedy_
     assert 'recalibrated' not in format_summary({**summary, 'recalibration_images': 0}, [])
 
 
-def test_the_student_keeps_the_statistics_of_its_cut_network_on_the_same_images(greedy_run, make_config):
+def test_the_student_keeps_the_statistics_of_its_cut_network_on_training_images_as_augmented(greedy_run, make_config):
     work_dir, _ = greedy_run
     student, cfg = mmamd.load_student(work_dir), make_config()
-    dataset = DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset))
-    drawn = np.random.default_rng(0).permutation(len(dataset))[:64]
     kept = statistics(student)
-    batches = [student.data_preprocessor(default_collate([dataset[int(i)] for i in part]))['inputs']
-               for part in (drawn[:32], drawn[32:])]
-    recalibrate(student, batches)
-    for name, value in statistics(student).items():
+
+    def found_on(dataset):
+        drawn = np.random.default_rng(0).permutation(len(dataset))[:64]
+        recalibrate(student, [student.data_preprocessor(default_collate([dataset[int(i)] for i in part]))['inputs']
+                              for part in (drawn[:32], drawn[32:])])
+        return statistics(student)
+
+    augmented = found_on(DATASETS.build(cfg.train_dataloader.dataset))
+    for name, value in augmented.items():
         torch.testing.assert_close(kept[name], value, rtol=1e-4, atol=1e-5)
+    plain = found_on(DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset)))
+    assert not torch.allclose(plain['backbone.norm.running_mean'], kept['backbone.norm.running_mean'], rtol=1e-3)
+
+
+def test_every_candidate_sees_the_same_draws_of_augmentation(greedy_run, make_config, tmp_path):
+    # With crops that are drawn, in a worker, the statistics of a second run are those of the first, to the bit.
+    crop = [dict(type='RandomCrop', crop_size=8, padding=1), dict(type='PackInputs')]
+    for name in 'ab':
+        shutil.copytree(greedy_run[0], tmp_path / name)
+        mmamd.compress(make_config(start_from='joint', **{'train_dataloader.dataset.dataset.pipeline': crop}),
+                       work_dir=tmp_path / name)
+    first, second = (load_statistics(tmp_path / name / 'select' / 'statistics.pth') for name in 'ab')
+    for key, own in first.items():
+        assert all(torch.equal(value, second[key][name]) for name, value in own.items())
 
 
 def test_filters_are_ranked_without_what_the_student_loses_before_them(greedy_run, make_config):
