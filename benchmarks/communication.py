@@ -1,7 +1,8 @@
 """What two processes exchange in one optimizer step: bytes of the joint step over those of a plain training step.
 
-Counted by a hook on every reduction, over gloo on the CPU, for one, three and nine candidates; the plain step is that
-of the host's own network. Target: 1.0, whatever the number of candidates.
+Counted by a hook on every reduction, over gloo, for one, three and nine candidates; the plain step is that of the
+host's own network. Always on the CPU, in float32, of two images: the bytes do not depend on it. Target: 1.0, whatever
+the number of candidates.
 
     python benchmarks/communication.py [--network ViT-micro]
 """
@@ -55,7 +56,7 @@ def plain(name, options):
 
 def counting(module):
     """The module for two processes, and a list that grows by the bytes of each reduction."""
-    model = MODEL_WRAPPERS.build({**compat.model_wrapper_cfg(), 'module': module})
+    model = MODEL_WRAPPERS.build({**compat.model_wrapper_cfg(), 'device_ids': None, 'module': module})  # on the CPU
     reduced = []
 
     def count(_state, bucket):
@@ -85,4 +86,5 @@ def rows_of(name, options):
 
 if __name__ == '__main__':
     options = parse_args(__doc__, batch_size=2, seconds=0, add=networks.add_names)
+    options.device, options.dtype, options.batch_size = 'cpu', 'float32', 2
     report('Communication', [row for name in options.names for row in rows_of(name, options)], options)

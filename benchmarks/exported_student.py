@@ -11,7 +11,6 @@ from pathlib import Path
 
 import networks
 import torch
-from peers import dense_config
 from side_by_side import compare, counted, parse_args, precision, report
 
 from mmamd.export import cut_network, export_onnx
@@ -40,7 +39,7 @@ def rows_of(name, options):
     yield compare(f'{name}: student of {SCALE:.0%} cut out over the same by slicing', lambda: forward(small),
                   lambda: forward(network), options, target=1.0)
     if config['backbone']['type'] == 'mmamd.MaskedViT':
-        dense = networks.build(dense_config(config, student.cost.macs), options.device).eval()
+        dense = networks.build(networks.dense_config(config, student.cost.macs), options.device).eval()
         yield counted(f'{name}: MACs of the student over a dense ViT', student.cost.macs, network_cost(dense).macs,
                       'MACs')
         yield compare(f'{name}: student cut out over that dense ViT', lambda: forward(small), lambda: forward(dense),

@@ -15,7 +15,7 @@ from mmamd.distillation.losses.feature import feature_loss
 from mmamd.distillation.losses.logit import logit_loss
 from mmamd.export import cut_network
 
-MEMORY_BATCH = 4  # memory is read once, so at so many times the batch
+MEMORY_BATCH = 4  # on a CPU memory, which is read once, is that of so many times the batch
 
 
 def rows_of(name, options):
@@ -47,9 +47,10 @@ def rows_of(name, options):
                   target=1.10)
     del alone[:]
     # Of a batch of a usual size: gradients, which do not grow with it, are held while all but the first are trained.
-    batch = networks.raw_batch(network, MEMORY_BATCH * options.batch_size, options.device)
+    size = options.batch_size * (MEMORY_BATCH if options.device == 'cpu' else 1)
+    batch = networks.raw_batch(network, size, options.device)
     peaks = [peak_bytes(lambda which=which: joint(which), options.device) for which in (everyone, everyone[-1:])]
-    yield counted(f'{name}: peak memory of it over a step of the 0.9 candidate', *peaks, 'bytes', target=1.15)
+    yield counted(f'{name}: peak memory of it over the 0.9 candidate alone, batch {size}', *peaks, 'bytes', target=1.15)
 
 
 class AloneNetwork:

@@ -3,7 +3,7 @@
 import argparse
 import copy
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 import mmamd.backbones  # noqa: F401  registers them
 from mmamd.distillation import AMDDistiller, JointTrainLoop
 from mmamd.pruning.candidates import make_family
-from mmamd.pruning.complexity import cost_function
+from mmamd.pruning.complexity import cost_function, network_cost
 from mmamd.registry import MODELS
 from mmamd.structures import CandidateFamily, Importance
 
@@ -30,6 +30,7 @@ NETWORKS = {'ViT-S/16': 'vit-s-p16_100-classes', 'ViT-B/16': 'vit-b-p16_100-clas
             'Swin-micro': 'swin-micro-p2w4_100-classes'}
 HOSTS = {'mmamd.MaskedViT': 'VisionTransformer', 'mmamd.MaskedSwin': 'SwinTransformer'}
 NINE = tuple(i / 10 for i in range(1, 10))
+STEP = 8  # widths of a dense network are multiples of it
 
 
 def architecture(name: str | dict) -> dict:
@@ -58,6 +59,28 @@ def random_family(network: nn.Module, scales: Sequence[float] = NINE, **settings
     groups = network.backbone.unit_groups()
     scores = {group.name: torch.rand(group.count, generator=generator).tolist() for group in groups}
     return make_family(groups, Importance(scores, 1, 'sample'), cost_function(network), scales, **settings)
+
+
+def dense_config(config: dict, macs: int) -> dict:
+    """A ViT of the same depth, patches and head, of uniform width, with MACs nearest to those given.
+
+    It has as many heads as divide its width, as wide as the teacher's where it is that wide itself or wider, and about
+    four neurons a channel.
+    """
+    backbone = build(config).backbone
+    head_dims = backbone.layers[0].attn.head_dims
+
+    def of(width: int, neurons: int) -> dict:
+        num_heads = next(n for n in range(max(width // head_dims, 1), 0, -1) if width % n == 0)
+        arch = dict(embed_dims=width, num_layers=backbone.num_layers, num_heads=num_heads, feedforward_channels=neurons)
+        return {**config, 'backbone': {**config['backbone'], 'arch': arch},
+                'head': {**config['head'], 'in_channels': width}}
+
+    def nearest(configs: Iterable[dict]) -> dict:
+        return min(configs, key=lambda each: abs(network_cost(build(each)).macs - macs))
+
+    arch = nearest(of(w, 4 * w) for w in range(STEP, backbone.embed_dims + 1, STEP))['backbone']['arch']
+    return nearest(of(arch['embed_dims'], neurons) for neurons in range(STEP, 6 * arch['embed_dims'] + 1, STEP))
 
 
 def images(network: nn.Module, batch_size: int, device: str = 'cpu') -> torch.Tensor:

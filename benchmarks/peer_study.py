@@ -57,7 +57,7 @@ def make_student(peer, scale, cfg, work_dir):
     load_weights(teacher, cfg.model.teacher)
     whole = network_cost(teacher).macs
     if peer == 'dense':
-        student = peers.dense_config(architecture, scale * whole)
+        student = networks.dense_config(architecture, scale * whole)
         return student, round(network_cost(networks.build(student)).macs / whole, 4)
     config, network = peers.torch_pruned(teacher, architecture, *scored_images(cfg), scale * whole)
     path = work_dir.parent / f'{work_dir.name}_start.pth'
@@ -65,6 +65,15 @@ def make_student(peer, scale, cfg, work_dir):
     torch.save({'state_dict': network.state_dict()}, path)
     config['init_cfg'] = dict(type='Pretrained', checkpoint=str(path))
     return config, round(network_cost(network).macs / whole, 4)
+
+
+def tables(rows):
+    """A table for each scale of the student."""
+    lines = []
+    for scale, reference, baseline in ((0.10, 'AMD', 'kd'), (0.15, 'AMD, 15 %', 'kd, 15 %')):
+        of_scale = [row for row in rows if POINTS[row['point']]['scale'] == scale]
+        lines += [f'Student of {scale:.0%} of the MACs', '', *study.table(of_scale, reference, baseline), '']
+    return lines
 
 
 def scored_images(cfg):
@@ -80,4 +89,4 @@ def scored_images(cfg):
 
 
 if __name__ == '__main__':
-    study.command_line(__doc__, POINTS, ROWS, job, reference='AMD')
+    study.command_line(__doc__, POINTS, ROWS, job, tables)

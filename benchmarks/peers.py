@@ -1,10 +1,6 @@
-"""What a user would pick instead: the teacher pruned by Torch-Pruning, and a dense ViT of the same MACs.
-
-Torch-Pruning follows timm's attention and not MMPretrain's, so it prunes the teacher's timm form.
-"""
+"""The teacher pruned by Torch-Pruning, in its timm form: it follows timm's attention and not MMPretrain's."""
 
 import copy
-from collections.abc import Iterable
 
 import networks
 import torch
@@ -15,8 +11,6 @@ import torch_pruning as tp
 from mmamd.backbones import timm_student
 from mmamd.backbones.timm_form import timm_form
 from mmamd.pruning.complexity import network_cost
-
-STEP = 8  # widths of the dense network are multiples of it
 
 
 def as_timm(network: nn.Module) -> nn.Module:
@@ -97,27 +91,6 @@ def _as_elastic(model: nn.Module, config: dict) -> tuple[dict, nn.Module]:
         for name, tensor in timm_form(network).weights.items():  # the network's own tensors under timm's names
             tensor.copy_(weights[name])
     return config, network
-
-
-def dense_config(config: dict, macs: int) -> dict:
-    """A ViT of the same depth, patches and head, of uniform width, with MACs nearest to those given.
-
-    Its heads are as wide as the teacher's or wider, as many as divide its width; it has about four neurons a channel.
-    """
-    backbone = networks.build(config).backbone
-    head_dims = backbone.layers[0].attn.head_dims
-
-    def of(width: int, neurons: int) -> dict:
-        num_heads = next(n for n in range(max(width // head_dims, 1), 0, -1) if width % n == 0)
-        arch = dict(embed_dims=width, num_layers=backbone.num_layers, num_heads=num_heads, feedforward_channels=neurons)
-        return {**config, 'backbone': {**config['backbone'], 'arch': arch},
-                'head': {**config['head'], 'in_channels': width}}
-
-    def nearest(configs: Iterable[dict]) -> dict:
-        return min(configs, key=lambda each: abs(network_cost(networks.build(each)).macs - macs))
-
-    arch = nearest(of(w, 4 * w) for w in range(STEP, backbone.embed_dims + 1, STEP))['backbone']['arch']
-    return nearest(of(arch['embed_dims'], neurons) for neurons in range(STEP, 6 * arch['embed_dims'] + 1, STEP))
 
 
 def connections(config: dict) -> list[tuple[str, str]]:

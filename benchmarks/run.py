@@ -1,8 +1,9 @@
-"""All benchmarks, one after the other, and one table.
+"""All benchmarks, one after the other: a table each, and how many targets are met.
 
     python benchmarks/run.py [--device cuda --dtype bfloat16 --batch-size 256] [--out results/benchmarks.json]
 
-Arguments it does not know are passed to every script.
+Further arguments are passed to every script: those that all of them take (--device, --dtype, --batch-size, --seconds,
+--threads), and with --only those that the named ones take.
 """
 
 import argparse

@@ -30,4 +30,4 @@ def job(settings, seed, work_dir, args):
 
 
 if __name__ == '__main__':
-    study.command_line(__doc__, POINTS, ROWS, job, reference='all, 5 joint epochs')
+    study.command_line(__doc__, POINTS, ROWS, job, lambda rows: study.table(rows, 'all, 5 joint epochs'))

@@ -2,20 +2,17 @@
 
 All on the same images and weights: training on the host's own network, Torch-Pruning, for a ViT, on timm's, whose
 attention it follows. Its importance is one forward and backward pass, then a sum over each group of its graph: those of
-the same heads and neurons.
-Targets: 1.0 and 1.0.
+the same heads and neurons. All in float32, in which the pipeline scores. Targets: 1.0 and 1.0.
 
-    python benchmarks/scoring.py [--network ViT-S/16] [--device cuda --dtype bfloat16 --batch-size 256]
+    python benchmarks/scoring.py [--network ViT-S/16] [--device cuda --batch-size 256]
 
-Needs torch-pruning for the second (requirements/benchmarks.txt).
+Needs torch-pruning (requirements/benchmarks.txt) for a ViT.
 """
 
 import networks
-import peers
 import torch
 import torch.nn.functional as F
-import torch_pruning as tp
-from side_by_side import compare, parse_args, precision, report
+from side_by_side import compare, parse_args, report
 
 from mmamd.pruning.importance import unit_scores
 
@@ -31,28 +28,25 @@ def rows_of(name, options):
     optimizer = torch.optim.AdamW(host.parameters(), lr=0.)
 
     def score():
-        with precision(options):
-            unit_scores(elastic, inputs, annotations)
+        unit_scores(elastic, inputs, annotations)
 
     def train():
-        with precision(options):
-            loss = F.cross_entropy(host(inputs, mode='tensor').float(), labels)
-        loss.backward()
+        F.cross_entropy(host(inputs, mode='tensor'), labels).backward()
         optimizer.step()
         optimizer.zero_grad()
 
     yield compare(f'{name}: scoring pass over a training step', score, train, options, target=1.0)
-
     if config['backbone']['type'] != 'mmamd.MaskedViT':
         return
+
+    import peers
+    import torch_pruning as tp
     model = peers.as_timm(elastic).eval()
     importance = tp.importance.GroupTaylorImportance()
     groups = peers.taylor_groups(model, inputs[:1])
 
     def taylor():
-        with precision(options):
-            loss = F.cross_entropy(model(inputs).float(), labels)
-        loss.backward()
+        F.cross_entropy(model(inputs), labels).backward()
         for group in groups:
             importance(group)
         model.zero_grad()
@@ -62,4 +56,5 @@ def rows_of(name, options):
 
 if __name__ == '__main__':
     options = parse_args(__doc__, batch_size=8, seconds=20, add=networks.add_names)
+    options.dtype = 'float32'
     report('Scoring', [row for name in options.names for row in rows_of(name, options)], options)

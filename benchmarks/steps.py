@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import networks
 import torch
-from side_by_side import precision
 
 from mmamd.pruning.importance import unit_scores
 from mmamd.structures import Candidate, Cost
@@ -21,7 +20,6 @@ class Steps:
     """
 
     def __init__(self, name: str | dict, scales: Sequence[float], options: argparse.Namespace) -> None:
-        self.options = options
         self.distiller = networks.distiller(name, scales, options.device)
         self.network = self.distiller.network
         self.teacher_macs = self.distiller.family.teacher_cost.macs
@@ -49,9 +47,8 @@ class Steps:
         self.distiller.teacher.backbone.activate(None)
 
     def score(self) -> None:
-        """A scoring pass."""
-        with precision(self.options):
-            unit_scores(self.distiller.teacher, self._inputs, self._batch['data_samples'])
+        """A scoring pass, in float32 as in the pipeline."""
+        unit_scores(self.distiller.teacher, self._inputs, self._batch['data_samples'])
 
     @torch.no_grad()
     def evaluate(self) -> None:

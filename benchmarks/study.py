@@ -2,14 +2,17 @@
 
 A study is a list of points, each a way to the same student, and some seeds. A job whose row is in the table is not run
 again, so a study may be interrupted, and several processes may share it (give each its own --seeds or --points). A row
-keeps which test images the student got right, so that differences are paired. Cost is counted in MACs (a backward pass
-is two forward passes; loading, checkpoints and the report on the test split are left out), since time on a shared
-machine does not repeat; the processor time that was spent is noted.
+keeps which images the student got right, so that differences are paired. Since defaults are chosen by them, studies
+judge on training images that were held out, and that neither training nor selection sees; the test split is not read.
+
+Cost is counted in MACs (a backward pass is two forward passes; loading and checkpoints are left out), since time on a
+shared machine does not repeat; the processor time of the process that finished the job is noted.
 """
 
 import argparse
 import base64
 import json
+import os
 import resource
 import time
 from collections import defaultdict
@@ -30,13 +33,14 @@ from mmamd.structures import CandidateFamily, Selection
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
-IMAGES_A_CLASS, HELD_OUT_A_CLASS, NUM_CLASSES, NUM_TEST = 100, 20, 100, 10_000
+IMAGES_A_CLASS, HELD_OUT_A_CLASS, JUDGED_A_CLASS, NUM_CLASSES = 100, 20, 30, 100
 BATCH, WARM_UP = 128, 30  # images a step; steps, of 78 an epoch
 NUM_DRAWS = 2000
 
 
-def command_line(doc: str, points: dict, rows: Path, job: Callable[..., dict], reference: str) -> None:
-    """``run`` the jobs that have no row yet, seed by seed; print the ``table``."""
+def command_line(doc: str, points: dict, rows: Path, job: Callable[..., dict],
+                 tables: Callable[[list[dict]], list[str]]) -> None:
+    """``run`` the jobs that have no row yet, seed by seed; print the ``table``, as ``tables`` makes it of the rows."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     running = commands.add_parser('run')
@@ -47,7 +51,7 @@ def command_line(doc: str, points: dict, rows: Path, job: Callable[..., dict], r
     running.add_argument('--points', nargs='+', default=list(points), choices=list(points))
     running.add_argument('--amp', action='store_true', help='bfloat16, where the machine multiplies in it')
     running.set_defaults(function=lambda args: run(args, points, rows, job))
-    commands.add_parser('table').set_defaults(function=lambda _: print('\n'.join(table(read_rows(rows), reference))))
+    commands.add_parser('table').set_defaults(function=lambda _: print('\n'.join(tables(read_rows(rows)))))
     args = parser.parse_args()
     args.function(args)
 
@@ -58,7 +62,11 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
     """Run the jobs that have no row yet, seed by seed."""
     for seed in args.seeds:
         for point in args.points:
-            if (point, seed) in {(row['point'], row['seed']) for row in read_rows(rows)}:
+            finished = read_rows(rows)
+            if any(row['bfloat16'] != args.amp for row in finished):
+                raise SystemExit(f'{rows} was begun {"without" if args.amp else "with"} --amp; go on with it that way, '
+                                 'or move the file')
+            if (point, seed) in {(row['point'], row['seed']) for row in finished}:
                 continue
             work_dir = args.work_dir / f'{point.replace(", ", "_").replace(" ", "-")}_{seed}'
             before = processor_seconds()
@@ -76,12 +84,15 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
     """The recipe at the small budget; without joint epochs, plain KD."""
     cfg = Config.fromfile(RECIPE)
     data = args.data.resolve()
-    lists = {split: image_list(data, split, number, args.work_dir)
-             for split, number in (('train', IMAGES_A_CLASS), ('select', HELD_OUT_A_CLASS))}
+    judged = slice(HELD_OUT_A_CLASS, HELD_OUT_A_CLASS + JUDGED_A_CLASS)
+    lists = {name: image_list(data, split, part, args.work_dir.resolve() / f'{name}.txt') for name, split, part in (
+        ('train', 'train', slice(IMAGES_A_CLASS)), ('select', 'select', slice(HELD_OUT_A_CLASS)),
+        ('judge', 'select', judged))}
     cfg.merge_from_dict({
         'data_root': str(data), 'model.teacher': str(args.teacher), 'randomness.seed': seed,
         'train_dataloader.dataset.ann_file': str(lists['train']), 'train_dataloader.batch_size': BATCH,
         'val_dataloader.dataset.ann_file': str(lists['select']),
+        'test_dataloader.dataset.ann_file': str(lists['judge']), 'test_dataloader.dataset.data_prefix': 'train',
         'compression.num_assistants': 1 if joint_epochs else 0,
         'custom_hooks': [dict(type='mmamd.SandwichSparsityHook', sampler=sampler, halve_after=halve_after or []),
                          dict(type='mmamd.NPSDSelectionHook', report_test=False)],
@@ -93,30 +104,34 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
 
 
 def carry_out(cfg: Config, work_dir: Path) -> dict:
-    """A whole run: which test images its student gets right, its assistant, what it cost."""
+    """A whole run: which of the judging images its student gets right, its assistant, what it cost."""
     summary = mmamd.compress(cfg, work_dir=work_dir)
     right = correct(work_dir)
-    return {'test': float(right.mean()), 'macs': macs(work_dir), 'commit': summary['record']['commit'],
+    return {'accuracy': float(right.mean()), 'macs': macs(work_dir), 'commit': summary['record']['commit'],
             'assistant': summary['rounds'][0]['assistant']['scale'] if summary['rounds'] else None,
             'student_macs': summary['student']['macs'],
             'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
 
 
-def image_list(data: Path, split: str, number: int, folder: Path) -> Path:
-    """Annotation file of so many images of each class, drawn from a fixed seed."""
+def image_list(data: Path, split: str, part: slice, file: Path) -> Path:
+    """Write the annotation file of some images of each class: a part of a fixed draw, so parts do not overlap."""
     by_class = defaultdict(list)
     for line in (data / 'meta' / f'{split}.txt').read_text().splitlines():
         by_class[line.rsplit(' ', 1)[1]].append(line)
     rng = np.random.default_rng(0)
-    lines = [lines[i] for lines in by_class.values() for i in sorted(rng.permutation(len(lines))[:number])]
-    file = folder.resolve() / f'{split}_{number}.txt'
+    lines = [lines[i] for lines in by_class.values() for i in sorted(rng.permutation(len(lines))[part])]
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text('\n'.join(lines) + '\n')
+    partial = file.with_name(f'{file.name}.{os.getpid()}')  # other processes of the study may be reading the file
+    partial.write_text('\n'.join(lines) + '\n')
+    partial.replace(file)
     return file
 
 
 def macs(work_dir: Path) -> float:
-    """MACs of scoring, joint stage, selection and student of a finished run."""
+    """MACs of scoring, joint stage, selection and student of a finished run.
+
+    A student that a peer has made is charged for scoring as any other; connectors are left out.
+    """
     cfg = Config.fromfile(work_dir / 'run_config.py')
     family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
     teacher = taught_by = family.teacher_cost.macs
@@ -153,31 +168,40 @@ def read_rows(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def table(rows: list[dict], reference: str) -> list[str]:
-    """Lines of a table of all points by their cost: mean over seeds, and paired difference to one of them."""
+def table(rows: list[dict], reference: str, baseline: str = 'kd') -> list[str]:
+    """Lines of a table of all points by their cost: mean over seeds, and paired difference to one of them.
+
+    Args:
+        rows: Finished jobs of points that are comparable.
+        reference: Point that the others are compared with.
+        baseline: Point whose cost is 1.
+    """
     by_point = defaultdict(dict)
     for row in rows:
         by_point[row['point']][row['seed']] = row
     cost = {point: np.mean([row['macs'] for row in found.values()]) for point, found in by_point.items()}
-    lines = [f'| point | seeds | MACs over plain KD | assistant | test top-1 | to "{reference}", points [95 %] | |',
+    lines = [f'| point | seeds | MACs over plain KD | assistant | top-1 | to "{reference}", points [95 %] | |',
              '|---|---|---|---|---|---|---|']
     for point in sorted(by_point, key=cost.get):
         found = by_point[point]
-        tests = 100 * np.array([row['test'] for row in found.values()])
-        error = f' ± {tests.std(ddof=1) / len(tests) ** 0.5:.2f}' if len(tests) > 1 else ''
+        tops = 100 * np.array([row['accuracy'] for row in found.values()])
+        error = f' ± {tops.std(ddof=1) / len(tops) ** 0.5:.2f}' if len(tops) > 1 else ''
         assistants = ', '.join(f'{row["assistant"]:.2f}' for row in found.values() if row['assistant']) or '-'
-        over_kd = f'{cost[point] / cost["kd"]:.2f}' if 'kd' in cost else '-'
-        lines.append(f'| {point} | {len(found)} | {over_kd} | {assistants} | {tests.mean():.2f}{error} | '
+        over_kd = f'{cost[point] / cost[baseline]:.2f}' if baseline in cost else '-'
+        lines.append(f'| {point} | {len(found)} | {over_kd} | {assistants} | {tops.mean():.2f}{error} | '
                      f'{against(found, by_point[reference])} |')
     return lines
 
 
 def against(rows: dict[int, dict], reference: dict[int, dict]) -> str:
-    """Mean difference over the seeds that both have, with a bootstrap over test images and seeds."""
+    """Mean difference over the seeds that both have, with a bootstrap over images and seeds.
+
+    Of few seeds it says little: with one, nothing, with three their part of the variance is a third too small.
+    """
     seeds = sorted(rows.keys() & reference.keys())
     if not seeds or rows is reference:
         return ' | '
-    each = np.stack([bits(rows[seed]) - bits(reference[seed]) for seed in seeds])  # (seeds, test images)
+    each = np.stack([bits(rows[seed]) - bits(reference[seed]) for seed in seeds])  # (seeds, images)
     rng = np.random.default_rng(0)
     draws = [each[rng.integers(len(seeds), size=len(seeds))][:, rng.integers(each.shape[1], size=each.shape[1])].mean()
              for _ in range(NUM_DRAWS)]
@@ -187,6 +211,6 @@ def against(rows: dict[int, dict], reference: dict[int, dict]) -> str:
 
 
 def bits(row: dict) -> np.ndarray:
-    """1 where the student was right, in the order of the test images."""
+    """1 where the student was right, in the order of the judging images."""
     packed = np.frombuffer(base64.b64decode(row['right']), dtype=np.uint8)
-    return np.unpackbits(packed)[:NUM_TEST].astype(float)
+    return np.unpackbits(packed)[:JUDGED_A_CLASS * NUM_CLASSES].astype(float)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn as nn
+from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 
@@ -18,7 +19,8 @@ class CpuAmpOptimWrapper(OptimWrapper):
     """Forward passes in bfloat16 autocast on the CPU; weights, gradients and optimizer stay in float32.
 
     Without a loss scaler: bfloat16 has the range of float32. Pays on processors that multiply in bfloat16
-    (AVX512-BF16, AMX); on others it is slower than float32.
+    (AVX512-BF16, AMX); on others it is slower than float32. Our losses are computed in float32, as is the host's
+    cross-entropy with hard labels; with soft ones torch leaves its log-softmax in bfloat16.
     """
 
     @contextmanager
@@ -33,7 +35,7 @@ def on_this_machine(optim_wrapper: dict) -> dict:
     Raises:
         ValueError: If another half precision than bfloat16 is asked for on a CPU.
     """
-    if optim_wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
+    if optim_wrapper.get('type') not in ('AmpOptimWrapper', 'mmengine.AmpOptimWrapper') or get_device() != 'cpu':
         return optim_wrapper
     dtype = optim_wrapper.get('dtype')
     if dtype not in (None, 'bfloat16', torch.bfloat16):
@@ -55,10 +57,13 @@ def step(optim_wrapper: OptimWrapper) -> bool:
     if scaler is None:
         optim_wrapper.step()
         return True
+    if getattr(optim_wrapper.optimizer, '_step_supports_amp_scaling', False):
+        # A fused optimizer is always called, and leaves the step out itself: the scale tells, if it is dynamic.
+        scale = scaler.get_scale()
+        optim_wrapper.step()
+        return scaler.get_scale() >= scale
     steps: list[None] = []
     hook = optim_wrapper.optimizer.register_step_post_hook(lambda *_: steps.append(None))
-    scale = scaler.get_scale()
     optim_wrapper.step()
     hook.remove()
-    # A fused optimizer is always called, and leaves the step out itself; a dynamic scale tells.
-    return bool(steps) and scaler.get_scale() >= scale
+    return bool(steps)

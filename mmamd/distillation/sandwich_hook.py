@@ -33,15 +33,18 @@ class SandwichSparsityHook(Hook):
         self.halve_after = list(halve_after)
         self._losses: dict[str, torch.Tensor] = {}  # candidate -> (sum, number) of its losses in this epoch
 
-    def check(self, distiller) -> None:
-        """Raise ValueError if candidates are to be judged by a loss that is not computed."""
+    def check(self, distiller, max_epochs: int) -> None:
+        """Raise ValueError if candidates are to be judged by a loss that is not computed, or when nothing follows."""
+        if self.halve_after and self.halve_after[-1] >= max_epochs:
+            raise ValueError(f'halve_after={self.halve_after} leaves no epoch of {max_epochs} after the last halving; '
+                             'name epochs before the last, or train for more')
         if self.halve_after and not distiller.weights['logit']:
             raise ValueError(f'halve_after={self.halve_after} judges candidates by their logit loss, which has weight '
                              '0; set losses.logit, or leave halve_after out')
 
     def before_train(self, runner: Runner) -> None:
         distiller = _distiller(runner)
-        self.check(distiller)
+        self.check(distiller, runner.max_epochs)
         pools = runner.message_hub.runtime_info.get(POOLS, {})  # of an interrupted run
         self._pool = [candidate for candidate in distiller.candidates
                       if not pools or candidate.key in pools[max(pools)]]
@@ -59,8 +62,10 @@ class SandwichSparsityHook(Hook):
             return
         for candidate in runner.train_loop.step_candidates:
             loss = outputs[f'{candidate.key}.loss_logit'].detach()
-            self._losses[candidate.key] = self._losses.get(candidate.key, 0.) + torch.stack(
-                [loss, torch.ones_like(loss)])
+            found = torch.stack([loss, torch.ones_like(loss)])
+            # In float16 a step may overflow; the scaler leaves it out, and so does the judgement.
+            found = torch.where(torch.isfinite(loss), found, torch.zeros_like(found))
+            self._losses[candidate.key] = self._losses.get(candidate.key, 0.) + found
 
     def after_train_epoch(self, runner: Runner) -> None:
         epoch = runner.epoch + 1

@@ -44,7 +44,10 @@ def make_plan(context: Context) -> list[Stage]:
 
 
 def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float:
-    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's."""
+    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's.
+
+    Of the whole pool: a halving makes a stage cheaper than that.
+    """
     settings = {key: value for key, value in (sandwich_hooks[0] if sandwich_hooks else {}).items() if key != 'type'}
     sampler, num_random = settings.get('sampler', 'all'), settings.get('num_random', 1)
     draws = [sum(sample_candidates(scales, sampler, num_random, 0, i)) for i in range(100)]

@@ -72,10 +72,7 @@ def check(cfg: Config) -> Facts:
     if cfg.get('load_from') and not cfg.get('resume'):
         raise ValueError(f'load_from={cfg.load_from!r} is not read by MultiStepRunner; the weights to start from are '
                          'those of model.teacher')
-    if cfg.get('sync_bn'):
-        raise ValueError(f'sync_bn={cfg.sync_bn!r} would exchange the batch norms that run as any candidate for plain '
-                         'ones; leave it out: every candidate gets statistics of its own on training images '
-                         '(compression.recalibration)')
+    _refuse_sync_bn(cfg)
     compression = Compression.from_cfg(cfg)
     scales = _scales(compression)
     for section in ('joint', 'student') if compression.num_assistants else ('student',):
@@ -102,7 +99,7 @@ def check(cfg: Config) -> Facts:
     external_cost = _check_external(distiller, compression, family.teacher_cost) if distiller.is_external else None
 
     datasets = {split: _check_dataset(cfg, split, distiller) for split in ('train', 'val', 'test')}
-    _check_image_size(datasets['train'], distiller)
+    _check_image_size(datasets['test'], distiller)
     metric = _selection_metric(cfg, compression.num_assistants, scales, distiller)
     for split in ('val', 'test') if compression.num_assistants else ('test',):
         _check_metric(cfg, split, distiller, [datasets[split][i] for i in range(min(2, len(datasets[split])))], metric)
@@ -145,6 +142,13 @@ def _check_external(distiller, compression: Compression, teacher_cost: Cost) -> 
     return cost
 
 
+def _refuse_sync_bn(cfg: Config) -> None:
+    if cfg.get('sync_bn'):
+        raise ValueError(f'sync_bn={cfg.sync_bn!r} would exchange the batch norms that run as any candidate for plain '
+                         'ones; leave it out: every candidate gets statistics of its own on training images '
+                         '(compression.recalibration)')
+
+
 def _check_teacher_source(cfg: Config) -> None:
     config = cfg.get('teacher_config')
     if cfg.model.get('teacher') is None:
@@ -159,6 +163,7 @@ def _check_teacher_source(cfg: Config) -> None:
 def _check_trained_teacher(cfg: Config, distiller) -> None:
     """The network that teacher_config trains must be the one to compress, and what it starts from must be there."""
     teacher = teacher_settings(cfg)
+    _refuse_sync_bn(teacher)
     check_epochs('teacher', teacher.train_cfg)
     on_this_machine(teacher.optim_wrapper)
     network = MODELS.build(copy.deepcopy(teacher.model))
@@ -210,13 +215,13 @@ def _check_dataset(cfg: Config, split: str, distiller) -> BaseDataset:
 
 
 def _check_image_size(dataset: BaseDataset, distiller) -> None:
-    """Budgets, costs and ONNX speak of images of the backbone's input_shape; training images must be such."""
+    """Budgets, costs and ONNX speak of images of the backbone's input_shape; the network is used on such."""
     images = distiller.data_preprocessor(default_collate([dataset[0]]), training=False)['inputs']
     got, expected = tuple(images.shape[1:]), tuple(distiller.teacher.backbone.input_shape)
     if got != expected:
-        raise ValueError(f'the training images have shape {got} (channels, height, width), but the backbone counts its '
+        raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
                          f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
-                         'images in train_pipeline')
+                         'images in the pipeline of test_dataloader')
 
 
 def _digest(dataset: BaseDataset) -> str:
@@ -236,7 +241,8 @@ def _selection_metric(cfg: Config, num_assistants: int, scales: list[float], dis
                 if is_hook(hook, name)]
 
     for hook in built('SandwichSparsityHook'):  # refuses an unknown sampler now, not when the joint stage begins
-        hook.check(distiller)
+        if num_assistants:
+            hook.check(distiller, cfg.joint.train_cfg.max_epochs)
     hooks = built('NPSDSelectionHook')
     if len(hooks) != 1 and (num_assistants or hooks):
         raise ValueError(f'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got {len(hooks)}')

@@ -124,7 +124,7 @@ class Compression:
 def stage_settings(cfg: Config, section: str) -> ConfigDict:
     """Top-level config with the keys of a stage's section merged over it.
 
-    The type of the optimizer wrapper is the top level's, because that is where ``--amp`` sets it.
+    The precision of the optimizer wrapper (type, loss scale, dtype) is the top level's, where ``--amp`` sets it.
     """
     if section not in cfg or 'train_cfg' not in cfg[section]:
         raise ValueError(f"the config has no schedule for the stage '{section}': expected {section} = "

@@ -1,11 +1,7 @@
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
+import benchmark_scripts  # noqa: F401  before the scripts are imported
 import pytest
-
-BENCHMARKS = Path(__file__).parent.parent.parent / 'benchmarks'
-sys.path.insert(0, str(BENCHMARKS))  # the scripts import each other by name
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import scaling
 import scoring
 import torch
 import whole_method
-from conftest import BENCHMARKS
+from benchmark_scripts import BENCHMARKS
 from steps import Steps
 
 from mmamd.pruning.complexity import network_cost
@@ -59,7 +59,7 @@ def test_exported_student_is_compared_with_a_dense_network_of_nearly_its_macs(ti
 
 def test_dense_network_is_the_nearest_of_its_widths(tiny):
     goal = network_cost(networks.build(tiny)).macs
-    found = peers.dense_config(tiny, goal)
+    found = networks.dense_config(tiny, goal)
     assert found['backbone']['arch'] == tiny['backbone']['arch']
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 import side_by_side
 import torch
-from conftest import BENCHMARKS
+from benchmark_scripts import BENCHMARKS
 from side_by_side import Row, compare, counted, peak_bytes, precision, report
 
 

@@ -1,6 +1,7 @@
 """A study is a list of jobs that goes on where it stopped, and a table of paired differences."""
 
 import base64
+import json
 from collections import Counter
 from types import SimpleNamespace
 
@@ -13,10 +14,10 @@ from mmengine.config import Config
 
 
 def row(point, seed, right, macs=1.):
-    """A row of a job whose student got the first ``right`` of the test images right."""
-    bits = np.arange(study.NUM_TEST) < right
-    return {'point': point, 'seed': seed, 'test': float(bits.mean()), 'macs': macs, 'assistant': None,
-            'right': base64.b64encode(np.packbits(bits).tobytes()).decode()}
+    """A row of a job whose student got the first ``right`` of 3,000 images right."""
+    bits = np.arange(3000) < right
+    return {'point': point, 'seed': seed, 'bfloat16': False, 'accuracy': float(bits.mean()), 'macs': macs,
+            'assistant': None, 'right': base64.b64encode(np.packbits(bits).tobytes()).decode()}
 
 
 def test_bits_are_the_images_that_were_right():
@@ -24,26 +25,28 @@ def test_bits_are_the_images_that_were_right():
 
 
 def test_table_orders_points_by_cost_and_pairs_them_with_the_reference():
-    rows = [row('all', 0, 5000, macs=20.), row('all', 1, 5200, macs=20.), row('kd', 0, 4000, macs=2.),
-            row('kd', 1, 4100, macs=2.), row('random', 0, 5001, macs=5.)]
+    rows = [row('all', 0, 1500, macs=20.), row('all', 1, 1560, macs=20.), row('kd', 0, 1200, macs=2.),
+            row('kd', 1, 1230, macs=2.), row('random', 0, 1501, macs=5.)]
     lines = study.table(rows, 'all')[2:]
     assert [line.split(' | ')[0] for line in lines] == ['| kd', '| random', '| all']
     cells = [cell.strip() for cell in lines[0].strip('|').split('|')]
     # Means of 40 and 41 %; standard error 0.5; 10 and 11 points below the reference on the same images.
     assert cells[1:3] == ['2', '1.00'] and cells[4] == '40.50 ± 0.50'
     assert cells[5].startswith('-10.50 [') and cells[6] == 'worse'
-    assert [cell.strip() for cell in lines[1].strip('|').split('|')][6] == 'tie'  # one image of 10,000
+    assert [cell.strip() for cell in lines[1].strip('|').split('|')][6] == 'tie'  # one image of 3,000
     assert '10.00' in lines[2]  # 20 / 2
 
 
-def test_image_list_has_so_many_of_each_class_and_is_always_the_same(tmp_path):
+def test_image_lists_have_so_many_of_each_class_and_do_not_overlap(tmp_path):
     (tmp_path / 'meta').mkdir()
     (tmp_path / 'meta' / 'train.txt').write_text(''.join(
         f'c{label}/{i}.png {label}\n' for label in range(3) for i in range(20)))
-    lists = [study.image_list(tmp_path, 'train', 5, tmp_path / name).read_text().splitlines() for name in 'ab']
-    assert lists[0] == lists[1]
-    assert Counter(line.rsplit(' ', 1)[1] for line in lists[0]) == {'0': 5, '1': 5, '2': 5}
-    assert len(set(lists[0])) == 15
+    first, again, others = (
+        study.image_list(tmp_path, 'train', part, tmp_path / 'lists' / 'a.txt').read_text().splitlines()
+        for part in (slice(5), slice(5), slice(5, 12)))
+    assert first == again
+    assert Counter(line.rsplit(' ', 1)[1] for line in first) == {'0': 5, '1': 5, '2': 5}
+    assert len(set(first)) == 15 and len(set(others)) == 21 and not set(first) & set(others)
 
 
 def test_a_job_whose_row_is_there_is_not_run_again(tmp_path):
@@ -58,6 +61,21 @@ def test_a_job_whose_row_is_there_is_not_run_again(tmp_path):
         study.run(args, {'kd': 'settings'}, tmp_path / 'rows.jsonl', job)
     assert ran == [('settings', 0), ('settings', 1)]
     assert [found['seed'] for found in study.read_rows(tmp_path / 'rows.jsonl')] == [0, 1]
+
+
+def test_rows_of_two_precisions_are_not_mixed(tmp_path):
+    (tmp_path / 'rows.jsonl').write_text(json.dumps(row('kd', 0, 1)) + '\n')
+    args = SimpleNamespace(seeds=[0], points=['kd'], work_dir=tmp_path, amp=True)
+    with pytest.raises(SystemExit, match='was begun without --amp; go on with it that way'):
+        study.run(args, {'kd': {}}, tmp_path / 'rows.jsonl', None)
+
+
+def test_peers_are_compared_at_their_own_scale():
+    lines = peer_study.tables([row('AMD', 0, 1000), row('AMD, 15 %', 0, 1200), row('kd, 15 %', 0, 1100, macs=0.5)])
+    assert [line for line in lines if line.startswith('Student')] == [
+        'Student of 10% of the MACs', 'Student of 15% of the MACs']
+    of_kd, = (line for line in lines if line.startswith('| kd, 15 %'))
+    assert '-3.33' in of_kd and '| 1.00 |' in of_kd  # 100 of 3,000 images below AMD at 15 %
 
 
 @pytest.mark.parametrize('script', [sampler_study, peer_study])

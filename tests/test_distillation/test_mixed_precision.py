@@ -6,6 +6,7 @@ from joint_step_toys import gradients_at_each_step, joint_loop
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
+from mmamd.distillation import mixed_precision
 from mmamd.distillation.mixed_precision import CpuAmpOptimWrapper, on_this_machine
 
 AMP = dict(type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='SGD', lr=0.1))
@@ -13,7 +14,7 @@ AMP = dict(type='AmpOptimWrapper', loss_scale='dynamic', optimizer=dict(type='SG
 
 @pytest.fixture
 def without_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(mixed_precision, 'get_device', lambda: 'cpu')
 
 
 def test_amp_on_a_cpu_is_bfloat16_autocast_without_a_scaler(without_gpu):
@@ -30,7 +31,7 @@ def test_amp_on_a_cpu_is_bfloat16_autocast_without_a_scaler(without_gpu):
 
 
 def test_on_a_gpu_the_hosts_wrapper_stays(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(mixed_precision, 'get_device', lambda: 'cuda')
     assert on_this_machine(AMP) is AMP
 
 

@@ -79,7 +79,7 @@ def test_bad_arguments_are_refused_when_the_hook_is_built(arguments, message):
 
 def test_the_hook_tells_the_loop_what_to_train():
     runner = SimpleNamespace(model=SimpleNamespace(candidates=SCALES), train_loop=SimpleNamespace(), seed=3, iter=7,
-                             message_hub=SimpleNamespace(runtime_info={}))
+                             max_epochs=2, message_hub=SimpleNamespace(runtime_info={}))
     hook = SandwichSparsityHook(sampler='random', num_random=2)
     hook.before_train(runner)
     hook.before_train_iter(runner, batch_idx=0)

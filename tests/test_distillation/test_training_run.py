@@ -5,7 +5,7 @@ import torch
 from joint_step_toys import RawImages
 from mmengine.runner import Runner
 
-from mmamd.distillation import sample_candidates
+from mmamd.distillation import SandwichSparsityHook, sample_candidates
 
 NUM_EPOCHS, NUM_BATCHES = 2, 2
 
@@ -113,3 +113,28 @@ def test_halving_without_a_logit_loss_is_refused(make_runner):
     runner.model.weights['logit'] = 0.
     with pytest.raises(ValueError, match=r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit'):
         runner.train()
+
+
+def test_a_step_that_overflowed_has_no_part_in_a_halving(make_runner):
+    runner = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    judged = []
+    original = SandwichSparsityHook._mean_losses
+    hook = next(hook for hook in runner.hooks if isinstance(hook, SandwichSparsityHook))
+    hook._mean_losses = lambda runner: judged.append(original(hook, runner)) or judged[-1]
+    step = runner.model.parse_losses
+    calls = []
+
+    def overflow_once(losses):
+        calls.append(losses)
+        loss, values = step(losses)
+        if len(calls) == 1:  # the first step's largest candidate
+            values['0.80.loss_logit'] = torch.tensor(float('nan'))
+        if len(calls) <= 6 and '0.50.loss_logit' in values:
+            values['0.50.loss_logit'] = torch.tensor(float('inf'))
+        return loss, values
+
+    runner.model.parse_losses = overflow_once
+    runner.train()
+    student, half, largest = judged[0]
+    assert half is None, 'never finite'
+    assert largest == pytest.approx(calls[3]['0.80.loss_logit'].item()), 'the second step alone'

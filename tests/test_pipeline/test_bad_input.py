@@ -9,6 +9,7 @@ import torch
 from mmengine.config import ConfigDict
 
 import mmamd
+from mmamd.distillation import mixed_precision
 from mmamd.pipeline import MultiStepRunner
 from mmamd.pipeline.state import RunState
 
@@ -148,16 +149,22 @@ def test_schedules_and_models_that_the_pipeline_cannot_run_are_refused(tiny_conf
     refused(tiny_config(**overrides), match, tmp_path / 'run')
 
 
+def test_halving_with_no_epoch_after_it_is_refused(tiny_config, tmp_path):
+    hooks = [NPSD, dict(type='mmamd.SandwichSparsityHook', halve_after=[1, 3])]
+    refused(tiny_config(custom_hooks=hooks), r'halve_after=\[1, 3\] leaves no epoch of 3 after the last halving',
+            tmp_path / 'run')
+
+
 def test_halving_by_a_loss_that_is_not_computed_is_refused(tiny_config, tmp_path):
     hooks = [NPSD, dict(type='mmamd.SandwichSparsityHook', halve_after=[1])]
     refused(tiny_config(custom_hooks=hooks, **{'model.losses.logit': 0.}),
             r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit', tmp_path / 'run')
 
 
-def test_training_images_of_another_size_than_the_costs_are_refused(tiny_config, tmp_path):
-    pipeline = [dict(type='RandomCrop', crop_size=6), dict(type='PackInputs')]
-    refused(tiny_config(**{'train_dataloader.dataset.dataset.pipeline': pipeline}),
-            r'training images have shape \(3, 6, 6\).*costs for \(3, 8, 8\).*img_size=\(6, 6\)', tmp_path / 'run')
+def test_test_images_of_another_size_than_the_costs_are_refused(tiny_config, tmp_path):
+    pipeline = [dict(type='CenterCrop', crop_size=6), dict(type='PackInputs')]
+    refused(tiny_config(**{'test_dataloader.dataset.pipeline': pipeline}),
+            r'test images have shape \(3, 6, 6\).*costs for \(3, 8, 8\).*img_size=\(6, 6\)', tmp_path / 'run')
 
 
 def test_synchronised_batch_norms_are_refused(tiny_config, tmp_path):
@@ -166,7 +173,7 @@ def test_synchronised_batch_norms_are_refused(tiny_config, tmp_path):
 
 
 def test_float16_without_a_gpu_is_refused(tiny_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(mixed_precision, 'get_device', lambda: 'cpu')
     refused(tiny_config(**{'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'float16'}),
             "dtype='float16' needs a GPU.*or run without --amp", tmp_path / 'run')
 

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmpretrain import get_model
 
 import mmamd
+from mmamd.distillation import mixed_precision
 from mmamd.export import cut_network
 from mmamd.selection.npsd import replay
 from mmamd.structures import CandidateFamily, Selection
@@ -192,7 +193,7 @@ def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path)
 def test_mixed_precision_on_a_cpu_trains_in_bfloat16_and_exports_float32(tiny_config, tmp_path, monkeypatch):
     seen = set()
     original = torch.nn.functional.linear
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(mixed_precision, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(torch.nn.functional, 'linear', lambda *args: seen.add(
         (torch.is_autocast_enabled('cpu'), torch.is_grad_enabled())) or original(*args))
     config = tiny_config(**SHORT, **{'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'})
