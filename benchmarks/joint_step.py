@@ -15,7 +15,7 @@ from mmamd.distillation.losses.feature import feature_loss
 from mmamd.distillation.losses.logit import logit_loss
 from mmamd.export import cut_network
 
-MEMORY_BATCH = 4  # on a CPU memory, which is read once, is that of so many times the batch
+MEMORY_BATCH = 8  # on a CPU memory, which is read once, is that of so many times the batch
 
 
 def rows_of(name, options):
@@ -72,5 +72,5 @@ class AloneNetwork:
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=4, seconds=30, add=networks.add_names)
+    options = parse_args(__doc__, batch_size=2, seconds=20, add=networks.add_names)
     report('Joint step', [row for name in options.names for row in rows_of(name, options)], options)
