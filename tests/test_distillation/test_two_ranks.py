@@ -1,6 +1,7 @@
 """Two processes, each with half of a batch, against one process with all of it."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -50,19 +51,30 @@ def joint_steps(settings, half, num_candidates):
         reduced.clear()
         loop.step(raw_batch(half))
         reduced_by_step.append(sum(reduced))
-    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop))
+    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop), judged=judged(loop))
 
 
 def sampled(loop):
     """Keys of what the hook samples in ten iterations, through the wrapped model."""
     runner, drawn = loop.runner, []
-    runner.train_loop, runner.seed = loop, 5
+    runner.train_loop, runner.seed, runner.max_epochs = loop, 5, 2
+    runner.message_hub = SimpleNamespace(runtime_info={})
     hook = SandwichSparsityHook(sampler='random', num_random=1)
+    hook.before_train(runner)
     for iteration in range(10):
         runner.iter = iteration
         hook.before_train_iter(runner, batch_idx=iteration)
         drawn += [candidate.key for candidate in loop.step_candidates]
     return drawn
+
+
+def judged(loop):
+    """What a halving judges the candidates by, when each rank has seen other losses of the second one alone."""
+    hook = SandwichSparsityHook(halve_after=[1])
+    hook.before_train(loop.runner)
+    rank = torch.distributed.get_rank()
+    hook._losses = {hook._pool[1].key: torch.tensor([[2., 2.], [10., 1.]][rank])}  # sum and number
+    return hook._mean_losses(loop.runner)
 
 
 def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings, make_distiller, tmp_path):
@@ -84,3 +96,5 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
     # Ranks that drew other candidates would mix gradients of different networks in silence.
     assert ranks[0][1]['sampled'] == ranks[1][1]['sampled']
     assert len(set(ranks[0][1]['sampled'])) > 1
+    # Three steps with losses of 12 in all; the other candidates were not drawn by any rank.
+    assert ranks[0][1]['judged'] == ranks[1][1]['judged'] == [None, 4., None]
