@@ -5,10 +5,11 @@ Row: no row; a small network of our own on the paper's data.
 Teacher: configs/teacher/teacher_swin-micro_cifar100.py, run first.
 Command: tools/dist_train.sh configs/amd/swin-micro_cifar100.py 1 --amp
     Data elsewhere: --cfg-options data_root=/path/to/cifar100
-Hardware: one CPU core that multiplies in bfloat16. Hours: not measured.
+Hardware: one CPU core that multiplies in bfloat16; score, joint, select, student and export took 23 minutes.
 Schedule: joint stage 3 epochs, student 8; AdamW, 1e-3, 128 images a step; one drawn candidate a step (ours, that of
     configs/amd/vit-micro_cifar100.py).
-Measured: not run.
+Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
+    test top-1 40.06 % at 0.0975 of the MACs (teacher 50.93 %), assistant 0.50 chosen by NPSD; seed 0.
 """
 _base_ = [
     '../_base_/models/swin-micro-p2w4_100-classes.py',

@@ -7,9 +7,10 @@ Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV
 Row: no row; a small network on the paper's data.
 Teacher: as configs/amd/resnet20_cifar100.py.
 Command: tools/dist_train.sh configs/kd/kd_resnet20_cifar100.py 1
-Hardware: one CPU core. Hours: not measured.
+Hardware: one CPU core; score, student and export took 21 minutes.
 Schedule: student 12 epochs, as configs/amd/resnet20_cifar100.py.
-Measured: not run.
+Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
+    test top-1 57.60 % at 0.2994 of the MACs (teacher 62.19 %); seed 0.
 """
 _base_ = ['../amd/resnet20_cifar100.py']
 

@@ -8,9 +8,10 @@ Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV
 Row: no row; a small network of our own on the paper's data.
 Teacher: as configs/amd/swin-micro_cifar100.py.
 Command: tools/dist_train.sh configs/kd/kd_swin-micro_cifar100.py 1 --amp
-Hardware: one CPU core that multiplies in bfloat16. Hours: not measured.
+Hardware: one CPU core that multiplies in bfloat16; score, student and export took 15 minutes.
 Schedule: student 8 epochs, as configs/amd/swin-micro_cifar100.py.
-Measured: not run.
+Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
+    test top-1 38.98 % at 0.0975 of the MACs (teacher 50.93 %); seed 0.
 """
 _base_ = ['../amd/swin-micro_cifar100.py']
 

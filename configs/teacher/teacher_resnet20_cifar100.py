@@ -4,9 +4,10 @@ Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV
 Row: no row; a small network on the paper's data.
 Weights: none, trained from scratch.
 Command: tools/dist_train.sh configs/teacher/teacher_resnet20_cifar100.py 1
-Hardware: one CPU core. Hours: not measured.
+Hardware: one CPU core. Hours: about 1, another training beside it.
 Schedule: 24 epochs, SGD, 1e-1, 128 images a step (He et al.'s rate and batch; cosine in place of their steps, ours).
-Measured: not run.
+Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
+    test top-1 62.19 %; seed 0.
 """
 _base_ = [
     '../_base_/models/resnet20_100-classes.py',

@@ -4,9 +4,10 @@ Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV
 Row: no row; a small network of our own on the paper's data.
 Weights: none, trained from scratch.
 Command: tools/dist_train.sh configs/teacher/teacher_swin-micro_cifar100.py 1 --amp
-Hardware: one CPU core that multiplies in bfloat16. Hours: not measured.
+Hardware: one CPU core that multiplies in bfloat16. Hours: about 1.1, another training beside it.
 Schedule: 20 epochs, AdamW, 1e-3, 128 images a step (ours).
-Measured: not run.
+Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
+    test top-1 50.93 %; seed 0.
 """
 _base_ = [
     '../_base_/models/swin-micro-p2w4_100-classes.py',
