@@ -13,9 +13,7 @@ from side_by_side import compare, counted, parse_args, peak_bytes, precision, re
 
 def rows_of(name, options):
     config = networks.architecture(name)
-    elastic = networks.build(config, options.device)
-    host = networks.build(networks.host_config(config), options.device)
-    host.load_state_dict(elastic.state_dict())
+    elastic, host = networks.with_host(config, options.device)
     inputs = networks.images(elastic, options.batch_size, options.device)
     labels = inputs.new_zeros(len(inputs)).long()
 

@@ -53,6 +53,13 @@ def host_config(config: dict) -> dict:
     return config
 
 
+def with_host(config: dict, device: str) -> tuple[nn.Module, nn.Module]:
+    """The elastic network and the host's own, with the same weights."""
+    elastic, host = build(config, device), build(host_config(config), device)
+    host.load_state_dict(elastic.state_dict())
+    return elastic, host
+
+
 def random_family(network: nn.Module, scales: Sequence[float] = NINE, **settings) -> CandidateFamily:
     """Nested candidates, of scores drawn from a fixed seed."""
     generator = torch.Generator().manual_seed(0)

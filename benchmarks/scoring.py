@@ -19,9 +19,7 @@ from mmamd.pruning.importance import unit_scores
 
 def rows_of(name, options):
     config = networks.architecture(name)
-    elastic = networks.build(config, options.device)
-    host = networks.build(networks.host_config(config), options.device)
-    host.load_state_dict(elastic.state_dict())
+    elastic, host = networks.with_host(config, options.device)
     inputs = networks.images(elastic, options.batch_size, options.device)
     annotations = networks.samples(elastic, options.batch_size, options.device)
     labels = torch.cat([sample.gt_label for sample in annotations])

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn as nn
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor
 
 from mmamd.backbones.recalibration import (
@@ -220,6 +220,11 @@ class AMDDistiller(BaseModel):
         # The teacher follows the distiller to another device or dtype although it is no sub-module.
         self.teacher._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+
+def distiller_of(model: nn.Module) -> AMDDistiller:
+    """The distiller that a runner's model is, or wraps for several processes."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def _build(architecture: dict, data_preprocessor: dict | None) -> nn.Module:

@@ -3,10 +3,10 @@
 from contextlib import nullcontext
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 
 from mmamd.distillation import mixed_precision
+from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.registry import LOOPS
 from mmamd.structures import Candidate
 
@@ -42,7 +42,7 @@ class JointTrainLoop(EpochBasedTrainLoop):
         gradients are held beside its activations.
         """
         model, optim_wrapper = self.runner.model, self.runner.optim_wrapper
-        distiller = model.module if is_model_wrapper(model) else model
+        distiller = distiller_of(model)
         candidates = distiller.candidates if self.step_candidates is None else self.step_candidates
 
         data = distiller.data_preprocessor(data_batch, training=True)

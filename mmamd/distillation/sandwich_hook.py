@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from mmengine import dist
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.distillation.samplers import check_halvings, check_sampler, halve, sample_candidates
 from mmamd.registry import HOOKS
 
@@ -43,7 +43,7 @@ class SandwichSparsityHook(Hook):
                              '0; set losses.logit, or leave halve_after out')
 
     def before_train(self, runner: Runner) -> None:
-        distiller = _distiller(runner)
+        distiller = distiller_of(runner.model)
         self.check(distiller, runner.max_epochs)
         pools = runner.message_hub.runtime_info.get(POOLS, {})  # of an interrupted run
         self._pool = [candidate for candidate in distiller.candidates
@@ -71,7 +71,7 @@ class SandwichSparsityHook(Hook):
         epoch = runner.epoch + 1
         if epoch not in self.halve_after:
             return
-        self._pool = halve(self._pool, self._mean_losses(runner), _distiller(runner).teacher_scale)
+        self._pool = halve(self._pool, self._mean_losses(runner), distiller_of(runner.model).teacher_scale)
         keys = [candidate.key for candidate in self._pool]
         pools = runner.message_hub.runtime_info.get(POOLS, {})
         runner.message_hub.update_info(POOLS, {**pools, epoch: keys})
@@ -83,7 +83,3 @@ class SandwichSparsityHook(Hook):
         sums = torch.stack([self._losses.get(candidate.key, nothing) for candidate in self._pool])
         dist.all_reduce(sums, op='sum')
         return [loss / number if number else None for loss, number in sums.tolist()]
-
-
-def _distiller(runner: Runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -102,8 +102,8 @@ def _select(context: Context, number: int) -> Stage:
                                                           for split in ('val', 'test')],
              'evaluator': context.cfg.val_evaluator, 'test_evaluator': context.cfg.test_evaluator,
              'rounds_left': context.facts.compression.num_assistants - number, **_recalibration(context)}
-    splits = ('val', 'test') if stages.reports_test(context.cfg) else ('val',)
-    images = sum(_images(context, split) for split in splits) + context.facts.recalibration
+    images = sum(_images(context, split) for split in stages.evaluated_splits(context.cfg))
+    images += context.facts.recalibration
     work = (2 + sum(context.facts.scales)) * _macs(context) * images
     return Stage(numbered('select', number), functools.partial(stages.select_assistant, number=number), reads,
                  _files('nest/family.json', _shared(number)), work)

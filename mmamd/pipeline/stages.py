@@ -17,12 +17,12 @@ from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Subset
 
 from mmamd.backbones.recalibration import recalibrate
+from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.distillation.checkpoint import load_weights, read_weights
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
@@ -223,14 +223,15 @@ def select_assistant(context: Context, number: int) -> None:
         val_dataloader=cfg.val_dataloader, val_evaluator=cfg.val_evaluator, val_cfg=loop,
         test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator,
         test_cfg=dict(loop, split='test', num_bootstrap=0))
-    splits = ('val', 'test') if reports_test(cfg) else ('val',)
+    splits = evaluated_splits(cfg)
     images = {split: context.facts.datasets[split]['images'] for split in splits}
     held_out = images['val'] / sum(images.values())
     runner.register_hook(EvaluationProgressHook(stage, context.progress, val=(0., held_out), test=(held_out, 1.)))
     if context.facts.recalibration:
-        distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        distiller = distiller_of(runner.model)
+        batches = _recalibration_batches(context, distiller.data_preprocessor)
         for candidate in (None, *distiller.candidates):
-            distiller.recalibrate(candidate, _recalibration_batches(context, distiller.data_preprocessor))
+            distiller.recalibrate(candidate, batches())
         if is_main_process():
             distiller.save_statistics(folder / 'statistics.pth')
     runner.val()
@@ -244,10 +245,11 @@ def select_assistant(context: Context, number: int) -> None:
     barrier()
 
 
-def reports_test(cfg: Config) -> bool:
-    """Whether candidates are evaluated on the test split too."""
-    return all(hook.get('report_test', True) for hook in cfg.get('custom_hooks', [])
-               if is_hook(hook, 'NPSDSelectionHook'))
+def evaluated_splits(cfg: Config) -> tuple[str, ...]:
+    """Splits that candidates are evaluated on: the held-out images, and the test split where it is reported."""
+    reported = all(hook.get('report_test', True) for hook in cfg.get('custom_hooks', [])
+                   if is_hook(hook, 'NPSDSelectionHook'))
+    return ('val', 'test') if reported else ('val',)
 
 
 def train_student(context: Context) -> None:
@@ -273,7 +275,7 @@ def _recalibrate_student(context: Context) -> None:
         load_weights(network, str(path))
         network = network.to(get_device())
         network.backbone.activate(context.student.kept)
-        recalibrate(network, _recalibration_batches(context, network.data_preprocessor))
+        recalibrate(network, _recalibration_batches(context, network.data_preprocessor)())
         save_student(network, path)
     barrier()
 
@@ -370,15 +372,21 @@ def _distiller_settings(context: Context, number: int) -> dict:
             'family': str(context.work_dir / 'nest' / 'family.json'), 'train_scales': smaller}
 
 
-def _recalibration_batches(context: Context, preprocessor: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Images as a training step sees them, the same on every rank and for every candidate."""
+def _recalibration_batches(context: Context, preprocessor: torch.nn.Module) -> Callable[[], Iterator[torch.Tensor]]:
+    """Function that gives images as a training step sees them, the same on every rank and in every call."""
+    dataset = _drawn_images(context, context.facts.recalibration, augmented=True)  # listed once for all candidates
     seed = derive_seed(context.seed, 'recalibration')
-    seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
-    loader = DataLoader(_drawn_images(context, context.facts.recalibration, augmented=True),
-                        collate_fn=default_collate, batch_size=context.facts.compression.recalibration.batch_size,
-                        num_workers=context.cfg.train_dataloader.get('num_workers', 0), worker_init_fn=seed_worker,
-                        generator=torch.Generator().manual_seed(seed))
-    return (preprocessor(batch, training=True)['inputs'] for batch in loader)
+
+    def batches() -> Iterator[torch.Tensor]:
+        seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
+        loader = DataLoader(dataset, collate_fn=default_collate, worker_init_fn=seed_worker,
+                            batch_size=context.facts.compression.recalibration.batch_size,
+                            num_workers=context.cfg.train_dataloader.get('num_workers', 0),
+                            generator=torch.Generator().manual_seed(seed))
+        for batch in loader:
+            yield preprocessor(batch, training=True)['inputs']
+
+    return batches
 
 
 def _teacher_network(context: Context) -> torch.nn.Module:

@@ -9,10 +9,10 @@ import torch.nn as nn
 from mmengine.dist import broadcast_object_list, collect_results, is_main_process
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.evaluator.metric import _to_cpu
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
+from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.registry import LOOPS
 from mmamd.structures import Measurement
 
@@ -44,7 +44,7 @@ class CandidateValLoop(BaseLoop):
         super().__init__(runner, dataloader)
         self.split = split
         self.num_bootstrap = num_bootstrap
-        self._distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._distiller = distiller_of(runner.model)
         self._evaluators = {name: runner.build_evaluator(copy.deepcopy(evaluator)) for name in self._networks()}
         for own in self._evaluators.values():
             own.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)

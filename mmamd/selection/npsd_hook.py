@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.registry import HOOKS
 from mmamd.selection.evaluation import REFERENCES
 from mmamd.selection.npsd import check_rule, select
@@ -48,7 +48,7 @@ class NPSDSelectionHook(Hook):
         self.rounds_left = rounds_left
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        distiller = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        distiller = distiller_of(runner.model)
         selection = self.select(runner.val_loop, distiller.family.candidates[self.rounds_left].scale)
         if is_main_process():
             selection.save(Path(runner.work_dir) / 'selection.json')
