@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmamd.backbones.attention import attend
 from mmamd.structures import Cost
 
 
@@ -83,7 +84,7 @@ class ElasticAttention(ElasticBranch):
         q_NHLD, k_NHLD, v_NHLD = F.linear(x_NLC, qkv_weight, qkv_bias).reshape(N, L, 3, H, D).permute(2, 0, 3, 1, 4)
         if H:
             dropout = self.attn_drop if self.training else 0.
-            context_NHLD = F.scaled_dot_product_attention(q_NHLD, k_NHLD, v_NHLD, dropout_p=dropout)
+            context_NHLD = attend(q_NHLD, k_NHLD, v_NHLD, scale=D ** -0.5, dropout=dropout)
         else:
             # torch 2.11 on CPU kills the process when attention gets zero heads; the empty value keeps the graph.
             context_NHLD = v_NHLD

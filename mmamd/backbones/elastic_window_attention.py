@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from mmpretrain.models.utils import WindowMSA
 from torch import Tensor
 
+from mmamd.backbones.attention import attend
 from mmamd.backbones.elastic_layers import (
     BiasBranch,
     ElasticBranch,
@@ -99,8 +100,7 @@ class ElasticWindowAttention(ElasticBranch):
         bias_GTT = bias_WHTT.reshape(W * H, T, T).to(q_NGTD.dtype)
         if H:
             dropout = w_msa.attn_drop.p if self.training else 0.
-            context_NGTD = F.scaled_dot_product_attention(q_NGTD, k_NGTD, v_NGTD, attn_mask=bias_GTT[None],
-                                                          dropout_p=dropout, scale=w_msa.scale)
+            context_NGTD = attend(q_NGTD, k_NGTD, v_NGTD, scale=w_msa.scale, bias=bias_GTT[None], dropout=dropout)
         else:
             # Attention must not be given zero heads; the empty product keeps the values and the bias in the graph.
             context_NGTD = bias_GTT @ v_NGTD
