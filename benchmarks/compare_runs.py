@@ -24,12 +24,12 @@ LEVEL = 0.95
 
 
 @torch.no_grad()
-def correct(work_dir: Path) -> np.ndarray:
-    """Whether the run's student is right, one boolean a test image."""
+def correct(work_dir: Path, split: str = 'test') -> np.ndarray:
+    """Whether the run's student is right, one boolean an image of the ``'test'`` or ``'val'`` split."""
     cfg = Config.fromfile(work_dir / 'student' / 'config.py')
     init_default_scope(cfg.default_scope)
     student = mmamd.load_student(work_dir)
-    loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
+    loader = Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
     return np.array([bool((sample.pred_label == sample.gt_label).all())
                      for batch in loader for sample in student.test_step(batch)])
 

@@ -1,9 +1,13 @@
 """AMD beside what a user would pick instead: same teacher, images, augmentation, losses and student epochs.
 
-ViT-micro on CIFAR-100 at the budget of sampler_study.py, students of 10 % and of 15 % of the MACs. Torch-Pruning
-prunes heads and hidden neurons by Taylor importance, ranked over the whole network; the dense student is a ViT of the
-same depth, drawn at random. Both are then trained by the same plain KD; their hidden states meet the teacher's through
-linear layers.
+ViT-micro on CIFAR-100 at the budget of sampler_study.py, students of 10 % and of 15 % of the MACs.
+
+- AMD and plain KD at 10 % are rows of sampler_study.py.
+- Torch-Pruning prunes heads and hidden neurons by Taylor importance, ranked over the whole network; the dense student
+  is a ViT of the same depth, drawn at random. Both are then trained by the same plain KD; their hidden states meet the
+  teacher's through linear layers.
+- MMD, the manual search of the AMD paper, trains an assistant of each scale of AMD's grid by plain KD, and compresses
+  each of them into a student; the student that is best on the images of the selection is kept.
 
     python benchmarks/peer_study.py run --data data/cifar100 --teacher data/vit-micro_cifar100.pth --seeds 0 1 2
     python benchmarks/peer_study.py table
@@ -12,8 +16,10 @@ linear layers.
 import networks
 import numpy as np
 import peers
+import sampler_study
 import study
 import torch
+from compare_runs import correct
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
@@ -21,32 +27,52 @@ from mmamd.distillation.checkpoint import load_weights
 from mmamd.pruning.complexity import network_cost
 
 ROWS = study.ROOT / 'results' / 'peer_study' / 'rows.jsonl'
-AMD = dict(joint_epochs=3, sampler='random')
+AMD, KD, LONGER_KD = 'random, 3 joint epochs', 'kd', 'kd, 10 epochs'  # points of the other study
+EQUAL = sampler_study.POINTS[LONGER_KD]['student_epochs']  # plain KD of as many epochs costs what AMD costs
 # Name -> scale of the student, epochs, and who makes the student.
 POINTS = {
-    'kd': dict(scale=0.10, student_epochs=5),
-    'AMD': dict(scale=0.10, student_epochs=5, **AMD),
     'Torch-Pruning + KD': dict(scale=0.10, student_epochs=5, peer='torch-pruning'),
     'dense + KD': dict(scale=0.10, student_epochs=5, peer='dense'),
-    'kd, equal cost': dict(scale=0.10, student_epochs=9),
-    'Torch-Pruning + KD, equal cost': dict(scale=0.10, student_epochs=9, peer='torch-pruning'),
-    'dense + KD, equal cost': dict(scale=0.10, student_epochs=9, peer='dense'),
+    'Torch-Pruning + KD, 10 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='torch-pruning'),
+    'dense + KD, 10 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='dense'),
     'kd, 15 %': dict(scale=0.15, student_epochs=5),
-    'AMD, 15 %': dict(scale=0.15, student_epochs=5, **AMD),
+    'random, 3 joint epochs, 15 %': dict(scale=0.15, **sampler_study.POINTS[AMD]),
     'Torch-Pruning + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='torch-pruning'),
-    'dense + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='dense')}
+    'dense + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='dense'),
+    'MMD': dict(scale=0.10, student_epochs=5, peer='mmd')}
 
 
 def job(settings, seed, work_dir, args):
-    """One run."""
+    """One run; of MMD, one for each assistant and each student."""
     settings = dict(settings)
     scale, peer = settings.pop('scale'), settings.pop('peer', None)
+    if peer == 'mmd':
+        return manual_search(settings, scale, seed, work_dir, args)
     cfg = study.config(seed, args, **settings, **{'compression.student': scale})
     if peer:
         student, share = make_student(peer, scale, cfg, work_dir)
         cfg.merge_from_dict({'model.student_architecture': student, 'compression.student': share,
                              'model.connect': peers.connections(student)})
     return study.carry_out(cfg, work_dir)
+
+
+def manual_search(settings, scale, seed, work_dir, args):
+    """The best of the students that are distilled from an assistant of each scale, and what all of it cost."""
+    whole = network_cost(networks.build(Config.fromfile(study.RECIPE).model.architecture.to_dict())).macs
+    macs, students = 0., []
+    for assistant in (each for each in networks.NINE if each > scale):
+        first, second = (work_dir / f'{role}_{assistant}' for role in ('assistant', 'student'))
+        found = study.carry_out(study.config(seed, args, **settings, **{'compression.student': assistant}), first)
+        macs += found['macs']
+        cfg = study.config(seed, args, **settings, **{'compression.student': scale * whole / found['student_macs'],
+                                                      'model.teacher': str(first / 'student' / 'student.pth')})
+        cfg.model.architecture = Config.fromfile(first / 'student' / 'config.py').model
+        found = study.carry_out(cfg, second)
+        macs += found['macs']
+        students.append({**found, 'assistant': assistant, 'selection': float(correct(second, 'val').mean())})
+    best = max(students, key=lambda student: student['selection'])
+    each = {key: [student[key] for student in students] for key in ('assistant', 'selection', 'accuracy')}
+    return {**best, 'macs': macs, 'students': each}
 
 
 def make_student(peer, scale, cfg, work_dir):
@@ -67,12 +93,21 @@ def make_student(peer, scale, cfg, work_dir):
     return config, round(network_cost(network).macs / whole, 4)
 
 
-def tables(rows):
-    """A table for each scale of the student."""
+def tables(rows, shared=None):
+    """A table for each scale of the student.
+
+    Args:
+        rows: Finished jobs of this study.
+        shared: Those of the other study; read from its file by default.
+    """
+    shared = study.read_rows(sampler_study.ROWS) if shared is None else shared
+    of_scale = {0.10: [row for row in shared if row['point'] in (AMD, KD, LONGER_KD)], 0.15: []}
+    for row in rows:
+        of_scale[POINTS[row['point']]['scale']].append(row)
     lines = []
-    for scale, reference, baseline in ((0.10, 'AMD', 'kd'), (0.15, 'AMD, 15 %', 'kd, 15 %')):
-        of_scale = [row for row in rows if POINTS[row['point']]['scale'] == scale]
-        lines += [f'Student of {scale:.0%} of the MACs', '', *study.table(of_scale, reference, baseline), '']
+    for scale, suffix in ((0.10, ''), (0.15, ', 15 %')):
+        lines += [f'Student of {scale:.0%} of the MACs', '',
+                  *study.table(of_scale[scale], AMD + suffix, KD + suffix), '']
     return lines
 
 

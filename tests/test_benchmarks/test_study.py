@@ -20,6 +20,14 @@ def row(point, seed, right, macs=1.):
             'assistant': None, 'right': base64.b64encode(np.packbits(bits).tobytes()).decode()}
 
 
+def arguments(folder):
+    """What a study is asked for, over a data set of one image."""
+    (folder / 'meta').mkdir()
+    for split in ('train', 'select'):
+        (folder / 'meta' / f'{split}.txt').write_text('c0/0.png 0\n')
+    return SimpleNamespace(data=folder, teacher='teacher.pth', work_dir=folder, amp=True)
+
+
 def test_bits_are_the_images_that_were_right():
     assert study.bits(row('kd', 0, 1234)).sum() == 1234
 
@@ -70,20 +78,46 @@ def test_rows_of_two_precisions_are_not_mixed(tmp_path):
         study.run(args, {'kd': {}}, tmp_path / 'rows.jsonl', None)
 
 
-def test_peers_are_compared_at_their_own_scale():
-    lines = peer_study.tables([row('AMD', 0, 1000), row('AMD, 15 %', 0, 1200), row('kd, 15 %', 0, 1100, macs=0.5)])
+def test_peers_are_compared_at_their_own_scale_with_the_rows_of_the_other_study():
+    lines = peer_study.tables([row('dense + KD', 0, 900), row('random, 3 joint epochs, 15 %', 0, 1200),
+                               row('kd, 15 %', 0, 1100, macs=0.5)],
+                              [row('random, 3 joint epochs', 0, 1000), row('kd', 0, 950), row('sandwich', 0, 1)])
     assert [line for line in lines if line.startswith('Student')] == [
         'Student of 10% of the MACs', 'Student of 15% of the MACs']
-    of_kd, = (line for line in lines if line.startswith('| kd, 15 %'))
+    of_kd, of_dense = (next(line for line in lines if line.startswith(start)) for start in ('| kd, 15 %', '| dense'))
     assert '-3.33' in of_kd and '| 1.00 |' in of_kd  # 100 of 3,000 images below AMD at 15 %
+    assert '-3.33' in of_dense and not any('sandwich' in line for line in lines)
+
+
+def test_manual_search_compresses_every_assistant_and_keeps_the_best_student_of_the_selection(monkeypatch, tmp_path):
+    whole, share = 111_000_000, 0.1
+    started = []
+
+    def carry_out(cfg, work_dir):
+        started.append((work_dir.name, cfg.model.teacher, cfg.compression.student))
+        (work_dir / 'student').mkdir(parents=True)
+        (work_dir / 'student' / 'config.py').write_text(f'model = dict(name={work_dir.name!r})\n')
+        is_student = work_dir.name.startswith('student')
+        if is_student:
+            assert cfg.model.architecture.name == work_dir.name.replace('student', 'assistant')
+        return {'accuracy': 0.3, 'macs': 2., 'student_macs': whole if is_student else whole * cfg.compression.student}
+
+    monkeypatch.setattr(study, 'carry_out', carry_out)
+    monkeypatch.setattr(peer_study, 'correct',
+                        lambda work_dir, split: np.array([split == 'val', '0.4' in work_dir.name]))
+    monkeypatch.setattr(peer_study, 'network_cost', lambda network: SimpleNamespace(macs=whole))
+    found = peer_study.manual_search(dict(student_epochs=5), share, 0, tmp_path / 'run', arguments(tmp_path))
+    assert [name for name, *_ in started[:4]] == ['assistant_0.2', 'student_0.2', 'assistant_0.3', 'student_0.3']
+    assert len(started) == 16 and found['macs'] == 32.
+    assert started[0][1:] == ('teacher.pth', 0.2)
+    assert started[1][1:] == (str(tmp_path / 'run' / 'assistant_0.2' / 'student' / 'student.pth'), pytest.approx(0.5))
+    assert found['assistant'] == 0.4
+    assert found['students']['selection'] == [1. if a == 0.4 else 0.5 for a in found['students']['assistant']]
 
 
 @pytest.mark.parametrize('script', [sampler_study, peer_study])
 def test_every_point_is_the_recipe_with_other_schedules(script, tmp_path):
-    (tmp_path / 'meta').mkdir()
-    for split in ('train', 'select'):
-        (tmp_path / 'meta' / f'{split}.txt').write_text('c0/0.png 0\n')
-    args = SimpleNamespace(data=tmp_path, teacher='teacher.pth', work_dir=tmp_path, amp=True)
+    args = arguments(tmp_path)
     recipe = Config.fromfile(study.RECIPE)
     for settings in script.POINTS.values():
         settings = {key: value for key, value in settings.items() if key not in ('scale', 'peer')}

@@ -16,7 +16,9 @@ ROOT = HERE.parents[1]
 
 def train(config, work_dir, *arguments, kill_in=''):
     """Run tools/train.py in a process of its own; returns its exit code and what it printed."""
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': f'{ROOT}{os.pathsep}{HERE}', 'KILL_IN': kill_in}
+    # Sums are split by threads: with other threads than the uninterrupted run's, here, the last bits differ.
+    environment = {**os.environ, 'OMP_NUM_THREADS': str(torch.get_num_threads()),
+                   'PYTHONPATH': f'{ROOT}{os.pathsep}{HERE}', 'KILL_IN': kill_in}
     # To a file: the workers of a killed process hold a pipe open until they notice.
     printed = config.with_suffix('.txt')
     with open(printed, 'w') as out:
