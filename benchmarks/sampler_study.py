@@ -17,6 +17,9 @@ POINTS = {
     'random, 2 joint epochs': dict(student_epochs=5, joint_epochs=2, sampler='random'),
     'random, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='random'),
     'random halved, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='random', halve_after=[1, 2]),
+    'smallest + random, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='smallest_random'),
+    'smallest + random halved, 3 joint epochs': dict(
+        student_epochs=5, joint_epochs=3, sampler='smallest_random', halve_after=[1, 2]),
     'random, 5 joint epochs': dict(student_epochs=5, joint_epochs=5, sampler='random'),
     'random halved, 5 joint epochs': dict(student_epochs=5, joint_epochs=5, sampler='random', halve_after=[1, 2, 3]),
     'sandwich, 5 joint epochs': dict(student_epochs=5, joint_epochs=5, sampler='sandwich'),

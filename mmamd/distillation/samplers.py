@@ -8,7 +8,7 @@ import numpy as np
 from mmamd.structures import Candidate
 
 T = TypeVar('T')
-SAMPLERS = ('all', 'sandwich', 'random')
+SAMPLERS = ('all', 'sandwich', 'smallest_random', 'random')
 
 
 def sample_candidates(candidates: Sequence[T], sampler: str, num_random: int, seed: int, iteration: int) -> list[T]:
@@ -19,18 +19,17 @@ def sample_candidates(candidates: Sequence[T], sampler: str, num_random: int, se
     Args:
         candidates: Ascending by scale.
         sampler: ``'all'`` (AMD, supplement Algorithm 1), ``'sandwich'`` (smallest, largest and ``num_random`` of the
-            others), or ``'random'`` (``num_random`` of all).
+            others), ``'smallest_random'`` (smallest and ``num_random`` of the others) or ``'random'`` (``num_random``
+            of all).
         num_random: How many to draw without replacement; more than there are takes all.
         seed: Seed of the run.
         iteration: Number of the training iteration.
     """
-    rng = np.random.default_rng([seed, iteration])
     if sampler == 'all':
         return list(candidates)
-    if sampler == 'random':
-        always, drawable = [], range(len(candidates))
-    else:
-        always, drawable = sorted({0, len(candidates) - 1}), range(1, len(candidates) - 1)
+    always = {'sandwich': {0, len(candidates) - 1}, 'smallest_random': {0}, 'random': set()}[sampler]
+    drawable = [i for i in range(len(candidates)) if i not in always]
+    rng = np.random.default_rng([seed, iteration])
     drawn = rng.permutation(np.asarray(drawable, dtype=int))[:num_random].tolist()
     return [candidates[i] for i in sorted([*always, *drawn])]
 
@@ -66,6 +65,6 @@ def check_sampler(sampler: str, num_random: int) -> None:
     """Raise ValueError for an unknown sampler or a number of draws that trains nothing."""
     if sampler not in SAMPLERS:
         raise ValueError(f'unknown candidate sampler {sampler!r}; expected one of {SAMPLERS}')
-    least = 1 if sampler == 'random' else 0
+    least = 0 if sampler in ('all', 'sandwich') else 1
     if not isinstance(num_random, int) or num_random < least:
         raise ValueError(f'num_random must be an integer of at least {least} for sampler={sampler!r}, got {num_random}')

@@ -19,8 +19,8 @@ class SandwichSparsityHook(Hook):
     """Sample the candidates (sparsities) of every joint step, from a pool that may be halved as training goes on.
 
     Args:
-        sampler: ``'all'``, ``'sandwich'`` or ``'random'``; see :func:`sample_candidates`.
-        num_random: Number of candidates drawn by the last two.
+        sampler: ``'all'``, ``'sandwich'``, ``'smallest_random'`` or ``'random'``; see :func:`sample_candidates`.
+        num_random: Number of candidates drawn by the last three.
         halve_after: Epochs, counted from 1, after which the pool loses its worse half; see :func:`halve`. What the
             candidates are judged by is their logit loss over the epoch's own steps, so that halving costs nothing.
     """

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmamd.distillation import SandwichSparsityHook, sample_candidates
-from mmamd.distillation.samplers import check_halvings, halve
+from mmamd.distillation.samplers import SAMPLERS, check_halvings, halve
 from mmamd.structures import Candidate, Cost
 
 SCALES = [0.1, 0.2, 0.4, 0.6, 0.8]
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.sampled_from(['all', 'sandwich', 'random']), st.integers(1, 4), st.integers(0, 2**31), st.integers(0, 10**6))
+@given(st.sampled_from(SAMPLERS), st.integers(1, 4), st.integers(0, 2**31), st.integers(0, 10**6))
 def test_the_draw_is_a_function_of_seed_and_iteration_alone(sampler, num_random, seed, iteration):
     draws = []
     for rank in range(2):
@@ -38,13 +38,22 @@ def test_sandwich_takes_the_smallest_the_largest_and_some_between(num_random, it
 
 
 @settings(max_examples=30)
+@given(st.integers(1, 6), st.integers(0, 1000))
+def test_smallest_random_takes_the_smallest_and_some_of_the_others(num_random, iteration):
+    drawn = sample_candidates(SCALES, 'smallest_random', num_random, 0, iteration)
+    assert drawn[0] == 0.1
+    assert drawn == sorted(set(drawn)) and len(drawn) == 1 + min(num_random, 4)
+
+
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.integers(0, 1000))
 def test_random_takes_as_many_as_asked_in_ascending_order(num_random, iteration):
     drawn = sample_candidates(SCALES, 'random', num_random, 0, iteration)
     assert drawn == sorted(set(drawn)) and len(drawn) == min(num_random, 5)
 
 
-@pytest.mark.parametrize('sampler, expected', [('sandwich', {0.2, 0.4, 0.6}), ('random', set(SCALES))])
+@pytest.mark.parametrize('sampler, expected', [
+    ('sandwich', {0.2, 0.4, 0.6}), ('smallest_random', {0.2, 0.4, 0.6, 0.8}), ('random', set(SCALES))])
 def test_every_candidate_has_its_turn_about_equally_often(sampler, expected):
     drawn = [scale for i in range(1000) for scale in sample_candidates(SCALES, sampler, 1, 1, i)]
     counts = {scale: drawn.count(scale) for scale in expected}
@@ -60,15 +69,17 @@ def test_other_seeds_and_other_iterations_draw_otherwise():
     assert len({scale for drawn in sequence(0) for scale in drawn}) > 1
 
 
-@pytest.mark.parametrize('sampler', ['all', 'sandwich', 'random'])
+@pytest.mark.parametrize('sampler', SAMPLERS)
 @pytest.mark.parametrize('scales', [[0.1], [0.1, 0.5]])
 def test_one_or_two_candidates_are_each_taken_once(sampler, scales):
     assert sample_candidates(scales, sampler, 2, 0, 0) == scales
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(sampler='largest'), r"unknown candidate sampler 'largest'; expected one of \('all', 'sandwich', 'random'\)"),
+    (dict(sampler='largest'), r"unknown candidate sampler 'largest'; expected one of \('all', 'sandwich', "
+     r"'smallest_random', 'random'\)"),
     (dict(sampler='random', num_random=0), "at least 1 for sampler='random', got 0"),
+    (dict(sampler='smallest_random', num_random=0), "at least 1 for sampler='smallest_random', got 0"),
     (dict(sampler='sandwich', num_random=-1), "at least 0 for sampler='sandwich', got -1"),
     (dict(sampler='random', num_random=1.5), "must be an integer of at least 1 for sampler='random', got 1.5"),
 ])
