@@ -27,16 +27,16 @@ from mmamd.distillation.checkpoint import load_weights
 from mmamd.pruning.complexity import network_cost
 
 ROWS = study.ROOT / 'results' / 'peer_study' / 'rows.jsonl'
-AMD, KD, LONGER_KD = 'random, 3 joint epochs', 'kd', 'kd, 10 epochs'  # points of the other study
+AMD, KD, LONGER_KD = 'smallest + random, 3 joint epochs', 'kd', 'kd, 11 epochs'  # points of the other study
 EQUAL = sampler_study.POINTS[LONGER_KD]['student_epochs']  # plain KD of as many epochs costs what AMD costs
 # Name -> scale of the student, epochs, and who makes the student.
 POINTS = {
     'Torch-Pruning + KD': dict(scale=0.10, student_epochs=5, peer='torch-pruning'),
     'dense + KD': dict(scale=0.10, student_epochs=5, peer='dense'),
-    'Torch-Pruning + KD, 10 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='torch-pruning'),
-    'dense + KD, 10 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='dense'),
+    'Torch-Pruning + KD, 11 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='torch-pruning'),
+    'dense + KD, 11 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='dense'),
     'kd, 15 %': dict(scale=0.15, student_epochs=5),
-    'random, 3 joint epochs, 15 %': dict(scale=0.15, **sampler_study.POINTS[AMD]),
+    f'{AMD}, 15 %': dict(scale=0.15, **sampler_study.POINTS[AMD]),
     'Torch-Pruning + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='torch-pruning'),
     'dense + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='dense'),
     'MMD': dict(scale=0.10, student_epochs=5, peer='mmd')}

@@ -13,7 +13,8 @@ ROWS = study.ROOT / 'results' / 'sampler_study' / 'rows.jsonl'
 # Name -> schedules and sampler; without joint epochs, plain KD.
 POINTS = {
     'kd': dict(student_epochs=5),
-    'kd, 10 epochs': dict(student_epochs=10),  # costs what `random, 3 joint epochs` costs
+    'kd, 10 epochs': dict(student_epochs=10),
+    'kd, 11 epochs': dict(student_epochs=11),  # costs what `smallest + random, 3 joint epochs` costs
     'random, 2 joint epochs': dict(student_epochs=5, joint_epochs=2, sampler='random'),
     'random, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='random'),
     'random halved, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='random', halve_after=[1, 2]),

@@ -25,7 +25,8 @@ class SandwichSparsityHook(Hook):
             candidates are judged by is their logit loss over the epoch's own steps, so that halving costs nothing.
     """
 
-    def __init__(self, *, sampler: str = 'all', num_random: int = 1, halve_after: Sequence[int] = ()) -> None:
+    def __init__(self, *, sampler: str = 'smallest_random', num_random: int = 1,
+                 halve_after: Sequence[int] = ()) -> None:
         check_sampler(sampler, num_random)
         check_halvings(halve_after)
         self.sampler = sampler

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mmengine.dist import get_world_size
 
 from mmamd.distillation.samplers import sample_candidates
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.distillation.sources import local_file
 from mmamd.pipeline import stages
 from mmamd.pipeline.settings import is_hook, leaf_datasets, pretrained_sources, stage_settings, teacher_settings
@@ -48,9 +49,11 @@ def expected_scale_sum(scales: list[float], sandwich_hooks: list[dict]) -> float
 
     Of the whole pool: a halving makes a stage cheaper than that.
     """
-    settings = {key: value for key, value in (sandwich_hooks[0] if sandwich_hooks else {}).items() if key != 'type'}
-    sampler, num_random = settings.get('sampler', 'all'), settings.get('num_random', 1)
-    draws = [sum(sample_candidates(scales, sampler, num_random, 0, i)) for i in range(100)]
+    if not sandwich_hooks:
+        return sum(scales)
+    settings = {key: value for key, value in sandwich_hooks[0].items() if key in ('sampler', 'num_random')}
+    hook = SandwichSparsityHook(**settings)
+    draws = [sum(sample_candidates(scales, hook.sampler, hook.num_random, 0, i)) for i in range(100)]
     return sum(draws) / len(draws)
 
 

@@ -91,7 +91,7 @@ def trained_candidates(runner):
 
 
 def test_after_a_halving_the_better_half_is_trained_also_when_the_run_is_resumed(make_runner, tmp_path):
-    runner = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    runner = make_runner(dict(type='SGD', lr=0.), sampler='all', halve_after=[1])
     steps = trained_candidates(runner)
     runner.train()
     assert steps[:NUM_BATCHES] == [['0.80', '0.50', '0.10']] * NUM_BATCHES
@@ -101,7 +101,7 @@ def test_after_a_halving_the_better_half_is_trained_also_when_the_run_is_resumed
     better = '0.50' if loss['0.50'] / 0.5 <= loss['0.80'] / (1 - 0.8) else '0.80'
     assert steps[NUM_BATCHES:] == [[better, '0.10']] * NUM_BATCHES
 
-    resumed = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    resumed = make_runner(dict(type='SGD', lr=0.), sampler='all', halve_after=[1])
     resumed._load_from, resumed._resume = str(tmp_path / 'epoch_1.pth'), True
     again = trained_candidates(resumed)
     resumed.train()
@@ -109,14 +109,14 @@ def test_after_a_halving_the_better_half_is_trained_also_when_the_run_is_resumed
 
 
 def test_halving_without_a_logit_loss_is_refused(make_runner):
-    runner = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    runner = make_runner(dict(type='SGD', lr=0.), sampler='all', halve_after=[1])
     runner.model.weights['logit'] = 0.
     with pytest.raises(ValueError, match=r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit'):
         runner.train()
 
 
 def test_a_step_that_overflowed_has_no_part_in_a_halving(make_runner):
-    runner = make_runner(dict(type='SGD', lr=0.), halve_after=[1])
+    runner = make_runner(dict(type='SGD', lr=0.), sampler='all', halve_after=[1])
     judged = []
     original = SandwichSparsityHook._mean_losses
     hook = next(hook for hook in runner.hooks if isinstance(hook, SandwichSparsityHook))
