@@ -28,12 +28,33 @@ def taylor_groups(model: nn.Module, image: torch.Tensor) -> list:
             for block in model.blocks for layer in (block.attn.proj, block.mlp.fc2)]
 
 
+class TaylorImportance(tp.importance.GroupTaylorImportance):
+    """Torch-Pruning's, with the best head of each block above all others.
+
+    Where a global ranking takes every head of a block, Torch-Pruning leaves the block whole instead.
+
+    Args:
+        num_heads: Number of heads of each layer that makes queries, keys and values.
+    """
+
+    def __init__(self, num_heads: dict[nn.Module, int]) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+
+    def __call__(self, group) -> torch.Tensor:
+        importance = super().__call__(group)
+        for dependency, _ in group:
+            if dependency.target.module in self.num_heads:
+                heads = importance.view(self.num_heads[dependency.target.module], -1)
+                heads[heads.mean(1).argmax()] = torch.finfo(heads.dtype).max / heads.shape[1]
+        return importance
+
+
 def torch_pruned(teacher: nn.Module, config: dict, images: torch.Tensor, labels: torch.Tensor,
                  macs: float) -> tuple[dict, nn.Module]:
     """Prune heads and hidden neurons by Torch-Pruning: Taylor importance, global ranking, one shot.
 
-    Its ratio of heads and of neurons is one, found so that the network has at most ``macs``. It keeps a head and a
-    neuron in each block, at least.
+    Its ratio of heads and of neurons is one, found so that the network has at most ``macs``; each block keeps a head.
 
     Args:
         teacher: Classifier over a MaskedViT.
@@ -44,6 +65,9 @@ def torch_pruned(teacher: nn.Module, config: dict, images: torch.Tensor, labels:
 
     Returns:
         Config of the pruned network, and the network.
+
+    Raises:
+        ValueError: If no ratio gives a network as small as that.
     """
     source = as_timm(teacher).eval()
     for batch, classes in zip(images.split(64), labels.split(64), strict=True):
@@ -56,12 +80,17 @@ def torch_pruned(teacher: nn.Module, config: dict, images: torch.Tensor, labels:
         prune(model, images[:1], ratio)
         return _as_elastic(model, config)
 
-    low, high = 0., 1.  # within budget at the higher ratio alone
+    low, high, found = 0., 1., None
     for _ in range(12):
         middle = (low + high) / 2
-        fits = network_cost(pruned(middle)[1]).macs <= macs
-        low, high = (low, middle) if fits else (middle, high)
-    return pruned(high)
+        candidate = pruned(middle)
+        if network_cost(candidate[1]).macs <= macs:
+            high, found = middle, candidate
+        else:
+            low = middle
+    if found is None:
+        raise ValueError(f'Torch-Pruning makes no network of at most {macs:,.0f} MACs that has a head in each block')
+    return found
 
 
 def prune(model: nn.Module, image: torch.Tensor, ratio: float) -> None:
@@ -69,10 +98,11 @@ def prune(model: nn.Module, image: torch.Tensor, ratio: float) -> None:
     prunable = [layer for block in model.blocks for layer in (block.attn.qkv, block.mlp.fc1)]
     whole = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)
              and module not in prunable]
+    num_heads = {block.attn.qkv: block.attn.num_heads for block in model.blocks}
+    most = 1 - len(num_heads) / sum(num_heads.values())  # a head a block remains
     pruner = tp.pruner.BasePruner(
-        model, image, importance=tp.importance.GroupTaylorImportance(), global_pruning=True, pruning_ratio=ratio,
-        head_pruning_ratio=ratio, ignored_layers=whole,
-        num_heads={block.attn.qkv: block.attn.num_heads for block in model.blocks}, prune_num_heads=True,
+        model, image, importance=TaylorImportance(dict(num_heads)), global_pruning=True, pruning_ratio=ratio,
+        head_pruning_ratio=min(ratio, most), ignored_layers=whole, num_heads=num_heads, prune_num_heads=True,
         prune_head_dims=False, root_module_types=[nn.Linear])
     pruner.step()
     for block in model.blocks:

@@ -132,17 +132,39 @@ def test_what_torch_pruning_leaves_computes_the_same_function_in_the_pipelines_n
     for parameter in teacher.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     images, labels = torch.randn(128, 3, 8, 8), torch.arange(128) % 3
-    last = []
+    made = {}
     original = peers._as_elastic
-    monkeypatch.setattr(peers, '_as_elastic', lambda model, config: last.append(model) or original(model, config))
+
+    def as_elastic(model, config):
+        config, network = original(model, config)
+        made[network] = model
+        return config, network
+
+    monkeypatch.setattr(peers, '_as_elastic', as_elastic)
     whole = network_cost(teacher).macs
     config, network = peers.torch_pruned(teacher, tiny, images, labels, 0.5 * whole)
     assert network_cost(network).macs <= 0.5 * whole
     assert min(config['backbone']['heads'] + config['backbone']['neurons']) >= 1
     assert sum(config['backbone']['heads']) < 8
     with torch.no_grad():
-        logits, timms = network.eval()(images, mode='tensor'), last[-1](images)
+        logits, timms = network.eval()(images, mode='tensor'), made[network](images)
     assert torch.allclose(logits, timms, atol=1e-4 * logits.abs().max())
+
+
+def test_torch_pruning_leaves_each_block_its_best_head_however_few_are_left(tiny):
+    torch.manual_seed(0)
+    teacher = networks.build(tiny).eval()
+    with torch.no_grad():
+        teacher.backbone.layers[1].attn.proj.weight.mul_(1e-3)  # all heads of the last block count for little
+        teacher.backbone.layers[1].attn.proj.weight[:, 16:24].mul_(10)
+    images, labels = torch.randn(64, 3, 8, 8), torch.arange(64) % 3
+    least = network_cost(teacher).macs * 0.2
+    config, network = peers.torch_pruned(teacher, tiny, images, labels, least)
+    assert config['backbone']['heads'] == [1, 1] and network_cost(network).macs <= least
+    best = peers.as_timm(teacher).blocks[1].attn.qkv.weight[16:24]
+    assert torch.equal(peers.as_timm(network).blocks[1].attn.qkv.weight[:8], best)
+    with pytest.raises(ValueError, match='Torch-Pruning makes no network of at most 1,000 MACs'):
+        peers.torch_pruned(teacher, tiny, images, labels, 1000)
 
 
 def test_states_that_a_peer_is_compared_at_are_those_of_the_recipe(tiny):
