@@ -51,8 +51,9 @@ def job(settings, seed, work_dir, args):
     cfg = study.config(seed, args, **settings, **{'compression.student': scale})
     if peer:
         student, share = make_student(peer, scale, cfg, work_dir)
+        # One candidate, which plain KD has no use for: none of the grid may be as large as the student.
         cfg.merge_from_dict({'model.student_architecture': student, 'compression.student': share,
-                             'model.connect': peers.connections(student)})
+                             'compression.num_candidates': 1, 'model.connect': peers.connections(student)})
     return study.carry_out(cfg, work_dir)
 
 
