@@ -107,8 +107,8 @@ def test_manual_search_compresses_every_assistant_and_keeps_the_best_student_of_
                         lambda work_dir, split: np.array([split == 'val', '0.4' in work_dir.name]))
     monkeypatch.setattr(peer_study, 'network_cost', lambda network: SimpleNamespace(macs=whole))
     found = peer_study.manual_search(dict(student_epochs=5), share, 0, tmp_path / 'run', arguments(tmp_path))
-    assert [name for name, *_ in started[:4]] == ['assistant_0.2', 'student_0.2', 'assistant_0.3', 'student_0.3']
-    assert len(started) == 16 and found['macs'] == 32.
+    assert [name for name, *_ in started[:4]] == ['assistant_0.2', 'student_0.2', 'assistant_0.4', 'student_0.4']
+    assert len(started) == 8 and found['macs'] == 16.
     assert started[0][1:] == ('teacher.pth', 0.2)
     assert started[1][1:] == (str(tmp_path / 'run' / 'assistant_0.2' / 'student' / 'student.pth'), pytest.approx(0.5))
     assert found['assistant'] == 0.4
