@@ -28,6 +28,7 @@ from mmpretrain.registry import MODELS
 
 import mmamd
 from mmamd.distillation.checkpoint import check_start
+from mmamd.pipeline.plan import expected_scale_sum
 from mmamd.pipeline.settings import fill_data_root, leaf_datasets
 
 ROOT = Path(__file__).parent.parent
@@ -145,6 +146,17 @@ def test_networks_of_the_papers_table_7_are_trained_by_crds_protocol(path):
     for stage in [cfg] if path.parent.name == 'teacher' else [cfg.joint, cfg.student]:
         assert stage.train_cfg.max_epochs == 240
         assert [(part.milestones, part.gamma) for part in stage.param_scheduler] == [([150, 180, 210], 0.1)]
+
+
+@each([path for path in COMPRESSIONS if 'methods/amd.py' in path.read_text()])
+def test_method_of_the_transformers_costs_about_twice_plain_distillation(path):
+    # In units of the teacher's forward pass, with an assistant of half its size; docs/costs.md.
+    cfg = read(path)
+    scales = [scale for scale in (i / 10 for i in range(1, 10)) if scale >= cfg.compression.student]
+    hooks = [hook for hook in cfg.custom_hooks if hook['type'] == 'mmamd.SandwichSparsityHook']
+    joint = cfg.joint.train_cfg.max_epochs * (1 + 3 * expected_scale_sum(scales, hooks))
+    student, kd = (cfg.student.train_cfg.max_epochs * (teacher + 3 * cfg.compression.student) for teacher in (0.5, 1.))
+    assert (joint + student) / kd <= 2.2
 
 
 # --- what they say to each other ---

@@ -19,7 +19,8 @@ compression = dict(
     importance=dict(method='l1_greedy'),
     recalibration=dict(num_images=2048, batch_size=64))
 custom_hooks = [
-    dict(type='mmamd.SandwichSparsityHook', sampler='all'),  # Algorithm 1: every candidate in every step
+    # As for transformers; Algorithm 1 has sampler='all', every candidate in every step.
+    dict(type='mmamd.SandwichSparsityHook', sampler='smallest_random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 
 runner_type = 'mmamd.MultiStepRunner'
