@@ -36,6 +36,6 @@ def rows_of(name, options):
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=8, seconds=15, add=networks.add_names)
+    options = parse_args(__doc__, batch_size=8, seconds=8, add=networks.add_names)
     report('Cost of a candidate, forward + backward', [row for name in options.names for row in rows_of(name, options)],
            options)

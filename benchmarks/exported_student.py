@@ -57,5 +57,5 @@ def _onnx(network):
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=8, seconds=10, add=networks.add_names)
+    options = parse_args(__doc__, batch_size=8, seconds=6, add=networks.add_names)
     report('Exported student', [row for name in options.names for row in rows_of(name, options)], options)

@@ -72,5 +72,5 @@ class AloneNetwork:
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=2, seconds=20, add=networks.add_names)
+    options = parse_args(__doc__, batch_size=2, seconds=10, add=networks.add_names)
     report('Joint step', [row for name in options.names for row in rows_of(name, options)], options)

@@ -68,5 +68,5 @@ def png_images(folder):
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=32, seconds=4)
+    options = parse_args(__doc__, batch_size=32, seconds=3)
     report('Scaling', list(rows(options)), options)

@@ -53,6 +53,6 @@ def rows_of(name, options):
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=8, seconds=20, add=networks.add_names)
+    options = parse_args(__doc__, batch_size=8, seconds=10, add=networks.add_names)
     options.dtype = 'float32'
     report('Scoring', [row for name in options.names for row in rows_of(name, options)], options)

@@ -88,5 +88,5 @@ def add(parser):
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=64, seconds=60, add=add)
+    options = parse_args(__doc__, batch_size=64, seconds=40, add=add)
     report('Whole method', [row for name in options.names for row in rows_of(name, options)], options)
