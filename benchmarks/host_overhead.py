@@ -43,5 +43,5 @@ def rows_of(name, options):
 
 
 if __name__ == '__main__':
-    options = parse_args(__doc__, batch_size=8, seconds=8, add=networks.add_names)
+    options = parse_args(__doc__, batch_size=8, seconds=12, add=networks.add_names)
     report('Elastic backbone over its host', [row for name in options.names for row in rows_of(name, options)], options)
