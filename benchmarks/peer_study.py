@@ -1,14 +1,15 @@
-"""AMD beside what a user would pick instead: same teacher, images, augmentation, losses and student epochs.
+"""AMD beside what a user would pick instead: same teacher, images, augmentation and losses.
 
-ViT-micro on CIFAR-100 at the budget of sampler_study.py, students of 10 % and of 15 % of the MACs.
+ViT-micro on CIFAR-100 at the budget of sampler_study.py, students of 10 % and of 15 % of the MACs; as many student
+epochs and, at 10 %, as many as cost what all of AMD costs.
 
 - AMD and plain KD at 10 % are rows of sampler_study.py.
-- Torch-Pruning prunes heads and hidden neurons by Taylor importance, ranked over the whole network; the dense student
-  is a ViT of the same depth, drawn at random. Both are then trained by the same plain KD; their hidden states meet the
-  teacher's through linear layers.
-- MMD, the manual search of the AMD paper, trains assistants by plain KD, one of each scale, and compresses each of them
-  into a student; the student that is best on the images of the selection is kept. Of every other scale of AMD's grid:
-  that is half of what all eight cost.
+- Torch-Pruning prunes heads and hidden neurons by Taylor importance, ranked over the whole network, but for a head and
+  a neuron that each block keeps; the dense student is a ViT of the same depth, drawn at random. Both are then trained
+  by the same plain KD; their hidden states meet the teacher's through linear layers.
+- MMD, the manual multi-step distillation of the AMD paper, trains assistants by plain KD and compresses each of them
+  into a student; the student that is best on the images of the selection is kept. It is given four assistants, every
+  other one of AMD's grid, which is about half of what all eight cost.
 
     python benchmarks/peer_study.py run --data data/cifar100 --teacher data/vit-micro_cifar100.pth --seeds 0 1 2
     python benchmarks/peer_study.py table
@@ -60,7 +61,7 @@ def job(settings, seed, work_dir, args):
 
 
 def manual_search(settings, scale, seed, work_dir, args):
-    """The best of the students that are distilled from an assistant of each scale, and what all of it cost."""
+    """The best of the students that are distilled from an assistant of each scale, and what all trainings cost."""
     whole = network_cost(networks.build(Config.fromfile(study.RECIPE).model.architecture.to_dict())).macs
     macs, students = 0., []
     for assistant in MANUAL:
@@ -104,6 +105,9 @@ def tables(rows, shared=None):
         shared: Those of the other study; read from its file by default.
     """
     shared = study.read_rows(sampler_study.ROWS) if shared is None else shared
+    if len({row['bfloat16'] for row in [*rows, *shared]}) > 1:
+        raise SystemExit(f'{ROWS} and {sampler_study.ROWS}: one was run with --amp and the other without; their rows '
+                         'cannot be compared')
     of_scale = {0.10: [row for row in shared if row['point'] in (AMD, KD, LONGER_KD)], 0.15: []}
     for row in rows:
         of_scale[POINTS[row['point']]['scale']].append(row)

@@ -29,24 +29,25 @@ def taylor_groups(model: nn.Module, image: torch.Tensor) -> list:
 
 
 class TaylorImportance(tp.importance.GroupTaylorImportance):
-    """Torch-Pruning's, with the best head of each block above all others.
+    """Torch-Pruning's, with the best head and the best neuron of each block above all others.
 
-    Where a global ranking takes every head of a block, Torch-Pruning leaves the block whole instead.
+    Where a global ranking takes every unit of a layer, Torch-Pruning leaves the layer whole instead.
 
     Args:
-        num_heads: Number of heads of each layer that makes queries, keys and values.
+        num_units: Number of heads of each layer that makes queries, keys and values, and of neurons of each hidden
+            layer.
     """
 
-    def __init__(self, num_heads: dict[nn.Module, int]) -> None:
+    def __init__(self, num_units: dict[nn.Module, int]) -> None:
         super().__init__()
-        self.num_heads = num_heads
+        self.num_units = num_units
 
     def __call__(self, group) -> torch.Tensor:
         importance = super().__call__(group)
         for dependency, _ in group:
-            if dependency.target.module in self.num_heads:
-                heads = importance.view(self.num_heads[dependency.target.module], -1)
-                heads[heads.mean(1).argmax()] = torch.finfo(heads.dtype).max / heads.shape[1]
+            if dependency.target.module in self.num_units:
+                units = importance.view(self.num_units[dependency.target.module], -1)
+                units[units.mean(1).argmax()] = torch.finfo(units.dtype).max / units.shape[1]
         return importance
 
 
@@ -54,7 +55,8 @@ def torch_pruned(teacher: nn.Module, config: dict, images: torch.Tensor, labels:
                  macs: float) -> tuple[dict, nn.Module]:
     """Prune heads and hidden neurons by Torch-Pruning: Taylor importance, global ranking, one shot.
 
-    Its ratio of heads and of neurons is one, found so that the network has at most ``macs``; each block keeps a head.
+    One ratio for heads and for neurons, found so that the network has at most ``macs``. Each block keeps a head and a
+    neuron, so the ratio of heads ends where all blocks have one.
 
     Args:
         teacher: Classifier over a MaskedViT.
@@ -99,9 +101,10 @@ def prune(model: nn.Module, image: torch.Tensor, ratio: float) -> None:
     whole = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)
              and module not in prunable]
     num_heads = {block.attn.qkv: block.attn.num_heads for block in model.blocks}
+    num_units = {**num_heads, **{block.mlp.fc1: block.mlp.fc1.out_features for block in model.blocks}}
     most = 1 - len(num_heads) / sum(num_heads.values())  # a head a block remains
     pruner = tp.pruner.BasePruner(
-        model, image, importance=TaylorImportance(dict(num_heads)), global_pruning=True, pruning_ratio=ratio,
+        model, image, importance=TaylorImportance(num_units), global_pruning=True, pruning_ratio=ratio,
         head_pruning_ratio=min(ratio, most), ignored_layers=whole, num_heads=num_heads, prune_num_heads=True,
         prune_head_dims=False, root_module_types=[nn.Linear])
     pruner.step()

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
                 file.write(json.dumps(row) + '\n')
 
 
-def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_epochs: int = 0, sampler: str = 'all',
+def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_epochs: int = 0, sampler: str = 'random',
            halve_after: list[int] | None = None, **overrides) -> Config:
     """The recipe at the small budget; without joint epochs, plain KD."""
     cfg = Config.fromfile(RECIPE)

@@ -2,8 +2,8 @@
 
 Put together of the steps of each stage, each measured in turn in every round, times the number of images the recipe
 gives it: scoring, joint stage, selection on the held-out images, student. Loading images, writing checkpoints and the
-report on the test split are left out of both. The target of 2.2, which the default sampler has, is what the paper
-reports.
+report on the test split are left out of both. The target of 2.2 is what the paper reports, and is that of the default
+sampler.
 
     python benchmarks/whole_method.py [--network ViT-micro] [--joint-epochs 3 --student-epochs 8]
 """

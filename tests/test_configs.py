@@ -30,6 +30,7 @@ import mmamd
 from mmamd.distillation.checkpoint import check_start
 from mmamd.pipeline.plan import expected_scale_sum
 from mmamd.pipeline.settings import fill_data_root, leaf_datasets
+from mmamd.pruning import scale_grid
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / 'configs'
@@ -152,7 +153,7 @@ def test_networks_of_the_papers_table_7_are_trained_by_crds_protocol(path):
 def test_method_of_the_transformers_costs_about_twice_plain_distillation(path):
     # In units of the teacher's forward pass, with an assistant of half its size; docs/costs.md.
     cfg = read(path)
-    scales = [scale for scale in (i / 10 for i in range(1, 10)) if scale >= cfg.compression.student]
+    scales = scale_grid(cfg.compression.num_candidates, cfg.compression.student)
     hooks = [hook for hook in cfg.custom_hooks if hook['type'] == 'mmamd.SandwichSparsityHook']
     joint = cfg.joint.train_cfg.max_epochs * (1 + 3 * expected_scale_sum(scales, hooks))
     student, kd = (cfg.student.train_cfg.max_epochs * (teacher + 3 * cfg.compression.student) for teacher in (0.5, 1.))

@@ -100,7 +100,7 @@ class ElasticWindowAttention(ElasticBranch):
         bias_GTT = bias_WHTT.reshape(W * H, T, T).to(q_NGTD.dtype)
         if H:
             dropout = w_msa.attn_drop.p if self.training else 0.
-            context_NGTD = attend(q_NGTD, k_NGTD, v_NGTD, scale=w_msa.scale, bias=bias_GTT[None], dropout=dropout)
+            context_NGTD = attend(q_NGTD, k_NGTD, v_NGTD, scale=w_msa.scale, bias_HLL=bias_GTT, dropout=dropout)
         else:
             # Attention must not be given zero heads; the empty product keeps the values and the bias in the graph.
             context_NGTD = bias_GTT @ v_NGTD

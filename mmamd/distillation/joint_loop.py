@@ -20,7 +20,8 @@ class JointTrainLoop(EpochBasedTrainLoop):
     step with one candidate.
 
     Attributes:
-        step_candidates: Candidates that the next step trains; set by :class:`SandwichSparsityHook`, all by default.
+        step_candidates: Candidates that the next step trains; set by :class:`SandwichSparsityHook`; all where a
+            config has no such hook.
         num_skipped: Steps of this process that a loss scaler left out; logged as ``skipped_steps`` where there is one.
     """
 

@@ -18,6 +18,8 @@ POOLS = 'candidate_pools'  # where the message hub, and so every checkpoint, kee
 class SandwichSparsityHook(Hook):
     """Sample the candidates (sparsities) of every joint step, from a pool that may be halved as training goes on.
 
+    Without this hook in a config, every step trains all candidates.
+
     Args:
         sampler: ``'all'``, ``'sandwich'``, ``'smallest_random'`` or ``'random'``; see :func:`sample_candidates`.
         num_random: Number of candidates drawn by the last three.

@@ -64,7 +64,8 @@ def test_training_changes_the_student_and_saves_it_alone(make_runner, tmp_path):
 
 
 @pytest.mark.parametrize('sampler', [dict(sampler='all'), dict(sampler='sandwich', num_random=0),
-                                     dict(sampler='random', num_random=2)], ids=lambda sampler: sampler['sampler'])
+                                     dict(sampler='random', num_random=2), {}],
+                         ids=lambda sampler: sampler.get('sampler', 'default'))
 def test_each_batch_costs_one_optimizer_step_one_preprocessor_pass_and_one_teacher_pass(make_runner, sampler):
     runner = make_runner(dict(type='SGD', lr=1e-3), **sampler)
     distiller, events = runner.model, []
@@ -74,7 +75,7 @@ def test_each_batch_costs_one_optimizer_step_one_preprocessor_pass_and_one_teach
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.optim_wrapper.optimizer.register_step_post_hook(lambda *_: events.append('step'))
     runner.train()
-    arguments = dict(dict(num_random=1), **sampler)
+    arguments = {'sampler': 'smallest_random', 'num_random': 1, **sampler}
     expected = []
     for iteration in range(NUM_EPOCHS * NUM_BATCHES):
         candidates = sample_candidates(distiller.candidates, seed=3, iteration=iteration, **arguments)

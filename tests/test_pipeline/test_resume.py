@@ -16,7 +16,7 @@ ROOT = HERE.parents[1]
 
 def train(config, work_dir, *arguments, kill_in=''):
     """Run tools/train.py in a process of its own; returns its exit code and what it printed."""
-    # Sums are split by threads: with other threads than the uninterrupted run's, here, the last bits differ.
+    # The last bits of a sum depend on the number of threads; the uninterrupted run has those of this process.
     environment = {**os.environ, 'OMP_NUM_THREADS': str(torch.get_num_threads()),
                    'PYTHONPATH': f'{ROOT}{os.pathsep}{HERE}', 'KILL_IN': kill_in}
     # To a file: the workers of a killed process hold a pipe open until they notice.

@@ -2,9 +2,9 @@
 
 Published: AdamW, lr 3e-3, cosine with restarts after a warm-up, alpha = 1, m = 9, one assistant, every candidate in
 every step. Not published, so ours: beta, weight decay, batch size, epochs, length of the warm-up, number of cycles.
-Otherwise than published: a step trains the smallest candidate and one that is drawn, and the joint stage has three
-fifths of the student's epochs. So the method costs about twice plain distillation and not twelve times; docs/costs.md
-has the measurements. As published: sampler='all', and as many joint epochs as the student's.
+Otherwise than published, a step trains the smallest candidate and one that is drawn; sampler='all' is the published
+one. With a joint stage of three fifths of the student's epochs the method costs about twice plain distillation, by the
+arithmetic of docs/costs.md, where the published sampler in as many epochs as the student's costs twelve times.
 """
 # --- network ---
 model = dict(
