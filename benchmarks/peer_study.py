@@ -1,7 +1,7 @@
 """AMD beside what a user would pick instead: same teacher, images, augmentation and losses.
 
 ViT-micro on CIFAR-100 at the budget of sampler_study.py, students of 10 % and of 15 % of the MACs; as many student
-epochs and, at 10 %, as many as cost what all of AMD costs.
+epochs, and as many as cost about what all of AMD costs.
 
 - AMD and plain KD at 10 % are rows of sampler_study.py.
 - Torch-Pruning prunes heads and hidden neurons by Taylor importance, ranked over the whole network, but for a head and
@@ -30,19 +30,25 @@ from mmamd.pruning.complexity import network_cost
 
 ROWS = study.ROOT / 'results' / 'peer_study' / 'rows.jsonl'
 AMD, KD, LONGER_KD = 'smallest + random, 3 joint epochs', 'kd', 'kd, 11 epochs'  # points of the other study
-MANUAL = (0.2, 0.4, 0.6, 0.8)  # scales of the assistants of MMD
-EQUAL = sampler_study.POINTS[LONGER_KD]['student_epochs']  # plain KD of as many epochs costs what AMD costs
-# Name -> scale of the student, epochs, and who makes the student.
-POINTS = {
-    'Torch-Pruning + KD': dict(scale=0.10, student_epochs=5, peer='torch-pruning'),
-    'dense + KD': dict(scale=0.10, student_epochs=5, peer='dense'),
-    'Torch-Pruning + KD, 11 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='torch-pruning'),
-    'dense + KD, 11 epochs': dict(scale=0.10, student_epochs=EQUAL, peer='dense'),
-    'kd, 15 %': dict(scale=0.15, student_epochs=5),
-    f'{AMD}, 15 %': dict(scale=0.15, **sampler_study.POINTS[AMD]),
-    'Torch-Pruning + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='torch-pruning'),
-    'dense + KD, 15 %': dict(scale=0.15, student_epochs=5, peer='dense'),
-    'MMD of four assistants': dict(scale=0.10, student_epochs=5, peer='mmd')}
+MMD = 'MMD of four assistants'
+MANUAL = (0.2, 0.4, 0.6, 0.8)  # their scales
+SCALES = {0.10: '', 0.15: ', 15 %'}  # of the student -> how the names of its points end
+
+
+def _points():
+    """Name -> scale of the student, epochs, and who makes the student; without those of the other study."""
+    found = {}
+    for scale, suffix in SCALES.items():
+        for kd in (KD, LONGER_KD):  # equal student epochs, and about equal cost
+            found[kd + suffix] = plain = dict(scale=scale, **sampler_study.POINTS[kd])
+            found[f'Torch-Pruning + {kd}{suffix}'] = dict(plain, peer='torch-pruning')
+            found[f'dense + {kd}{suffix}'] = dict(plain, peer='dense')
+        found[AMD + suffix] = dict(scale=scale, **sampler_study.POINTS[AMD])
+        found[MMD + suffix] = dict(scale=scale, **sampler_study.POINTS[KD], peer='mmd')
+    return {name: point for name, point in found.items() if name not in sampler_study.POINTS}
+
+
+POINTS = _points()
 
 
 def job(settings, seed, work_dir, args):
@@ -112,7 +118,7 @@ def tables(rows, shared=None):
     for row in rows:
         of_scale[POINTS[row['point']]['scale']].append(row)
     lines = []
-    for scale, suffix in ((0.10, ''), (0.15, ', 15 %')):
+    for scale, suffix in SCALES.items():
         lines += [f'Student of {scale:.0%} of the MACs', '',
                   *study.table(of_scale[scale], AMD + suffix, KD + suffix), '']
     return lines

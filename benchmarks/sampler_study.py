@@ -15,6 +15,9 @@ POINTS = {
     'kd': dict(student_epochs=5),
     'kd, 10 epochs': dict(student_epochs=10),  # cost about what `random, 3 joint epochs` costs, and, the next,
     'kd, 11 epochs': dict(student_epochs=11),  # about what `smallest + random, 3 joint epochs` costs
+    'kd, 21 epochs': dict(student_epochs=21),  # about what twice the epochs of `smallest + random` cost
+    'smallest + random, 6 joint and 10 student epochs': dict(
+        student_epochs=10, joint_epochs=6, sampler='smallest_random'),
     'random, 2 joint epochs': dict(student_epochs=5, joint_epochs=2, sampler='random'),
     'random, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='random'),
     'random halved, 3 joint epochs': dict(student_epochs=5, joint_epochs=3, sampler='random', halve_after=[1, 2]),

@@ -79,7 +79,7 @@ def test_rows_of_two_precisions_are_not_mixed(tmp_path):
 
 
 def test_peers_are_compared_at_their_own_scale_with_the_rows_of_the_other_study():
-    lines = peer_study.tables([row('dense + KD', 0, 900), row(f'{peer_study.AMD}, 15 %', 0, 1200),
+    lines = peer_study.tables([row('dense + kd', 0, 900), row(f'{peer_study.AMD}, 15 %', 0, 1200),
                                row('kd, 15 %', 0, 1100, macs=0.5)],
                               [row(peer_study.AMD, 0, 1000), row('kd', 0, 950), row('sandwich', 0, 1)])
     assert [line for line in lines if line.startswith('Student')] == [
