@@ -114,13 +114,11 @@ def tables(rows, shared=None):
     if len({row['bfloat16'] for row in [*rows, *shared]}) > 1:
         raise SystemExit(f'{ROWS} and {sampler_study.ROWS}: one was run with --amp and the other without; their rows '
                          'cannot be compared')
-    of_scale = {0.10: [row for row in shared if row['point'] in (AMD, KD, LONGER_KD)], 0.15: []}
-    for row in rows:
-        of_scale[POINTS[row['point']]['scale']].append(row)
+    scale_of = {AMD: 0.10, KD: 0.10, LONGER_KD: 0.10, **{name: point['scale'] for name, point in POINTS.items()}}
     lines = []
     for scale, suffix in SCALES.items():
-        lines += [f'Student of {scale:.0%} of the MACs', '',
-                  *study.table(of_scale[scale], AMD + suffix, KD + suffix), '']
+        of_scale = [row for row in [*shared, *rows] if scale_of.get(row['point']) == scale]
+        lines += [f'Student of {scale:.0%} of the MACs', '', *study.table(of_scale, AMD + suffix, KD + suffix), '']
     return lines
 
 

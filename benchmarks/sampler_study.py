@@ -13,9 +13,9 @@ ROWS = study.ROOT / 'results' / 'sampler_study' / 'rows.jsonl'
 # Name -> schedules and sampler; without joint epochs, plain KD.
 POINTS = {
     'kd': dict(student_epochs=5),
-    'kd, 10 epochs': dict(student_epochs=10),  # cost about what `random, 3 joint epochs` costs, and, the next,
-    'kd, 11 epochs': dict(student_epochs=11),  # about what `smallest + random, 3 joint epochs` costs
-    'kd, 21 epochs': dict(student_epochs=21),  # about what twice the epochs of `smallest + random` cost
+    'kd, 10 epochs': dict(student_epochs=10),  # costs about what `random, 3 joint epochs` costs
+    'kd, 11 epochs': dict(student_epochs=11),  # ... and `smallest + random, 3 joint epochs`
+    'kd, 21 epochs': dict(student_epochs=21),  # ... and `smallest + random, 6 joint and 10 student epochs`
     'smallest + random, 6 joint and 10 student epochs': dict(
         student_epochs=10, joint_epochs=6, sampler='smallest_random'),
     'random, 2 joint epochs': dict(student_epochs=5, joint_epochs=2, sampler='random'),

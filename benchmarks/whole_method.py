@@ -29,12 +29,9 @@ def rows_of(name, options):
     assistant = next(candidate for candidate in everyone if candidate.scale == ASSISTANT)
     measured = {
         'score': steps.score, 'select': steps.evaluate, 'student': lambda: steps.distil(assistant),
-        'kd': steps.distil, 'all': lambda: steps.joint(everyone),
-        **{candidate.key: lambda candidate=candidate: steps.joint([candidate]) for candidate in everyone},
-        **{f'smallest and {candidate.key}': lambda candidate=candidate: steps.joint([everyone[0], candidate])
-           for candidate in everyone[1:]},
-        **{f'sandwich {candidate.key}': lambda candidate=candidate: steps.joint([everyone[0], candidate, everyone[-1]])
-           for candidate in everyone[1:-1]}}
+        'kd': steps.distil,
+        **{name_of(draw): lambda draw=draw: steps.joint(draw)
+           for draws in draws_of(everyone).values() for draw in draws}}
     for function in measured.values():
         function()
     rounds, begin = [], time.perf_counter()
@@ -54,13 +51,23 @@ def rows_of(name, options):
                       target=target)
 
 
+def draws_of(everyone):
+    """Sampler -> each of the equally likely sets of candidates that a step of it trains."""
+    smallest, *others = everyone
+    *between, largest = others
+    return {'all': [everyone], 'sandwich': [[smallest, candidate, largest] for candidate in between],
+            'smallest_random': [[smallest, candidate] for candidate in others],
+            'random': [[candidate] for candidate in everyone]}
+
+
+def name_of(draw):
+    return ' '.join(candidate.key for candidate in draw)
+
+
 def whole(an_image, everyone, options):
     """Cost of the whole method by each sampler, and of plain KD, from the costs of each step an image."""
-    joint = {
-        'all': an_image['all'],
-        'sandwich': np.mean([an_image[f'sandwich {candidate.key}'] for candidate in everyone[1:-1]]),
-        'smallest_random': np.mean([an_image[f'smallest and {candidate.key}'] for candidate in everyone[1:]]),
-        'random': np.mean([an_image[candidate.key] for candidate in everyone])}
+    joint = {sampler: np.mean([an_image[name_of(draw)] for draw in draws])
+             for sampler, draws in draws_of(everyone).items()}
     rest = NUM_SCORED * an_image['score'] + NUM_HELD_OUT * an_image['select'] \
         + options.student_epochs * NUM_TRAIN * an_image['student']
     return {'kd': NUM_SCORED * an_image['score'] + options.student_epochs * NUM_TRAIN * an_image['kd'],
@@ -74,10 +81,8 @@ def arithmetic(steps, assistant):
     return {
         'score': 3 * teacher, 'select': 2 * teacher + sum(candidate.cost.macs for candidate in everyone),
         'student': assistant.cost.macs + 3 * student.macs, 'kd': steps.macs(student),
-        'all': steps.macs(*(candidate.cost for candidate in everyone)),
-        **{candidate.key: steps.macs(candidate.cost) for candidate in everyone},
-        **{f'smallest and {c.key}': steps.macs(student, c.cost) for c in everyone[1:]},
-        **{f'sandwich {c.key}': steps.macs(student, c.cost, everyone[-1].cost) for c in everyone[1:-1]}}
+        **{name_of(draw): steps.macs(*(candidate.cost for candidate in draw))
+           for draws in draws_of(everyone).values() for draw in draws}}
 
 
 def add(parser):
