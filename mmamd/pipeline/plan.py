@@ -99,13 +99,14 @@ def _joint(context: Context, number: int) -> Stage:
 
 
 def _select(context: Context, number: int) -> Stage:
-    datasets = context.facts.datasets
+    datasets, splits = context.facts.datasets, stages.evaluated_splits(context.cfg)
     reads = {**_network(context), 'rule': _hooks(context, 'NPSDSelectionHook'), 'held_out': datasets['val'],
-             'test_data': datasets['test'], 'pipelines': [_pipeline(context.cfg[f'{split}_dataloader'])
-                                                          for split in ('val', 'test')],
-             'evaluator': context.cfg.val_evaluator, 'test_evaluator': context.cfg.test_evaluator,
-             'rounds_left': context.facts.compression.num_assistants - number, **_recalibration(context)}
-    images = sum(_images(context, split) for split in stages.evaluated_splits(context.cfg))
+             'pipelines': [_pipeline(context.cfg[f'{split}_dataloader']) for split in splits],
+             'evaluator': context.cfg.val_evaluator, 'rounds_left': context.facts.compression.num_assistants - number,
+             **_recalibration(context)}
+    if 'test' in splits:
+        reads |= {'test_data': datasets['test'], 'test_evaluator': context.cfg.test_evaluator}
+    images = sum(_images(context, split) for split in splits)
     images += context.facts.recalibration
     work = (2 + sum(context.facts.scales)) * _macs(context) * images
     return Stage(numbered('select', number), functools.partial(stages.select_assistant, number=number), reads,

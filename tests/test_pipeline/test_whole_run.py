@@ -171,8 +171,8 @@ def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path)
     # The smallest candidate that leaves one for the second round, which is the larger of the two.
     hooks = [dict(type='mmamd.SandwichSparsityHook', sampler='all'),
              dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='smallest', report_test=False)]
-    summary = mmamd.compress(tiny_config(**SHORT, custom_hooks=hooks), work_dir=tmp_path,
-                             **{'model.teacher': None, 'compression.num_assistants': 2})
+    config = {'custom_hooks': hooks, 'model.teacher': None, 'compression.num_assistants': 2}
+    summary = mmamd.compress(tiny_config(**SHORT, **config), work_dir=tmp_path)
     assert (tmp_path / 'teacher' / 'teacher.pth').is_file()
     assert summary['seconds']['teacher'] > 0
     first, second = summary['rounds']
@@ -188,6 +188,9 @@ def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path)
     # Nothing was read of the test split but by teacher and student.
     assert [candidate['test_value'] for candidate in first['candidates']] == [None] * 3
     assert first['assistant']['value'] is None and summary['student']['value'] > 0
+    # So with other test images no selection has to be made again.
+    with pytest.raises(ValueError, match="stage 'export'.*changed since: test_data"):
+        mmamd.compress(tiny_config(**SHORT, **config, **{'test_dataloader.dataset.indices': 50}), work_dir=tmp_path)
 
 
 def test_mixed_precision_on_a_cpu_trains_in_bfloat16_and_exports_float32(tiny_config, tmp_path, monkeypatch):
