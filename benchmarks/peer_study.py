@@ -25,7 +25,7 @@ from compare_runs import correct
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from mmamd.distillation.checkpoint import load_weights
+from mmamd.weights.checkpoint import load_weights
 from mmamd.pruning.complexity import network_cost
 
 ROWS = study.ROOT / 'results' / 'peer_study' / 'rows.jsonl'

@@ -27,7 +27,7 @@ from mmpretrain.datasets import CIFAR10, CIFAR100
 from mmpretrain.registry import MODELS
 
 import mmamd
-from mmamd.distillation.checkpoint import check_start
+from mmamd.weights.checkpoint import check_start
 from mmamd.pipeline.plan import expected_scale_sum
 from mmamd.pipeline.settings import fill_data_root, leaf_datasets
 from mmamd.pruning import scale_grid

@@ -23,7 +23,7 @@ from mmamd.backbones.elastic_conv import (
 )
 from mmamd.backbones.elastic_layers import num_params
 from mmamd.pruning.filter_norms import FilterLayer
-from mmamd.pruning.importance import frozen_eval
+from mmamd.passes import frozen_eval, watch
 from mmamd.structures import Cost
 
 IMAGE = 'image'  # the channels that the first convolution reads
@@ -249,17 +249,10 @@ class ElasticConvNet(ElasticBackbone):
         """What ``read`` makes of the outputs of some modules, for one image of zeros in eval mode."""
         if not names:
             return {}
-        seen: dict[str, Any] = {}
-        # Read at once: what follows may change an output in place.
-        hooks = [self.get_submodule(name).register_forward_hook(
-            lambda _module, _args, out, name=name: seen.__setitem__(name, read(out))) for name in names]
         like = next(self.parameters())
-        try:
-            with frozen_eval(self), torch.no_grad():
-                self(torch.zeros(1, *self.input_shape, dtype=like.dtype, device=like.device))
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with frozen_eval(self), torch.no_grad(), watch(
+                self, names, lambda output, _before: read(output)) as seen:
+            self(torch.zeros(1, *self.input_shape, dtype=like.dtype, device=like.device))
         return seen
 
 

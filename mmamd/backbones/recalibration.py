@@ -16,7 +16,7 @@ import torch.nn as nn
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmamd.pruning.importance import frozen_eval
+from mmamd.passes import frozen_eval
 
 
 @torch.no_grad()

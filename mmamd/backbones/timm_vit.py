@@ -7,13 +7,14 @@ else timm's class can be has no counterpart and is refused by name. Tensors are 
 timm is imported inside the functions that need it; the two that rename weights do not.
 """
 
-import difflib
 import re
 from typing import Any
 
 import torch
 import torch.nn as nn
 from torch import Tensor
+
+from mmamd.nearest import did_you_mean, nearest
 
 # MMPretrain's name, timm's name; {} is the number of a block. The one table, read in both directions. Where a name
 # stands twice (head.fc is the layer of LinearClsHead), the first row is the one that is written.
@@ -218,17 +219,6 @@ def check_name(name: str) -> None:
     tagged = models.get_arch_pretrained_cfgs(architecture)
     if tag and name not in tagged:
         raise ValueError(f"timm's {architecture} has no weights tagged {tag!r}; expected one of {sorted(tagged)}")
-
-
-def did_you_mean(name: str, names: list[str]) -> str:
-    """End of a sentence about an unknown name: the known ones nearest to it, if any is near."""
-    near = nearest(name, names)
-    return f'. Did you mean {", ".join(near[:-1])}{" or " if near[1:] else ""}{near[-1]}?' if near else '.'
-
-
-def nearest(name: str, names: list[str] | tuple[str, ...], cutoff: float = 0.6) -> list[str]:
-    """At most three names most like ``name``, the nearest first."""
-    return difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
 
 
 def import_timm() -> Any:

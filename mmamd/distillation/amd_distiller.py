@@ -20,7 +20,7 @@ from mmamd.backbones.recalibration import (
     save_statistics,
     statistics,
 )
-from mmamd.distillation.checkpoint import load_weights
+from mmamd.weights.checkpoint import load_weights
 from mmamd.distillation.connectors import check_connect, make_connectors, outputs_of
 from mmamd.distillation.losses import check_loss_weights, leading_channels
 from mmamd.registry import MODELS
@@ -45,7 +45,7 @@ class AMDDistiller(BaseModel):
     Args:
         architecture: Config of the network: the host's classifier or segmentor over an elastic backbone.
         teacher: Weights of the teacher: a path, a URL, a key of MMPretrain's zoo, ``timm:NAME`` or
-            ``timm:NAME@FILE`` (:mod:`mmamd.distillation.sources`). None leaves it untrained, which only a pipeline
+            ``timm:NAME@FILE`` (:mod:`mmamd.weights.sources`). None leaves it untrained, which only a pipeline
             that trains its teacher first may do.
         losses: Weights ``ce``, ``logit``, ``feat`` (default 1) and ``dkd`` (default 0), a weight of 0 being a term
             that is not computed; ``temperature`` of the logit loss; ``feat_layers`` and ``feat_normalize``; ``zeta``,

@@ -12,7 +12,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mmamd.pruning.importance import frozen_eval
+from mmamd.passes import frozen_eval
 
 
 def check_connect(connect: Sequence[tuple[str, str]] | None, student: nn.Module,

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmamd.backbones.recalibration import load_statistics, restore_statistics
-from mmamd.distillation.checkpoint import load_weights
+from mmamd.weights.checkpoint import load_weights
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate
 from mmamd.visualization.examples_plot import Example, Examples, Prediction

@@ -14,7 +14,7 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_proc
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
-from mmamd.distillation.sources import local_file
+from mmamd.weights.sources import local_file
 from mmamd.pipeline import preflight
 from mmamd.pipeline.plan import Stage, make_plan
 from mmamd.pipeline.progress import Progress

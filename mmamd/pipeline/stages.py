@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Subset
 
 from mmamd.backbones.recalibration import recalibrate
 from mmamd.distillation.amd_distiller import distiller_of
-from mmamd.distillation.checkpoint import load_weights, read_weights
+from mmamd.weights.checkpoint import load_weights, read_weights
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
 from mmamd.pipeline.examples import write_examples

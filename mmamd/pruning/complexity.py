@@ -15,7 +15,7 @@ import torch.nn as nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmamd.pruning.importance import frozen_eval
+from mmamd.passes import frozen_eval, watch
 from mmamd.structures import Cost
 
 PART_OF_KIND = {'head': 'attention', 'neuron': 'feed-forward', 'filter': 'convolution'}
@@ -76,30 +76,21 @@ def rest_cost(network: nn.Module) -> Cost:
     """
     backbone_modules, backbone_params = set(network.backbone.modules()), set(network.backbone.parameters())
     params = sum(p.numel() for p in network.parameters() if p not in backbone_params)
-    counted = []
+    counted: dict[str, nn.Module] = {}
     for name, module in network.named_modules():
         if module in backbone_modules:
             continue
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            counted.append(module)
+            counted[name] = module
         elif any(p.ndim > 1 for p in module.parameters(recurse=False)):
             raise ValueError(f'cannot count the MACs of {name!r} ({type(module).__name__}): outside the backbone only '
                              'Linear and Conv2d may own a weight matrix')
 
-    macs = 0
-
-    def count(module: nn.Module, _: tuple, output: torch.Tensor) -> None:
-        nonlocal macs
-        # weight[0] is the kernel of one output value: in_features, or in_channels / groups x height x width.
-        macs += output.numel() * module.weight[0].numel()
-
-    hooks = [module.register_forward_hook(count) for module in counted]
     weight = next(network.backbone.parameters())
     image = torch.zeros(1, *network.backbone.input_shape, dtype=weight.dtype, device=weight.device)
-    try:
-        with frozen_eval(network), torch.no_grad():
-            network(image, mode='tensor')
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with frozen_eval(network), torch.no_grad(), watch(
+            network, counted, lambda output, before: (before or 0) + output.numel()) as values:
+        network(image, mode='tensor')
+    # weight[0] is the kernel of one output value: in_features, or in_channels / groups x height x width.
+    macs = sum(count * counted[name].weight[0].numel() for name, count in values.items())
     return Cost(macs, params)

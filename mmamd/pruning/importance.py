@@ -10,14 +10,14 @@ Shapes: N samples, U units of one group.
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 import torch.nn as nn
 from mmengine import dist
 from torch import Tensor
 
+from mmamd.passes import frozen_eval
 from mmamd.structures import Importance, UnitGroup
 
 LEVELS = ('sample', 'batch')
@@ -115,25 +115,6 @@ def check_importance(importance: Importance, groups: list[UnitGroup]) -> None:
         if max(scores) == 0:
             raise ValueError(f'importance of {group.name} is zero for all {group.count} units, so they cannot be '
                              'ranked; check that the teacher is trained, or score on more images')
-
-
-@contextmanager
-def frozen_eval(network: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients for the parameters while the context lasts.
-
-    Restores each module's and parameter's own flag: a network in training mode may hold modules kept in eval mode.
-    """
-    requires_grad = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
-    training = [(module, module.training) for module in network.modules()]
-    try:
-        network.eval()
-        network.requires_grad_(False)
-        yield
-    finally:
-        for module, flag in training:
-            module.training = flag
-        for parameter, flag in requires_grad:
-            parameter.requires_grad_(flag)
 
 
 def _task_loss(losses: dict) -> Tensor:

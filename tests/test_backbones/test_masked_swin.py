@@ -20,7 +20,7 @@ from mmamd.backbones.elastic_window_attention import (
     shift_mask,
     split_windows,
 )
-from mmamd.distillation.checkpoint import load_weights
+from mmamd.weights.checkpoint import load_weights
 from mmamd.distillation.losses import FeatureLoss
 from mmamd.export import cut_network, export_candidate
 from mmamd.pruning import cost_function, make_family, network_cost

@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 
 import mmamd
 from mmamd.backbones.recalibration import batch_norms, load_statistics, recalibrate, statistics
-from mmamd.distillation.checkpoint import load_weights
+from mmamd.weights.checkpoint import load_weights
 from mmamd.pipeline.settings import with_test_pipeline
 from mmamd.pipeline.summary import format_summary
 from mmamd.pruning import greedy_norms, independent_norms, profiled_cost

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.timm_vit import build_empty, from_timm, normalisation_of
-from mmamd.distillation.sources import NAMELESS, check_source, fetch, local_file, split_timm, timm_architecture
+from mmamd.weights.sources import NAMELESS, check_source, fetch, local_file, split_timm, timm_architecture
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
-    """State dict of a network in MMPretrain's names, on the CPU, from any source of :mod:`mmamd.distillation.sources`.
+    """State dict of a network in MMPretrain's names, on the CPU, from any source of :mod:`mmamd.weights.sources`.
 
     Training checkpoints of the distiller are read as the network that it trained, without what only training needs.
 

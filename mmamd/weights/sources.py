@@ -21,11 +21,11 @@ from torch import Tensor
 from mmamd.backbones.timm_vit import (
     architecture_of_model,
     build_empty,
-    did_you_mean,
     from_timm,
     import_timm,
     normalisation_of,
 )
+from mmamd.nearest import did_you_mean
 
 NAMELESS = 'VisionTransformer'  # stands for the name of a timm model built with sizes of its own
 _KEY = r'(?:[\w-]|\.\d)+$'  # a key of the zoo has no dot but that of a number: regnetx-1.6gf_8xb128_in1k

@@ -13,9 +13,9 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from safetensors.torch import save_file
 
 from mmamd.backbones.timm_vit import architecture_of_model, from_timm
-from mmamd.distillation import checkpoint, sources
-from mmamd.distillation.checkpoint import check_start, load_weights, read_weights, warn_of_normalisation
-from mmamd.distillation.sources import local_file
+from mmamd.weights import checkpoint, sources
+from mmamd.weights.checkpoint import check_start, load_weights, read_weights, warn_of_normalisation
+from mmamd.weights.sources import local_file
 from mmamd.registry import MODELS
 
 # A timm ViT-Tiny of one block: 192 wide, 3 heads; 4 x 4 patches.

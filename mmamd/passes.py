@@ -1,0 +1,78 @@
+"""One pass through a network: its modes while it lasts, and what its modules leave behind."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch.nn as nn
+from torch import Tensor
+
+from mmamd.nearest import did_you_mean
+
+
+@contextmanager
+def frozen_eval(network: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients for the parameters while the context lasts.
+
+    Restores each module's and parameter's own flag: a network in training mode may hold modules kept in eval mode.
+    """
+    requires_grad = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
+    training = [(module, module.training) for module in network.modules()]
+    try:
+        network.eval()
+        network.requires_grad_(False)
+        yield
+    finally:
+        for module, flag in training:
+            module.training = flag
+        for parameter, flag in requires_grad:
+            parameter.requires_grad_(flag)
+
+
+@contextmanager
+def watch(network: nn.Module, names: Iterable[str],
+          read: Callable[[Any, Any], Any] = lambda output, _before: output) -> Iterator[dict[str, Any]]:
+    """What some modules of a network put out while the context lasts; nothing stays on the network afterwards.
+
+    Args:
+        network: The network that is run within the context.
+        names: Names of its modules, as in ``network.named_modules()``.
+        read: From an output, and what was kept of an earlier one (else None), to what is kept: by default the latest
+            output itself. It is called at once, because what follows may change an output in place.
+
+    Yields:
+        Name -> what is kept, of the modules that have run so far.
+
+    Raises:
+        ValueError: If the network has no module of a name; it offers the nearest.
+    """
+    seen: dict[str, Any] = {}
+    modules = {name: module_of(network, name) for name in names}
+    hooks = [module.register_forward_hook(lambda _module, _args, output, name=name: seen.__setitem__(
+        name, read(output, seen.get(name)))) for name, module in modules.items()]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def module_of(network: nn.Module, name: str) -> nn.Module:
+    """The module of a name. Raises ValueError that offers the nearest names."""
+    modules = dict(network.named_modules())
+    if name not in modules:
+        raise ValueError(f'{type(network).__name__} has no module {name!r}{did_you_mean(name, modules)}')
+    return modules[name]
+
+
+def one_tensor(seen: dict[str, Any], name: str, whose: str) -> Tensor:
+    """The output of a watched module, of which it is asked that it has run and put out one tensor.
+
+    Raises:
+        ValueError: If it is not so; it names the module and whose it is.
+    """
+    if not isinstance(seen.get(name), Tensor):
+        what = f'gives a {type(seen[name]).__name__}' if name in seen else 'is not run itself'
+        raise ValueError(f'module {name!r} of the {whose} {what}; expected a module whose output is one tensor: name '
+                         'a stage or a block within it')
+    return seen[name]
