@@ -25,8 +25,8 @@ from compare_runs import correct
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from mmamd.weights.checkpoint import load_weights
 from mmamd.pruning.complexity import network_cost
+from mmamd.weights.checkpoint import load_weights
 
 ROWS = study.ROOT / 'results' / 'peer_study' / 'rows.jsonl'
 AMD, KD, LONGER_KD = 'smallest + random, 3 joint epochs', 'kd', 'kd, 11 epochs'  # points of the other study

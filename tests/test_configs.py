@@ -27,10 +27,10 @@ from mmpretrain.datasets import CIFAR10, CIFAR100
 from mmpretrain.registry import MODELS
 
 import mmamd
-from mmamd.weights.checkpoint import check_start
 from mmamd.pipeline.plan import expected_scale_sum
 from mmamd.pipeline.settings import fill_data_root, leaf_datasets
 from mmamd.pruning import scale_grid
+from mmamd.weights.checkpoint import check_start
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / 'configs'

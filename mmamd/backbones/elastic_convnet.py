@@ -22,8 +22,8 @@ from mmamd.backbones.elastic_conv import (
     ZeroMap,
 )
 from mmamd.backbones.elastic_layers import num_params
-from mmamd.pruning.filter_norms import FilterLayer
 from mmamd.passes import frozen_eval, watch
+from mmamd.pruning.filter_norms import FilterLayer
 from mmamd.structures import Cost
 
 IMAGE = 'image'  # the channels that the first convolution reads

@@ -20,11 +20,11 @@ from mmamd.backbones.recalibration import (
     save_statistics,
     statistics,
 )
-from mmamd.weights.checkpoint import load_weights
 from mmamd.distillation.connectors import check_connect, make_connectors, outputs_of
 from mmamd.distillation.losses import check_loss_weights, leading_channels
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate, CandidateFamily, scale_key
+from mmamd.weights.checkpoint import load_weights
 
 
 @MODELS.register_module()

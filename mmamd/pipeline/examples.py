@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from mmamd.backbones.recalibration import load_statistics, restore_statistics
-from mmamd.weights.checkpoint import load_weights
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate
 from mmamd.visualization.examples_plot import Example, Examples, Prediction
+from mmamd.weights.checkpoint import load_weights
 
 if TYPE_CHECKING:
     from mmamd.pipeline.stages import Context

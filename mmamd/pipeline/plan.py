@@ -8,10 +8,10 @@ from mmengine.dist import get_world_size
 
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
-from mmamd.weights.sources import local_file
 from mmamd.pipeline import stages
 from mmamd.pipeline.settings import is_hook, leaf_datasets, pretrained_sources, stage_settings, teacher_settings
 from mmamd.pipeline.stages import Context, numbered
+from mmamd.weights.sources import local_file
 
 _SCHEDULE_KEYS = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr')
 

@@ -13,8 +13,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS
 
 from mmamd.backbones.recalibration import batch_norms
-from mmamd.weights.checkpoint import check_start, warn_of_normalisation
 from mmamd.distillation.mixed_precision import on_this_machine
+from mmamd.passes import frozen_eval
 from mmamd.pipeline.settings import (
     Compression,
     check_epochs,
@@ -27,10 +27,10 @@ from mmamd.pipeline.settings import (
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
 from mmamd.pruning.complexity import cost_function, profiled_cost
 from mmamd.pruning.filter_norms import check_filters
-from mmamd.passes import frozen_eval
 from mmamd.registry import HOOKS, MODELS
 from mmamd.selection.npsd import manual
 from mmamd.structures import CandidateFamily, Cost, Importance
+from mmamd.weights.checkpoint import check_start, warn_of_normalisation
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_proc
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
-from mmamd.weights.sources import local_file
 from mmamd.pipeline import preflight
 from mmamd.pipeline.plan import Stage, make_plan
 from mmamd.pipeline.progress import Progress
@@ -25,6 +24,7 @@ from mmamd.pipeline.state import RunState, file_digest
 from mmamd.pipeline.status import StatusFile
 from mmamd.pipeline.summary import summarise
 from mmamd.registry import RUNNERS
+from mmamd.weights.sources import local_file
 
 
 @RUNNERS.register_module()

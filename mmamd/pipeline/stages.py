@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader, Subset
 
 from mmamd.backbones.recalibration import recalibrate
 from mmamd.distillation.amd_distiller import distiller_of
-from mmamd.weights.checkpoint import load_weights, read_weights
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
 from mmamd.pipeline.examples import write_examples
@@ -39,6 +38,7 @@ from mmamd.pruning.importance import check_importance, score
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate, CandidateFamily, Importance, Selection, write_json
 from mmamd.visualization import plot_selection
+from mmamd.weights.checkpoint import load_weights, read_weights
 
 EXTERNAL = ('student_architecture', 'connect')  # what the distiller is told of a student of another architecture
 

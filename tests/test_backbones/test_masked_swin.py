@@ -20,11 +20,11 @@ from mmamd.backbones.elastic_window_attention import (
     shift_mask,
     split_windows,
 )
-from mmamd.weights.checkpoint import load_weights
 from mmamd.distillation.losses import FeatureLoss
 from mmamd.export import cut_network, export_candidate
 from mmamd.pruning import cost_function, make_family, network_cost
 from mmamd.structures import Candidate, Cost, Importance
+from mmamd.weights.checkpoint import load_weights
 
 # Maps of 8 x 8 and 4 x 4 tokens in windows of 4 x 4: four windows, every second block shifted; one window, never
 # shifted. 2 blocks of 2 heads (D = 4) and 8 neurons, 2 blocks of 4 heads (D = 4) and 16 neurons.

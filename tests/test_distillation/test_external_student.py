@@ -8,10 +8,10 @@ import torch
 from joint_step_toys import joint_loop
 
 from mmamd.backbones.recalibration import recalibrate, statistics
-from mmamd.weights.checkpoint import read_weights
 from mmamd.distillation.connectors import make_connectors
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate, CandidateFamily, Cost
+from mmamd.weights.checkpoint import read_weights
 
 
 def classifier(backbone, width):

@@ -15,11 +15,11 @@ from mmpretrain.registry import MODELS
 
 import mmamd
 from mmamd.backbones.recalibration import batch_norms, load_statistics, recalibrate, statistics
-from mmamd.weights.checkpoint import load_weights
 from mmamd.pipeline.settings import with_test_pipeline
 from mmamd.pipeline.summary import format_summary
 from mmamd.pruning import greedy_norms, independent_norms, profiled_cost
 from mmamd.structures import CandidateFamily, Importance, Selection
+from mmamd.weights.checkpoint import load_weights
 
 NUM_CLASSES = 10
 WRN = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedWideResNet', depth=10, img_size=8),

@@ -13,10 +13,10 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from safetensors.torch import save_file
 
 from mmamd.backbones.timm_vit import architecture_of_model, from_timm
+from mmamd.registry import MODELS
 from mmamd.weights import checkpoint, sources
 from mmamd.weights.checkpoint import check_start, load_weights, read_weights, warn_of_normalisation
 from mmamd.weights.sources import local_file
-from mmamd.registry import MODELS
 
 # A timm ViT-Tiny of one block: 192 wide, 3 heads; 4 x 4 patches.
 SMALL = dict(depth=1, img_size=16, patch_size=4, num_classes=5)
