@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / 'mmamd'
-FILES = sorted(path for path in PACKAGE.rglob('*.py') if path.parent != PACKAGE or path.stem in ('structures', 'passes'))
+FILES = sorted(path for path in PACKAGE.rglob('*.py')
+               if path.parent != PACKAGE or path.stem in ('structures', 'passes'))
 
 EVERYWHERE = {'registry', 'compat', 'version', 'nearest'}
 CHAIN = ('structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline')
