@@ -52,8 +52,10 @@ def compare(work_dirs: list[Path]) -> list[dict]:
         difference, low, high = paired_difference(right, rights[0])
         rows.append({
             'run': work_dir.name, 'test': float(right.mean()), 'macs': summary['student']['macs'],
-            'params': summary['student']['params'], 'assistants': [r['assistant']['scale'] for r in summary['rounds']],
-            'seconds': summary['seconds'], 'total_seconds': sum(summary['seconds'].values()),
+            'params': summary['student']['params'],
+            'assistants': [found['chosen']['scale'] for found in summary['selections']],
+            'seconds': {name: stage['seconds'] for name, stage in summary['stages'].items()},
+            'total_seconds': summary['cost']['seconds'],
             'difference': difference, 'low': low, 'high': high, 'seed': summary['record']['seed']})
     return rows
 

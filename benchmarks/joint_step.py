@@ -11,7 +11,7 @@ import networks
 import torch.nn.functional as F
 from side_by_side import compare, counted, parse_args, peak_bytes, precision, report
 
-from mmamd.distillation.losses.feature import feature_loss
+from mmamd.distillation.losses.feature import feature_loss, resolve_layers
 from mmamd.distillation.losses.logit import logit_loss
 from mmamd.export import cut_network
 
@@ -26,7 +26,7 @@ def rows_of(name, options):
     inputs = networks.images(network, options.batch_size, options.device)
     labels = inputs.new_zeros(len(inputs)).long()
 
-    layers = distiller.feat_loss.layers_of(len(network.backbone.hidden_state_modules) - 1)
+    layers = resolve_layers('auto', len(network.backbone.hidden_state_modules) - 1)
     alone = [AloneNetwork(cut_network(network, candidate).train(), layers) for candidate in distiller.candidates]
 
     def joint(candidates):
@@ -35,7 +35,7 @@ def rows_of(name, options):
 
     def apart():
         with precision(options):
-            targets = distiller.teach(inputs)
+            targets, = distiller.teach(inputs, [])
         for own in alone:
             with precision(options):
                 loss = own.loss(inputs, labels, targets)
@@ -67,8 +67,8 @@ class AloneNetwork:
         logits = self.network(inputs, mode='tensor')
         states = [self.states[i] for i in sorted(self.states)]
         self.states.clear()
-        return (F.cross_entropy(logits.float(), labels) + logit_loss(logits, targets['logits'])
-                + feature_loss(states, targets['states']))
+        return (F.cross_entropy(logits.float(), labels) + logit_loss(logits, targets.logits)
+                + feature_loss(states, list(targets.states.values())))
 
 
 if __name__ == '__main__':

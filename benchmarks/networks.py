@@ -2,9 +2,9 @@
 
 import argparse
 import copy
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ from mmamd.distillation import AMDDistiller, JointTrainLoop
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function, network_cost
 from mmamd.registry import MODELS
-from mmamd.structures import CandidateFamily, Importance
+from mmamd.structures import CandidateFamily, Importance, Network
 
 MODEL_CONFIGS = Path(__file__).resolve().parent.parent / 'configs' / '_base_' / 'models'
 NETWORKS = {'ViT-S/16': 'vit-s-p16_100-classes', 'ViT-B/16': 'vit-b-p16_100-classes',
@@ -110,11 +110,10 @@ def distiller(name: str | dict, scales: Sequence[float] = NINE, device: str = 'c
     """A distiller of an untrained teacher, with a family of random importance."""
     config = architecture(name)
     init_default_scope('mmpretrain')
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / 'family.json'
-        random_family(build(config), scales).save(file)
-        made = AMDDistiller(architecture=config, teacher=None, family=str(file),
-                            data_preprocessor=dict(type='ClsDataPreprocessor', mean=[0.] * 3, std=[1.] * 3), **settings)
+    family = random_family(build(config), scales)
+    teacher = asdict(Network(config, None, cost=family.teacher_cost))
+    made = AMDDistiller(architecture=config, teacher=teacher, candidates=list(map(asdict, family.candidates)),
+                        data_preprocessor=dict(type='ClsDataPreprocessor', mean=[0.] * 3, std=[1.] * 3), **settings)
     return made.to(device).train()
 
 

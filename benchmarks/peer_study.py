@@ -7,9 +7,9 @@ epochs, and as many as cost about what all of AMD costs.
 - Torch-Pruning prunes heads and hidden neurons by Taylor importance, ranked over the whole network, but for a head and
   a neuron that each block keeps; the dense student is a ViT of the same depth, drawn at random. Both are then trained
   by the same plain KD; their hidden states meet the teacher's through linear layers.
-- MMD, the manual multi-step distillation of the AMD paper, trains assistants by plain KD and compresses each of them
-  into a student; the student that is best on the images of the selection is kept. It is given four assistants, every
-  other one of AMD's grid, which is about half of what all eight cost.
+- MMD, the manual multi-step distillation of the AMD paper, trains assistants by plain KD and distils each of them into
+  a student; the student that is best on the images of the selection is kept. It is given four assistants, every other
+  one of AMD's grid, which is about half of what all eight cost.
 
     python benchmarks/peer_study.py run --data data/cifar100 --teacher data/vit-micro_cifar100.pth --seeds 0 1 2
     python benchmarks/peer_study.py table
@@ -21,7 +21,6 @@ import peers
 import sampler_study
 import study
 import torch
-from compare_runs import correct
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
@@ -52,37 +51,20 @@ POINTS = _points()
 
 
 def job(settings, seed, work_dir, args):
-    """One run; of MMD, one for each assistant and each student."""
+    """One run."""
     settings = dict(settings)
     scale, peer = settings.pop('scale'), settings.pop('peer', None)
+    overrides = {'compression.student_scale': scale}
     if peer == 'mmd':
-        return manual_search(settings, scale, seed, work_dir, args)
-    cfg = study.config(seed, args, **settings, **{'compression.student': scale})
-    if peer:
+        overrides |= {'method': dict(type='mmamd.MMD', assistants=MANUAL)}
+    cfg = study.config(seed, args, **settings, **overrides)
+    if peer in ('dense', 'torch-pruning'):
         student, share = make_student(peer, scale, cfg, work_dir)
         # One candidate, which plain KD has no use for: none of the grid may be as large as the student.
-        cfg.merge_from_dict({'model.student_architecture': student, 'compression.student': share,
-                             'compression.num_candidates': 1, 'model.connect': peers.connections(student)})
+        cfg.merge_from_dict({'compression.student_architecture': student, 'compression.student_scale': share,
+                             'compression.num_candidates': 1,
+                             'student.losses': dict(feat=dict(layers=peers.connections(student)))})
     return study.carry_out(cfg, work_dir)
-
-
-def manual_search(settings, scale, seed, work_dir, args):
-    """The best of the students that are distilled from an assistant of each scale, and what all trainings cost."""
-    whole = network_cost(networks.build(Config.fromfile(study.RECIPE).model.architecture.to_dict())).macs
-    macs, students = 0., []
-    for assistant in MANUAL:
-        first, second = (work_dir / f'{role}_{assistant}' for role in ('assistant', 'student'))
-        found = study.carry_out(study.config(seed, args, **settings, **{'compression.student': assistant}), first)
-        macs += found['macs']
-        cfg = study.config(seed, args, **settings, **{'compression.student': scale * whole / found['student_macs'],
-                                                      'model.teacher': str(first / 'student' / 'student.pth')})
-        cfg.model.architecture = Config.fromfile(first / 'student' / 'config.py').model
-        found = study.carry_out(cfg, second)
-        macs += found['macs']
-        students.append({**found, 'assistant': assistant, 'selection': float(correct(second, 'val').mean())})
-    best = max(students, key=lambda student: student['selection'])
-    each = {key: [student[key] for student in students] for key in ('assistant', 'selection', 'accuracy')}
-    return {**best, 'macs': macs, 'students': each}
 
 
 def make_student(peer, scale, cfg, work_dir):

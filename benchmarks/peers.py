@@ -10,6 +10,7 @@ import torch_pruning as tp
 
 from mmamd.backbones import timm_student
 from mmamd.backbones.timm_form import timm_form
+from mmamd.distillation.losses.feature import resolve_layers
 from mmamd.pruning.complexity import network_cost
 
 
@@ -130,5 +131,5 @@ def connections(config: dict) -> list[tuple[str, str]]:
     """What the feature loss compares by default, by name: the embedding and evenly spaced blocks."""
     network = networks.build(config)
     names = {module: name for name, module in network.named_modules()}
-    layers = networks.MODELS.build(dict(type='mmamd.FeatureLoss')).layers_of(len(network.backbone.layers))
+    layers = resolve_layers('auto', len(network.backbone.layers))
     return [(names[network.backbone.hidden_state_modules[i]],) * 2 for i in layers]

@@ -22,7 +22,7 @@ class Steps:
     def __init__(self, name: str | dict, scales: Sequence[float], options: argparse.Namespace) -> None:
         self.distiller = networks.distiller(name, scales, options.device)
         self.network = self.distiller.network
-        self.teacher_macs = self.distiller.family.teacher_cost.macs
+        self.teacher_macs = self.distiller.teacher_networks[0].cost.macs
         self._loop = networks.joint_loop(self.distiller, options)
         self._batch = networks.raw_batch(self.network, options.batch_size, options.device)
         self._inputs = torch.stack(self._batch['inputs'])

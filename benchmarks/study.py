@@ -26,10 +26,6 @@ from mmengine.config import Config
 from side_by_side import processor
 
 import mmamd
-from mmamd.distillation.samplers import sample_candidates
-from mmamd.distillation.sandwich_hook import POOLS
-from mmamd.pipeline.seeding import derive_seed
-from mmamd.structures import CandidateFamily, Selection
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
@@ -93,7 +89,7 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
         'train_dataloader.dataset.ann_file': str(lists['train']), 'train_dataloader.batch_size': BATCH,
         'val_dataloader.dataset.ann_file': str(lists['select']),
         'test_dataloader.dataset.ann_file': str(lists['judge']), 'test_dataloader.dataset.data_prefix': 'train',
-        'compression.num_assistants': 1 if joint_epochs else 0,
+        'method.type': 'mmamd.AMD' if joint_epochs else 'mmamd.KD',
         'custom_hooks': [dict(type='mmamd.SandwichSparsityHook', sampler=sampler, halve_after=halve_after or []),
                          dict(type='mmamd.NPSDSelectionHook', report_test=False)],
         'joint.train_cfg.max_epochs': joint_epochs or 1, 'student.train_cfg.max_epochs': student_epochs,
@@ -107,8 +103,8 @@ def carry_out(cfg: Config, work_dir: Path) -> dict:
     """A whole run: which of the judging images its student gets right, its assistant, what it cost."""
     summary = mmamd.compress(cfg, work_dir=work_dir)
     right = correct(work_dir)
-    return {'accuracy': float(right.mean()), 'macs': macs(work_dir), 'commit': summary['record']['commit'],
-            'assistant': summary['rounds'][0]['assistant']['scale'] if summary['rounds'] else None,
+    return {'accuracy': float(right.mean()), 'macs': macs(summary), 'commit': summary['record']['commit'],
+            'assistant': summary['selections'][0]['chosen']['scale'] if summary['selections'] else None,
             'student_macs': summary['student']['macs'],
             'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
 
@@ -127,32 +123,12 @@ def image_list(data: Path, split: str, part: slice, file: Path) -> Path:
     return file
 
 
-def macs(work_dir: Path) -> float:
-    """MACs of scoring, joint stage, selection and student of a finished run.
+def macs(summary: dict) -> float:
+    """MACs that a run has spent on its student: all stages but those that train the teacher and judge on test images.
 
     A student that a peer has made is charged for scoring as any other; connectors are left out.
     """
-    cfg = Config.fromfile(work_dir / 'run_config.py')
-    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
-    teacher = taught_by = family.teacher_cost.macs
-    student = json.loads((work_dir / 'summary.json').read_text())['student']['macs']
-    num_images = IMAGES_A_CLASS * NUM_CLASSES
-    epoch_steps = num_images // BATCH
-    total = 3. * teacher * cfg.compression.importance.num_images
-    if cfg.compression.num_assistants:
-        hook = cfg.custom_hooks[0]
-        seed = derive_seed(cfg.randomness.seed, 'joint')
-        epochs = cfg.joint.train_cfg.max_epochs
-        last = torch.load(work_dir / 'joint' / f'epoch_{epochs}.pth', map_location='cpu', weights_only=False)
-        pools, pool = last['message_hub']['runtime_info'].get(POOLS, {}), family.candidates
-        for epoch in range(epochs):
-            pool = [c for c in pool if c.key in pools[epoch]] if epoch in pools else pool
-            for i in range(epoch * epoch_steps, (epoch + 1) * epoch_steps):
-                step = sample_candidates(pool, hook.sampler, 1, seed, i)
-                total += BATCH * (teacher + 3 * sum(candidate.cost.macs for candidate in step))
-        total += HELD_OUT_A_CLASS * NUM_CLASSES * (2 * teacher + sum(c.cost.macs for c in family.candidates))
-        taught_by = family.at(Selection.load(work_dir / 'select' / 'selection.json').assistant).cost.macs
-    return total + cfg.student.train_cfg.max_epochs * epoch_steps * BATCH * (taught_by + 3 * student)
+    return sum(stage['macs'] for stage in summary['stages'].values() if stage['kind'] not in ('teacher', 'export'))
 
 
 def processor_seconds() -> float:

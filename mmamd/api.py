@@ -40,15 +40,13 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
     Raises:
         FileNotFoundError: If the run has exported no student.
     """
-    from mmpretrain import get_model
+    from mmamd.tasks import Classification
     folder = Path(work_dir) / 'student'
     for name in ('config.py', 'student.pth'):
         if not (folder / name).exists():
             raise FileNotFoundError(f'{folder} holds no {name}: the run has not exported its student; finish it by '
                                     'running its config again with the same work_dir')
-    model = get_model(str(folder / 'config.py'), pretrained=str(folder / 'student.pth'), device=device)
-    model.eval()
-    return model
+    return Classification().rebuild(folder / 'config.py', folder / 'student.pth', device)
 
 
 def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: float | str = 'student',

@@ -7,13 +7,15 @@ Each one names the modules that register its components, so that ``type='mmamd.X
 from mmengine import registry as root
 
 DATASETS = root.Registry('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'])
+DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmamd', locations=['mmamd.datasets'])
 FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', locations=['mmamd.pipeline'])
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.pipeline'])
 LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection'])
+METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])
 MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
-                       locations=['mmamd.backbones', 'mmamd.distillation'])
+                       locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection'])
 OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
                                locations=['mmamd.distillation'])
 RUNNERS = root.Registry('runner', parent=root.RUNNERS, scope='mmamd', locations=['mmamd.pipeline'])

@@ -72,13 +72,14 @@ class Candidate:
 
     Attributes:
         scale: Nominal scale, the fraction of the teacher that was asked for.
-        kept: Group name -> number of leading units kept, after reordering.
+        kept: Group name -> number of leading units kept, after reordering; None for a network of another architecture,
+            which is no part of the teacher.
         cost: MACs and parameters of the whole network (backbone and head) cut to ``kept``.
         units: Units kept over all units of a kind, averaged over the kinds that may be pruned.
     """
 
     scale: float
-    kept: dict[str, int]
+    kept: dict[str, int] | None
     cost: Cost
     units: float
 
@@ -86,6 +87,11 @@ class Candidate:
     def key(self) -> str:
         """Name of the candidate in logs and tables, e.g. ``'0.30'``."""
         return scale_key(self.scale)
+
+    @classmethod
+    def from_dict(cls, raw: dict) -> 'Candidate':
+        """From what ``dataclasses.asdict`` makes of one."""
+        return cls(**{**raw, 'cost': Cost(**raw['cost'])})
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,41 @@ class CandidateFamily:
     @classmethod
     def load(cls, path: str | Path) -> 'CandidateFamily':
         raw = json.loads(Path(path).read_text())
-        candidates = [Candidate(**{**c, 'cost': Cost(**c['cost'])}) for c in raw['candidates']]
+        candidates = [Candidate.from_dict(candidate) for candidate in raw['candidates']]
         return cls(candidates, Cost(**raw['teacher_cost']), raw['order'], raw['scale_by'])
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as plain data: how it is built, where its weights are, and what it runs as.
+
+    Attributes:
+        architecture: Config of the uncut network, data preprocessor included.
+        weights: Where its weights come from: a file, or any source of :mod:`mmamd.weights.sources`; None draws them.
+        scale: Nominal scale, 1.0 for all units.
+        kept: Group name -> leading units that it runs with; None for all of them, and for a network that cannot run
+            as a candidate.
+        cost: MACs of one image and parameters, cut to what it keeps; None where nobody has counted.
+        statistics: File with batch norm statistics of its own, under its key; None where those of the weights serve.
+    """
+
+    architecture: dict
+    weights: str | None
+    scale: float = 1.0
+    kept: dict[str, int] | None = None
+    cost: Cost | None = None
+    statistics: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Name of the network in logs and tables, e.g. ``'0.30'``."""
+        return scale_key(self.scale)
+
+    @classmethod
+    def from_dict(cls, raw: dict) -> 'Network':
+        """From what ``dataclasses.asdict`` makes of one."""
+        cost = raw.get('cost')
+        return cls(**{**raw, 'cost': None if cost is None else Cost(**cost)})
 
 
 @dataclass(frozen=True)
@@ -134,37 +173,55 @@ class Measurement:
         value: The metric, as a fraction.
         resampled: The metric on each bootstrap resample. Draw ``b`` takes the same images for every network of the
             split, so that differences between networks are paired.
+        name: What the network is called where its scale does not tell it apart; None for the scale.
     """
 
     scale: float
     value: float
     resampled: list[float]
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Name of the network in tables."""
+        return scale_key(self.scale) if self.name is None else self.name
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Outcome of the optimal selection.
+    """Outcome of a selection.
 
     Attributes:
         rule: Name of the rule that chose.
-        assistant: Nominal scale of the chosen teacher assistant.
+        chosen: Key of the measurement of the network that was chosen.
         reference: The measurement that the derivative is taken to (the teacher, unless configured otherwise).
-        student_scale: Candidates must be larger than this.
-        measurements: Every candidate, ascending by scale, the student included.
-        scores: Rule name -> one score a measurement, None where the candidate is not eligible. All rules are
+        above: Networks could be chosen if their scale is larger; None where all could be.
+        measurements: Every network that was judged, ascending by scale, whether it could be chosen or not.
+        scores: Rule name -> one score a measurement, None where the network is not eligible. All rules are
             tabulated, so that another rule is a replay of this table and not a new training.
         warnings: What a reader must know before trusting the choice.
         lam: Weight of the scale in the scores of ``lambda_tradeoff``.
     """
 
     rule: str
-    assistant: float
+    chosen: str
     reference: Measurement
-    student_scale: float
+    above: float | None
     measurements: list[Measurement]
     scores: dict[str, list[float | None]]
     warnings: list[str]
     lam: float = 0.2
+
+    @property
+    def winner(self) -> Measurement:
+        """The measurement of the network that was chosen."""
+        return next(m for m in self.measurements if m.key == self.chosen)
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether the networks are told apart by their scales, so that performance is a function of the scale."""
+        keys = [scale_key(m.scale) for m in self.measurements]
+        return len(set(keys)) == len(keys)
 
     def save(self, path: str | Path) -> None:
         write_json(path, asdict(self))
@@ -175,6 +232,17 @@ class Selection:
         raw['reference'] = Measurement(**raw['reference'])
         raw['measurements'] = [Measurement(**m) for m in raw['measurements']]
         return cls(**raw)
+
+
+RUN_FORMAT = 2  # of stages.json and of what stages leave; counted up when an older work_dir cannot be read any more
+
+
+def check_run_format(content: dict, work_dir: Path) -> None:
+    """Raise ValueError unless the content of a ``stages.json`` is of this version."""
+    if content.get('format') != RUN_FORMAT:
+        raise ValueError(f'{work_dir} holds a run in format {content.get("format", 1)} of another version of mmamd, '
+                         f'and this one reads format {RUN_FORMAT}; finish it with that version, or give another '
+                         '--work-dir')
 
 
 def scale_key(scale: float) -> str:

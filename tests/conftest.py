@@ -1,20 +1,28 @@
-"""A terminal to run programs on, and the toy network that several folders test with."""
+"""What several folders test with: a terminal to run programs on, a toy network, a tiny run of the pipeline."""
 
 import fcntl
+import gc
 import os
 import pty
 import re
 import struct
 import subprocess
 import termios
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
+import mmamd
 import mmamd.distillation  # noqa: F401  registers the distiller
+from mmamd.datasets import Digits
 from mmamd.registry import MODELS
-from mmamd.structures import Candidate, CandidateFamily, Cost
+from mmamd.structures import Candidate, Cost
 
+TINY = Path(__file__).parent / 'test_pipeline' / 'tiny_config.py'
 COLUMNS, ROWS = 100, 60
 _PART = re.compile(r'\x1b\[([\d;?]*)([A-Za-z])|([^\x1b])', re.DOTALL)  # a control sequence, or a character
 
@@ -90,7 +98,7 @@ def network_settings():
 
 @pytest.fixture(scope='session')
 def settings(tmp_path_factory):
-    """Settings of a distiller: its teacher, other weights for the shared network, and a family of three."""
+    """Settings of a distiller: its teacher, other weights for the shared network, and three nested candidates."""
     folder = tmp_path_factory.mktemp('distiller')
     generator = torch.Generator().manual_seed(0)
     for name in ('teacher.pth', 'init.pth'):
@@ -98,11 +106,10 @@ def settings(tmp_path_factory):
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.5, generator=generator)
         torch.save(dict(state_dict=network.state_dict()), folder / name)
-    candidates = [Candidate(scale, dict(zip(GROUPS, counts, strict=True)), Cost(0, 0), scale)
-                  for scale, counts in KEPT.items()]
-    CandidateFamily(candidates, Cost(0, 0), {}, 'flops').save(folder / 'family.json')
+    candidates = [asdict(Candidate(scale, dict(zip(GROUPS, counts, strict=True)), Cost(10 * i, i), scale))
+                  for i, (scale, counts) in enumerate(KEPT.items(), 1)]
     return dict(type='mmamd.AMDDistiller', architecture=ARCHITECTURE, teacher=str(folder / 'teacher.pth'),
-                init=str(folder / 'init.pth'), family=str(folder / 'family.json'),
+                start=str(folder / 'init.pth'), candidates=candidates,
                 data_preprocessor=dict(num_classes=3, mean=[100.] * 3, std=[50.] * 3, to_rgb=False))
 
 
@@ -110,3 +117,72 @@ def settings(tmp_path_factory):
 def make_distiller(settings):
     """Function that builds the distiller with some settings replaced."""
     return lambda **overrides: MODELS.build({**settings, **overrides})
+
+
+# --- a tiny run of the pipeline, to be looked at, changed and broken ---
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_garbage_collection():
+    """The host collects garbage with every data set; what the imports made need not be looked through each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope='session')
+def digits():
+    """images (N, 3, 8, 8) normalised as configs/_base_/datasets/digits.py does, labels (N,); first 100 of a split."""
+    def read(split):
+        samples = Digits(split=split, indices=100)
+        images = torch.stack([torch.from_numpy(samples[i]['img']).permute(2, 0, 1).float() for i in range(100)])
+        return (images - 77.8) / 95.9, torch.tensor([samples[i]['gt_label'] for i in range(100)])
+
+    return read
+
+
+@pytest.fixture(scope='session')
+def teacher(tmp_path_factory, digits):
+    """Checkpoint of the network of tiny_config.py, well above chance on the digits."""
+    images, labels = digits('train')
+    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MODELS.build(Config.fromfile(TINY).model.architecture)
+        network.init_weights()
+        optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
+        for _ in range(40):
+            loss = torch.nn.functional.cross_entropy(network(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.pth'
+    torch.save({'state_dict': network.state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def tiny_config(teacher):
+    """Function that reads tiny_config.py over a trained teacher, with overrides as nested or dotted keys."""
+    return lambda **overrides: _read(teacher, overrides)
+
+
+@pytest.fixture(scope='session')
+def finished_run(teacher, tmp_path_factory):
+    """(work_dir, summary) of one whole uninterrupted run. Look at it; run in a copy."""
+    work_dir = tmp_path_factory.mktemp('finished') / 'run'
+    return work_dir, mmamd.compress(_read(teacher, {}), work_dir=work_dir)
+
+
+@pytest.fixture
+def contents():
+    """Function from a folder to {file: (time of its last change, size)}, to see that nothing was written.
+
+    Without logs: the host's logger of the last stage lives on in this process.
+    """
+    return lambda folder: {path.relative_to(folder): (path.stat().st_mtime_ns, path.stat().st_size)
+                           for path in sorted(folder.rglob('*')) if path.is_file() and path.suffix != '.log'}
+
+
+def _read(teacher, overrides):
+    config = Config.fromfile(TINY)
+    config.merge_from_dict({'model.teacher': str(teacher), **overrides})
+    return config

@@ -29,13 +29,13 @@ def test_a_config_inherits_ours_by_the_packages_name_as_by_its_path(tmp_path):
 
 
 def test_hub_finds_a_config_of_ours_and_still_those_of_others():
-    assert mmengine.hub.get_config('mmamd::kd/kd_vit-tiny_digits.py').compression.num_assistants == 0
+    assert mmengine.hub.get_config('mmamd::kd/kd_vit-micro_cifar100.py').method.type == 'mmamd.KD'
     assert mmengine.hub.get_config('mmpretrain::vision_transformer/vit-base-p16_32xb128-mae_in1k.py').model
 
 
 def test_there_are_no_weights_to_find():
     with pytest.raises(ValueError, match='publishes no weights'):
-        mmengine.hub.get_config('mmamd::kd/kd_vit-tiny_digits.py', pretrained=True)
+        mmengine.hub.get_config('mmamd::kd/kd_vit-micro_cifar100.py', pretrained=True)
 
 
 @pytest.mark.parametrize('asked, offered', [

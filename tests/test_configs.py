@@ -22,14 +22,17 @@ from mmengine.dataset import base_dataset as host_dataset
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.runner import runner as host_runner
+from mmengine.utils import get_installed_path
 from mmpretrain.apis import ModelHub, list_models
 from mmpretrain.datasets import CIFAR10, CIFAR100
 from mmpretrain.registry import MODELS
 
 import mmamd
-from mmamd.pipeline.plan import expected_scale_sum
-from mmamd.pipeline.settings import fill_data_root, leaf_datasets
-from mmamd.pruning import scale_grid
+from mmamd.methods import AMD, KD
+from mmamd.pipeline.inputs import fill_data_root, leaf_datasets
+from mmamd.pipeline.keys import check_config
+from mmamd.pipeline.settings import Settings
+from mmamd.pipeline.stages.distil import expected_scale_sum
 from mmamd.weights.checkpoint import check_start
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +45,7 @@ NETWORKS = ('deit-b_imagenet', 'deit-s_imagenet', 'resnet20_cifar100', 'resnet50
             'swin-s_cifar100', 'swin-s_imagenet', 'swin-t_cifar100', 'swin-t_imagenet', 'vgg13_cifar100',
             'vit-b_cifar10', 'vit-b_cifar100', 'vit-b_imagenet', 'vit-l_imagenet', 'vit-micro_cifar100',
             'vit-s_cifar100', 'vit-tiny_digits', 'wrn-40-2_cifar100')
+BASELINES = ('resnet20_cifar100', 'swin-micro_cifar100', 'vit-micro_cifar100')  # those that have a result of their own
 
 
 def each(paths):
@@ -60,11 +64,11 @@ def network_of(path):
     return path.stem.removeprefix('kd_').removeprefix('teacher_')
 
 
-def test_each_network_has_a_compression_a_baseline_and_a_teacher():
+def test_each_network_has_a_compression_and_a_teacher_and_those_with_a_result_a_baseline():
     names = {path.relative_to(CONFIGS).as_posix() for path in SHIPPED}
-    assert names == {name for network in NETWORKS for name in (
-        f'amd/{network}.py', f'kd/kd_{network}.py', f'teacher/teacher_{network}.py')}
-    assert len(SHIPPED) == 69
+    assert names == {*(f'amd/{network}.py' for network in NETWORKS), *(f'kd/kd_{network}.py' for network in BASELINES),
+                     *(f'teacher/teacher_{network}.py' for network in NETWORKS)}
+    assert len(SHIPPED) == 49
 
 
 def test_mim_finds_one_file_of_each_name():
@@ -134,7 +138,7 @@ def test_recipe_card_gives_the_schedule_of_the_config(path):
 @each(COMPRESSIONS)
 def test_title_of_a_compression_is_what_it_does(path):
     cfg = read(path)
-    assert f'-> {cfg.compression.student:.0%}'.replace('%', ' % of its MACs on ') in card_of(path)[0]
+    assert f'-> {cfg.compression.student_scale:.0%}'.replace('%', ' % of its MACs on ') in card_of(path)[0]
     assert cfg.compression.scale_by == 'flops'
 
 
@@ -153,10 +157,10 @@ def test_networks_of_the_papers_table_7_are_trained_by_crds_protocol(path):
 def test_method_of_the_transformers_costs_about_twice_plain_distillation(path):
     # In units of the teacher's forward pass, with an assistant of half its size; docs/costs.md.
     cfg = read(path)
-    scales = scale_grid(cfg.compression.num_candidates, cfg.compression.student)
-    hooks = [hook for hook in cfg.custom_hooks if hook['type'] == 'mmamd.SandwichSparsityHook']
-    joint = cfg.joint.train_cfg.max_epochs * (1 + 3 * expected_scale_sum(scales, hooks))
-    student, kd = (cfg.student.train_cfg.max_epochs * (teacher + 3 * cfg.compression.student) for teacher in (0.5, 1.))
+    settings = Settings.from_cfg(cfg)
+    scales, student_scale = settings.compression.family_scales, settings.compression.student_scale
+    joint = cfg.joint.train_cfg.max_epochs * (1 + 3 * expected_scale_sum(scales, settings.sampler))
+    student, kd = (cfg.student.train_cfg.max_epochs * (teacher + 3 * student_scale) for teacher in (0.5, 1.))
     assert (joint + student) / kd <= 2.2
 
 
@@ -175,12 +179,36 @@ def test_config_loads_and_judges_candidates_on_held_out_training_images(path):
 
 
 @each(sorted((CONFIGS / 'kd').glob('*.py')))
-def test_baseline_differs_from_its_compression_in_the_number_of_assistants_alone(path):
+def test_baseline_differs_from_its_compression_in_the_method_alone(path):
     baseline = read(path).to_dict()
     compression = read(CONFIGS / 'amd' / f'{network_of(path)}.py').to_dict()
-    assert baseline['compression'].pop('num_assistants') == 0
-    assert compression['compression'].pop('num_assistants') == 1
+    assert baseline.pop('method') == dict(type='mmamd.KD')
+    assert compression.pop('method') == dict(type='mmamd.AMD')
     assert baseline == compression
+
+
+@each(COMPRESSIONS)
+def test_baseline_of_any_compression_is_one_option(path):
+    cfg = copy.deepcopy(read(path))
+    assert Settings.from_cfg(cfg).method == AMD()
+    cfg.merge_from_dict({'method.type': 'mmamd.KD'})
+    assert Settings.from_cfg(cfg).method == KD()
+
+
+def test_no_variable_of_the_hosts_configs_is_taken_for_a_mistyped_key():
+    # A recipe may inherit any of them; their variables are then keys of ours.
+    root = Path(get_installed_path('mmpretrain'), '.mim', 'configs')
+    targets = [target for path in root.rglob('*.py') for node in ast.parse(path.read_text()).body
+               if isinstance(node, ast.Assign) for target in node.targets]
+    names = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    assert {'model', 'train_dataloader', 'bgr_mean'} <= names
+    refused = {}
+    for name in sorted(names):
+        try:
+            check_config({name: None})
+        except ValueError as error:
+            refused[name] = str(error)
+    assert refused == {}
 
 
 @each(TEACHERS)
@@ -388,9 +416,10 @@ def make_small(images_root, tmp_path, monkeypatch):
         if 'data_root' in cfg:
             cfg.data_root = str(images_root)
         model = cfg.model.get('architecture', cfg.model)
-        if cfg.model.get('student_architecture'):
-            cfg.model.student_architecture, cfg.model.connect = copy.deepcopy(STUDENT_OF_SMALL_WRN), STAGES_OF_WRN
-            cfg.compression.student = 0.47  # 12.51 of 26.66 MMACs
+        if cfg.get('compression', {}).get('student_architecture'):
+            cfg.compression.student_architecture = copy.deepcopy(STUDENT_OF_SMALL_WRN)
+            cfg.compression.student_scale = 0.47  # 12.51 of 26.66 MMACs
+            cfg.student.losses.feat.layers = STAGES_OF_WRN
         if model.backbone.type in SMALL:
             backbone, model.head.in_channels = SMALL[model.backbone.type]
             model.backbone = ConfigDict(copy.deepcopy(backbone))
@@ -449,16 +478,26 @@ def test_compression_goes_through_all_its_stages(path, make_small, tmp_path):
     cfg.compression.importance.num_images = 4
     for stage in (cfg.joint, cfg.student):
         stage.train_cfg.max_epochs = 1
-    scale = cfg.compression.student
+    scale = cfg.compression.student_scale
     summary = mmamd.compress(cfg, work_dir=tmp_path / 'run')
-    assert len(summary['rounds']) == (0 if path.parent.name == 'kd' else 1)
-    for found in summary['rounds']:
+    assert len(summary['selections']) == (0 if path.parent.name == 'kd' else 1)
+    for found in summary['selections']:
         assert len(found['candidates']) == 1 + sum(i / (cfg.compression.num_candidates + 1) > scale + 1e-4
                                                    for i in range(1, cfg.compression.num_candidates + 1))
     # Another architecture has its scale but for rounding.
-    rounding = 0.005 if cfg.model.get('student_architecture') else 0.
+    rounding = 0.005 if cfg.compression.get('student_architecture') else 0.
     assert summary['student']['macs'] <= (scale + rounding) * summary['teacher']['macs']
     assert mmamd.load_student(tmp_path / 'run') is not None
+
+
+def test_baseline_of_a_student_of_another_architecture_goes_through_its_stages(make_small, tmp_path):
+    cfg = make_small(Config.fromfile(CONFIGS / 'amd' / 'wrn-40-2_cifar100.py'))
+    cfg.merge_from_dict({'method.type': 'mmamd.KD', 'model.losses.feat.weight': 0, 'student.train_cfg.max_epochs': 1})
+    cfg.model.teacher = random_teacher(cfg.model.architecture, tmp_path / 'teacher.pth')
+    summary = mmamd.compress(cfg, work_dir=tmp_path / 'run')
+    assert list(summary['stages']) == ['score', 'nest', 'student', 'export']
+    assert summary['cost']['trainings'] == 1
+    assert type(mmamd.load_student(tmp_path / 'run').backbone).__name__ == 'WideResNet'
 
 
 @each(TEACHERS)

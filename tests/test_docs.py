@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from meta_device import meta_device
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmamd.pipeline.settings import Compression
+from mmamd.pipeline.settings import Settings, section_losses
 from mmamd.pruning import network_cost, profiled_cost
 from mmamd.registry import MODELS
 
@@ -90,25 +89,30 @@ def test_a_whole_config_of_a_page_has_at_most_15_lines_and_builds(page, tmp_path
         assert len(text.splitlines()) <= 15
         (tmp_path / 'my_config.py').write_text(text)
         cfg = Config.fromfile(tmp_path / 'my_config.py')
-        settings = Compression.from_cfg(cfg)
-        with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        settings = Settings.from_cfg(cfg).compression
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
             # Without weights, which are the reader's.
             distiller = MODELS.build({**cfg.model, 'teacher': None, 'data_preprocessor': cfg.data_preprocessor})
             groups = distiller.teacher.backbone.unit_groups()
             assert {group.kind for group in groups} == set(settings.prune)
             assert distiller.teacher.head.num_classes == cfg.data_preprocessor.num_classes
-            if distiller.is_external:
+            if settings.student_architecture is not None:
+                last = MODELS.build({
+                    **cfg.model, 'architecture': settings.student_architecture, 'start': None,
+                    'teacher': dict(architecture=cfg.model.architecture, weights=None),
+                    'losses': section_losses(cfg, 'student'), 'data_preprocessor': cfg.data_preprocessor})
                 whole = network_cost(distiller.teacher)
-                share = profiled_cost(distiller.network, distiller.teacher.backbone.input_shape).macs / whole.macs
-                assert share == pytest.approx(settings.student, abs=0.005)
-                assert len(distiller.connectors) == len(cfg.model.connect)
+                share = profiled_cost(last.network, distiller.teacher.backbone.input_shape).macs / whole.macs
+                assert share == pytest.approx(settings.student_scale, abs=0.005)
+                # A pair names modules of both networks, whose outputs can be compared, or building would refuse it.
+                assert last.terms['feat'].pairs == [cfg.student.losses.feat.layers]
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name)
 def test_every_file_that_a_page_names_exists(page):
     text = page.read_text()
     paths = re.findall(r'\b((?:mmamd|configs|tools|tests|benchmarks|results|docs)/[\w./-]*\w)', text)
-    links = [link for link in re.findall(r'\]\((?!https?:|#)([^)#]+)', text)]
+    links = re.findall(r'\]\((?!https?:|#)([^)#]+)', BLOCK.sub('', text))
     missing = {path for path in paths if not (ROOT / path).exists()}
     missing |= {link for link in links if not (page.parent / link).exists()}
     assert not missing

@@ -13,13 +13,17 @@ PACKAGE = ROOT / 'mmamd'
 FILES = sorted(path for path in PACKAGE.rglob('*.py')
                if path.parent != PACKAGE or path.stem in ('structures', 'passes'))
 
-EVERYWHERE = {'registry', 'compat', 'version', 'nearest'}
-CHAIN = ('structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline')
+EVERYWHERE = {'registry', 'compat', 'version', 'nearest', 'seeds'}
+CHAIN = ('structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline', 'methods')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}
+ALLOWED['tasks'] = {'structures', 'passes'}
+for part in ('distillation', 'selection', 'pipeline'):
+    ALLOWED[part].add('tasks')
 ALLOWED['export'] = {'structures', 'backbones'}
-ALLOWED['visualization'] = {'structures', 'pruning', 'selection'}
+ALLOWED['visualization'] = {'structures', 'pruning', 'weights', 'selection'}
 ALLOWED['datasets'] = set()
-ALLOWED['pipeline'] |= {'export', 'visualization'}  # the end of the chain carries everything out
+ALLOWED['pipeline'] |= {'export', 'visualization'}  # it carries everything out
+MOST_LINES, MOST_CODE_LINES = 300, 45  # of a file, of a function
 
 
 def part_of(path):
@@ -59,6 +63,67 @@ def test_what_everything_imports_imports_nothing_of_the_package(name):
     assert [module for module in imported_modules(PACKAGE / f'{name}.py') if module.split('.')[0] == 'mmamd'] == []
 
 
+def graph():
+    """File -> files of the package that it imports when it is imported itself; packages stand for what they hand on."""
+    modules = {'.'.join(path.relative_to(ROOT).with_suffix('').parts): path for path in PACKAGE.rglob('*.py')}
+    edges = {}
+    for name, path in modules.items():
+        found = set()
+        for node in ast.parse(path.read_text()).body:  # not inside functions, nor under TYPE_CHECKING
+            if isinstance(node, ast.ImportFrom) and node.module in modules | {m[:-9]: 0 for m in modules if
+                                                                             m.endswith('.__init__')}:
+                inner = {f'{node.module}.{alias.name}' for alias in node.names} & modules.keys()
+                found |= inner or {node.module if node.module in modules else f'{node.module}.__init__'}
+        edges[name] = found
+    return edges
+
+
+def test_no_circle_of_imports():
+    edges, done = graph(), set()
+
+    def visit(name, trail):
+        assert name not in trail, f'a circle: {" -> ".join([*trail[trail.index(name):], name])}'
+        if name not in done:
+            for other in sorted(edges[name]):
+                visit(other, [*trail, name])
+            done.add(name)
+
+    for name in edges:
+        visit(name, [])
+
+
+def test_no_file_is_too_long_to_be_read_at_once():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PACKAGE.rglob('*.py')}
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def code_lines(function, lines):
+    """Lines of a function without its docstring, blank lines and comments."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    if not body:
+        return 0
+    first = function.lineno
+    skipped = range(function.body[0].lineno, function.body[0].end_lineno + 1) if ast.get_docstring(function) else ()
+    return sum(bool(lines[i - 1].strip()) and not lines[i - 1].strip().startswith('#') and i not in skipped
+               for i in range(first, function.end_lineno + 1))
+
+
+def test_no_function_is_too_long_to_be_understood_at_once():
+    found = {}
+    for path in PACKAGE.rglob('*.py'):
+        lines = path.read_text().splitlines()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and code_lines(node, lines) > MOST_CODE_LINES:
+                found[f'{path.relative_to(ROOT)}:{node.name}'] = code_lines(node, lines)
+    assert found == {}
+
+
+def test_the_runner_reaches_methods_by_the_registry_alone():
+    pipeline = [path for path in (PACKAGE / 'pipeline').rglob('*.py')]
+    assert pipeline and not [path for path in pipeline if any(
+        module.startswith('mmamd.methods') for module in imported_modules(path))]
+
+
 def test_nothing_imports_tools():
     paths = [*PACKAGE.rglob('*.py'), *(ROOT / 'tools').glob('*.py'), *(ROOT / 'tests').rglob('*.py')]
     assert [path for path in paths if 'tools' in {module.split('.')[0] for module in imported_modules(path)}] == []
@@ -71,13 +136,16 @@ import sys
 from mmpretrain import registry
 from mmengine.registry import RUNNERS
 assert 'mmamd' not in sys.modules
-for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller LogitLoss FeatureLoss DKDLoss',
+for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller TaskLoss LogitLoss FeatureLoss DKDLoss Panel',
+                        DATA_SAMPLERS='StreamSampler',
                         DATASETS='HoldOut Digits',
                         HOOKS='SandwichSparsityHook NPSDSelectionHook EpochSeedHook',
                         LOOPS='JointTrainLoop CandidateValLoop').items():
     for type in types.split():
         assert getattr(registry, name).get(f'mmamd.{type}') is not None, type
 assert RUNNERS.get('mmamd.MultiStepRunner') is not None
+from mmamd.registry import METHODS
+assert {'AMD', 'KD'} <= {name for name in 'AMD KD'.split() if METHODS.get(f'mmamd.{name}') is not None}
 """
     done = subprocess.run([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT)},
                           capture_output=True, text=True)

@@ -46,7 +46,7 @@ def family_of(config):
     groups = network.backbone.unit_groups()
     even = {group.name: [float(group.count - i) for i in range(group.count)] for group in groups}
     return make_family(groups, Importance(even, 1, 'sample'), cost_function(network),
-                       scale_grid(cfg.compression.num_candidates, cfg.compression.student),
+                       scale_grid(cfg.compression.num_candidates, cfg.compression.student_scale),
                        scale_by=cfg.compression.scale_by, prune=cfg.compression.prune)
 
 
@@ -54,10 +54,10 @@ def family_of(config):
 def student_of_another_architecture(config):
     """Cost of the student of a compression that is no candidate; None where it is one."""
     cfg = Config.fromfile(ROOT / config)
-    if not cfg.model.get('student_architecture'):
+    if not cfg.compression.get('student_architecture'):
         return None
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        network = MODELS.build(cfg.model.student_architecture)
+        network = MODELS.build(cfg.compression.student_architecture)
     return profiled_cost(network, (3, 32, 32))
 
 
@@ -110,7 +110,7 @@ def test_hosts_reader_finds_each_model_by_its_config():
 @each(COMPRESSIONS)
 def test_parts_of_a_compression_name_configs_that_exist(entry):
     recipe = Config.fromfile(ROOT / entry['Config'])
-    assert ('Assistant' in parts_of(entry)) == (recipe.compression.num_assistants > 0)
+    assert ('Assistant' in parts_of(entry)) == (recipe.method.type == 'mmamd.AMD')
     for name, part in parts_of(entry).items():
         assert {'Config', 'Weights'} <= set(part)
         if name != 'Teacher':
@@ -150,7 +150,7 @@ def test_sizes_are_the_counters(entry):
 
 @each(COMPRESSIONS)
 def test_student_has_the_scale_of_its_config(entry):
-    assert parts_of(entry)['Student']['Scale'] == Config.fromfile(ROOT / entry['Config']).compression.student
+    assert parts_of(entry)['Student']['Scale'] == Config.fromfile(ROOT / entry['Config']).compression.student_scale
 
 
 # --- measured figures ---

@@ -192,7 +192,7 @@ from mmengine.hub import get_config
 assert Path(mmamd.__file__).parent == Path(package), mmamd.__file__
 cfg = Config.fromfile(config)
 assert cfg.model.type == 'mmamd.AMDDistiller' and cfg.model.architecture.head.num_classes == 17
-assert get_config('mmamd::amd/vit-b_cifar100').compression.student == 0.1
+assert get_config('mmamd::amd/vit-b_cifar100').compression.student_scale == 0.1
 folder = shipped_config('mmamd::amd/vit-b_cifar100.py').parents[1]
 names = [path.stem for path in sorted(folder.rglob('*.py')) if '_base_' not in path.parts and Config.fromfile(path)]
 print(folder, *names, sep='\\n')

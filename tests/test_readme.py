@@ -1,5 +1,6 @@
-"""The README is true to the code: its paths exist, its config works, its limits hold."""
+"""The README is true to the code: its paths exist, its config works, its tables say all that there is."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmamd
-from mmamd.registry import MODELS
+import mmamd.methods  # registers them
+from mmamd.distillation.losses import Loss
+from mmamd.registry import METHODS, MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
@@ -23,7 +26,7 @@ TINY = {
         _delete_=True, embed_dims=32, num_layers=2, num_heads=4, feedforward_channels=64),
     'model.architecture.backbone.patch_size': 56,
     'model.architecture.head.in_channels': 32,
-    'compression.student': 0.3,
+    'compression.student_scale': 0.3,
     'compression.scale_by': 'units',  # at this size the patch embedding is nearly all of the MACs
     'compression.num_candidates': 3,
     'joint.train_cfg.max_epochs': 1,
@@ -70,6 +73,31 @@ def test_the_config_of_ones_own_compresses_a_folder_of_images(tmp_path, monkeypa
     assert summary['student']['params'] < summary['teacher']['params']
     student = mmamd.load_student('work_dirs/flowers')
     assert sum(p.numel() for p in student.parameters()) == summary['student']['params']
+
+
+def rows(heading):
+    """Name -> options, of the table below a heading: the first cell of a row is a name, the last but one options."""
+    table = README.split(f'| `{heading}` |', 1)[1].split('\n\n', 1)[0]
+    cells = [line.strip('| ').split(' | ') for line in table.splitlines()[2:]]
+    return {row[0].strip('`'): set(re.findall(r'`(\w+)`', row[-2])) for row in cells}
+
+
+def options_of(cls):
+    return set(inspect.signature(cls.__init__).parameters) - {'self', 'weight'}
+
+
+def registered(registry, base=object):
+    """Those of the package itself; other tests register toys."""
+    return {f'mmamd.{name}': options_of(cls) for name, cls in registry.module_dict.items()
+            if isinstance(cls, type) and issubclass(cls, base) and cls.__module__.startswith('mmamd.')}
+
+
+def test_every_term_of_the_loss_has_a_row_with_its_options():
+    assert rows('type') == registered(MODELS, Loss)
+
+
+def test_every_method_has_a_row_with_its_options():
+    assert rows('method.type') == registered(METHODS)
 
 
 @pytest.mark.parametrize('key', re.findall(r'^\| `compression\.(\w+)`', README, re.MULTILINE))

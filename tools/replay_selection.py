@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mmamd.pipeline.replay import format_replay, replay_stage, write_replay
-from mmamd.selection.npsd import NAMED_SCALES, RULES
+from mmamd.selection.choice import NAMED_SCALES
 
 
 def scale(text: str) -> float | str:
@@ -14,8 +14,9 @@ def scale(text: str) -> float | str:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dir', help='folder of the run')
-    parser.add_argument('--rule', choices=RULES, required=True, help='rule to choose by')
-    parser.add_argument('--round', type=int, default=1, metavar='N', help='which assistant of several (default: 1)')
+    parser.add_argument('--rule', required=True,
+                        help='rule to choose by: npsd, npsd_local, lambda_tradeoff, best or manual')
+    parser.add_argument('--round', type=int, default=1, metavar='N', help='which selection of several (default: 1)')
     parser.add_argument('--lam', type=float, help='lambda_tradeoff: what one unit of removed scale is worth '
                                                   "(default: the stored selection's)")
     parser.add_argument('--scale', type=scale, help="manual: scale of a candidate, 'smallest' or 'largest'")

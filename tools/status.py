@@ -16,7 +16,7 @@ def main() -> None:
     args = parse_args()
     try:
         print(format_status(args.work_dir))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(f'status.py: {error}')
 
 

@@ -46,10 +46,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
-    if args.no_validate:
-        # A pipeline still selects its assistant on the held-out images: only its training stages go without.
-        for section in (cfg.joint, cfg.student) if is_pipeline else (cfg,):
-            section.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
+    if args.no_validate and not is_pipeline:  # whose training stages never do; it selects on the held-out images
+        cfg.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
         if loader is None:

@@ -21,7 +21,7 @@ def main() -> None:
     args = parse_args()
     try:
         run = read_run(args.work_dir)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(f'visualise.py: {error}')
     out, only = args.out or Path(args.work_dir), args.only or [*PICTURES, 'report']
     pictures, missing = make_pictures(run)

@@ -19,7 +19,7 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='work_dirs/teacher_resnet20_cifar100/teacher.pth')
-compression = dict(student=0.30)
+compression = dict(student_scale=0.30)
 custom_hooks = [
     # One drawn candidate a step: 1 + 3 x 0.6 units on average, where all seven cost 1 + 3 x 4.2
     # (the teacher's forward pass = 1, a training step of scale s = 3 s).

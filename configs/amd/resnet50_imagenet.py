@@ -18,7 +18,7 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='resnet50_8xb32_in1k')  # path, URL, or key of MMPretrain's zoo
-compression = dict(student=0.15)
+compression = dict(student_scale=0.15)
 
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
 auto_scale_lr = dict(base_batch_size=256)  # 8 GPUs x 32

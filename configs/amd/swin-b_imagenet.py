@@ -18,4 +18,4 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='swin-base_16xb64_in1k')  # path, URL or key of MMPretrain's zoo
-compression = dict(student=0.10)
+compression = dict(student_scale=0.10)

@@ -19,4 +19,4 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='swin-large_in21k-pre-3rdparty_in1k')  # path, URL or key of MMPretrain's zoo
-compression = dict(student=0.10)
+compression = dict(student_scale=0.10)

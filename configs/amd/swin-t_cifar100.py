@@ -19,4 +19,4 @@ data_preprocessor = dict(**_base_.normalisation)  # what the teacher's weights w
 model = dict(
     architecture=_base_.architecture,
     teacher='work_dirs/teacher_swin-t_cifar100/teacher.pth')  # path, URL or key of MMPretrain's zoo
-compression = dict(student=0.10)
+compression = dict(student_scale=0.10)

@@ -16,11 +16,11 @@ _base_ = [
 
 model = dict(
     architecture=_base_.architecture,
-    teacher='work_dirs/teacher_vgg13_cifar100/teacher.pth',
+    teacher='work_dirs/teacher_vgg13_cifar100/teacher.pth')
+compression = dict(
+    student_scale=0.34,
     # The assistant is a pruned VGG-13, the student VGG-8: no weights are inherited in the last step.
-    student_architecture=_base_.student_architecture,
-    connect=_base_.connect)
-compression = dict(student=0.34)
+    student_architecture=_base_.student_architecture)
 
 # CRD's protocol, for both stages.
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4))
@@ -29,5 +29,6 @@ joint = dict(
     train_cfg=dict(by_epoch=True, max_epochs=240),
     param_scheduler=[dict(type='MultiStepLR', by_epoch=True, milestones=[150, 180, 210], gamma=0.1)])
 student = dict(
+    losses=dict(feat=dict(layers=_base_.connect)),  # pairs of modules: its own, the assistant's
     train_cfg=dict(by_epoch=True, max_epochs=240),
     param_scheduler=[dict(type='MultiStepLR', by_epoch=True, milestones=[150, 180, 210], gamma=0.1)])

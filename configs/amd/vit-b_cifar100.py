@@ -2,7 +2,7 @@
 
 Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
 Row: supplement, Table 5, m = 9: 80.19 % (its teacher 89.33 %; the student's scale is not stated). For the 80.23 % at
-    15 % of the MACs of Table 1 add --cfg-options compression.student=0.15
+    15 % of the MACs of Table 1 add --cfg-options compression.student_scale=0.15
 Teacher: configs/teacher/teacher_vit-b_cifar100.py, run first.
 Command: tools/dist_train.sh configs/amd/vit-b_cifar100.py 16
 Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
@@ -18,4 +18,4 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='work_dirs/teacher_vit-b_cifar100/teacher.pth')  # path, URL, key of MMPretrain's zoo, or timm:NAME
-compression = dict(student=0.10)
+compression = dict(student_scale=0.10)

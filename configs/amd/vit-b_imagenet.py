@@ -18,4 +18,4 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='vit-base-p16_mocov3-pre_8xb64-coslr-150e_in1k')  # path, URL, key of MMPretrain's zoo, or timm:NAME
-compression = dict(student=0.10)
+compression = dict(student_scale=0.10)

@@ -22,19 +22,20 @@ model = dict(
     architecture=_base_.architecture,
     teacher='data/vit-micro_cifar100.pth',  # or what configs/teacher/teacher_vit-micro_cifar100.py trains
     losses=dict(
-        ce=1.0, logit=1.0,  # alpha = 1, supplement 5.1
-        feat=0.1,  # beta is not published; at first L_feat is near 18 and L_ce near 4: so the terms are of one size
-        temperature=1.0, feat_layers='auto'))
+        ce=dict(type='mmamd.TaskLoss', weight=1.0),
+        logit=dict(type='mmamd.LogitLoss', weight=1.0, temperature=1.0),  # alpha = 1, supplement 5.1
+        # beta is not published; at first L_feat is near 18 and L_ce near 4: so the terms are of one size
+        feat=dict(type='mmamd.FeatureLoss', weight=0.1, layers='auto')))
 
-# --- candidates ---
+# --- candidates and method ---
 compression = dict(
-    student=0.10,
+    student_scale=0.10,
     num_candidates=9,  # m = 9, supplement 5.3: the grid 0.1, 0.2, ..., 0.9
-    num_assistants=1,
     scale_by='flops',
     prune=('head', 'neuron'),
     round_to=1,
     importance=dict(num_images=2048, level='sample', batch_size=64))
+method = dict(type='mmamd.AMD')
 custom_hooks = [
     # One drawn candidate a step: 1 + 3 x 0.5 units on average, where all nine cost 1 + 3 x 4.5
     # (the teacher's forward pass = 1, a training step of scale s = 3 s).

@@ -17,4 +17,4 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='work_dirs/teacher_vit-s_cifar100/teacher.pth')  # path, URL, key of MMPretrain's zoo, or timm:NAME
-compression = dict(student=0.10)
+compression = dict(student_scale=0.10)

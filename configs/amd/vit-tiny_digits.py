@@ -20,19 +20,19 @@ model = dict(
     architecture=_base_.architecture,
     teacher=None,
     losses=dict(
-        ce=1.0, logit=1.0,  # alpha = 1, supplement 5.1
-        feat=1.0,  # beta is not published
-        temperature=1.0, feat_layers='auto'))
+        ce=dict(type='mmamd.TaskLoss', weight=1.0),
+        logit=dict(type='mmamd.LogitLoss', weight=1.0, temperature=1.0),  # alpha = 1, supplement 5.1
+        feat=dict(type='mmamd.FeatureLoss', weight=1.0, layers='auto')))  # beta is not published
 
-# --- candidates ---
+# --- candidates and method ---
 compression = dict(
-    student=0.10,
+    student_scale=0.10,
     num_candidates=4,  # the grid 0.2, 0.4, 0.6, 0.8: half the cost of the paper's nine
-    num_assistants=1,
     scale_by='flops',
     prune=('head', 'neuron'),
     round_to=1,
     importance=dict(num_images=1024, level='sample', batch_size=64))
+method = dict(type='mmamd.AMD')
 custom_hooks = [
     dict(type='mmamd.SandwichSparsityHook', sampler='all'),  # Algorithm 1: every candidate in every step
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]

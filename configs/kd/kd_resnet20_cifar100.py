@@ -14,4 +14,4 @@ Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
 """
 _base_ = ['../amd/resnet20_cifar100.py']
 
-compression = dict(num_assistants=0)
+method = dict(type='mmamd.KD')

@@ -15,4 +15,4 @@ Measured: results/2026-11-25_swin-micro_resnet20_cifar100.md:
 """
 _base_ = ['../amd/swin-micro_cifar100.py']
 
-compression = dict(num_assistants=0)
+method = dict(type='mmamd.KD')

@@ -14,4 +14,4 @@ Measured: results/2026-11-20_vit-micro_cifar100.md: test top-1 49.88 % with 8 ep
 """
 _base_ = ['../amd/vit-micro_cifar100.py']
 
-compression = dict(num_assistants=0)
+method = dict(type='mmamd.KD')

@@ -2,5 +2,6 @@
 
 from mmamd.datasets.digits import Digits
 from mmamd.datasets.holdout import HoldOut, split_by_class
+from mmamd.datasets.stream_sampler import StreamSampler
 
-__all__ = ['Digits', 'HoldOut', 'split_by_class']
+__all__ = ['Digits', 'HoldOut', 'StreamSampler', 'split_by_class']

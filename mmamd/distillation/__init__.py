@@ -1,11 +1,11 @@
 """Joint distillation of a teacher into candidates that share their weights."""
 
-from mmamd.distillation.amd_distiller import AMDDistiller
+from mmamd.distillation.distiller import AMDDistiller
 from mmamd.distillation.joint_loop import JointTrainLoop
-from mmamd.distillation.losses import DKDLoss, FeatureLoss, LogitLoss
+from mmamd.distillation.losses import DKDLoss, FeatureLoss, LogitLoss, Loss, TaskLoss
 from mmamd.distillation.mixed_precision import CpuAmpOptimWrapper
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 
-__all__ = ['AMDDistiller', 'CpuAmpOptimWrapper', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss',
-           'SandwichSparsityHook', 'sample_candidates']
+__all__ = ['AMDDistiller', 'CpuAmpOptimWrapper', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop', 'LogitLoss', 'Loss',
+           'SandwichSparsityHook', 'TaskLoss', 'sample_candidates']

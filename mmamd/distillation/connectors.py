@@ -1,85 +1,125 @@
-"""Connectors between the hidden states of two architectures.
+"""What makes the states of two networks comparable.
 
-A student of another architecture has hidden states of its own width. A linear map from each to the teacher's makes
-them comparable (FitNets, Romero et al. 2015). It is trained with the student and stays behind when that is exported.
+Candidate and teacher are one reordered architecture: their states are compared as they are, of maps the leading
+channels. A student of another architecture has states of its own width, and channels that mean something else even at
+equal width: a linear map from each to the teacher's, trained with the student, makes them comparable (FitNets, Romero
+et al. 2015). It stays behind when the student is exported.
+
+Shapes: N samples, L tokens, C channels.
 """
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
-import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
 
-from mmamd.passes import frozen_eval
+from mmamd.backbones.elastic_backbone import ElasticBackbone
+from mmamd.distillation.outputs import Outputs
+from mmamd.passes import module_of
 
 
-def check_connect(connect: Sequence[tuple[str, str]] | None, student: nn.Module,
-                  teacher: nn.Module) -> list[tuple[str, str]]:
-    """The pairs as they are, if both networks have the modules that they name; raises ValueError otherwise."""
-    if not connect:
-        raise ValueError("a student of another architecture needs model.connect=[('<its module>', '<the teacher's>'), "
-                         '...] for the feature loss; name modules whose outputs are to be compared, e.g. '
-                         "('backbone.stages.0', 'backbone.stages.0'), or set losses.feat=0")
-    for names in connect:
-        if isinstance(names, str) or len(names) != 2:
-            raise ValueError("model.connect must be a list of pairs, each the name of a module of the student and one "
-                             f"of the teacher, e.g. [('backbone.stages.0', 'backbone.stages.0')]; got {names!r} as one")
-        for name, network, whose in zip(names, (student, teacher), ('student', 'teacher'), strict=True):
-            modules = dict(network.named_modules())
-            if name not in modules:
-                near = get_close_matches(name, modules, n=3)
-                raise ValueError(f'model.connect names {name!r}, which the {whose} does not have; expected the name of '
-                                 f'one of its modules{f", such as {near}" if near else ""}')
-    return [tuple(names) for names in connect]
-
-
-@torch.no_grad()
-def outputs_of(network: nn.Module, names: Sequence[str], image_1CHW: Tensor) -> list[Tensor]:
-    """Outputs of some modules for one image, in eval mode.
-
-    Raises:
-        ValueError: If a module is not run, or its output is not one tensor; it names the module.
-    """
-    seen: dict[str, Any] = {}
-    hooks = [network.get_submodule(name).register_forward_hook(
-        lambda _module, _args, out, name=name: seen.__setitem__(name, out)) for name in names]
-    try:
-        with frozen_eval(network):
-            network(image_1CHW, mode='tensor')
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for name in names:
-        if not isinstance(seen.get(name), Tensor):
-            what = f'gives a {type(seen[name]).__name__}' if name in seen else 'is not run itself'
-            raise ValueError(f'model.connect names {name!r}, which {what}; expected a module whose output is one '
-                             'tensor: name a stage or a block within it')
-    return [seen[name] for name in names]
-
-
-def make_connectors(names: Sequence[tuple[str, str]], student_states: Sequence[Tensor],
-                    teacher_states: Sequence[Tensor]) -> nn.ModuleList:
-    """A 1 x 1 convolution for each pair of maps (N, C, H, W), a linear layer for each pair of tokens (N, L, C).
+class Connectors(nn.ModuleList):
+    """One connector for each pair of modules of a student and of one teacher.
 
     Args:
-        names: For each pair, the student's module and the teacher's.
-        student_states, teacher_states: Their outputs for one image.
+        pairs: The student's module and the teacher's, by name.
+        student, teacher: Outputs of one pass of each network, the student's as its largest candidate.
 
     Raises:
         ValueError: If two states differ in more than their channels; it names the modules.
     """
-    return nn.ModuleList(_connector(name, student, teacher) for name, student, teacher in
-                         zip(names, student_states, teacher_states, strict=True))
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], student: Outputs, teacher: Outputs) -> None:
+        self_pairs = list(pairs)
+        is_same = same_architecture(student.network, teacher.network)
+        super().__init__(aligned(names, student.states[names[0]], teacher.states[names[1]], is_same)
+                         for names in self_pairs)
+        self.pairs = self_pairs
+
+    def forward(self, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:
+        """The states of both networks, in the order of the pairs, of equal shapes."""
+        states = [connect(student.states[own], teacher.states[others])
+                  for connect, (own, others) in zip(self, self.pairs, strict=True)]
+        return [own for own, _ in states], [others for _, others in states]
 
 
-def _connector(names: tuple[str, str], student: Tensor, teacher: Tensor) -> nn.Module:
+class Leading(nn.Module):
+    """States of one reordered architecture: those of a narrower map are the teacher's first channels."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        return student, teacher[:, :student.shape[1]] if teacher.ndim == 4 else teacher
+
+
+class Linear(nn.Linear):
+    """A linear map of the channels of tokens (N, L, C) or of maps (N, C, H, W), of which there may be fewer."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        if student.ndim == 3:
+            return F.linear(student, self.weight[:, :student.shape[2]], self.bias), teacher
+        weight = self.weight[:, :student.shape[1], None, None]
+        return F.conv2d(student, weight, self.bias), teacher
+
+
+def aligned(names: tuple[str, str], student: Tensor, teacher: Tensor, is_same: bool) -> nn.Module:
+    """The connector of two states: of one architecture the channels themselves, else a linear map of them.
+
+    Args:
+        names: The student's module and the teacher's.
+        student, teacher: Their outputs.
+        is_same: Whether the networks are one reordered architecture.
+
+    Raises:
+        ValueError: If they differ in more than their channels; it names the modules.
+    """
+    if is_same and (student.shape == teacher.shape or student.ndim == teacher.ndim == 4
+                    and student.shape[2:] == teacher.shape[2:] and student.shape[1] <= teacher.shape[1]):
+        return Leading()
+    return Linear(*connectable(names, student, teacher))
+
+
+def connectable(names: tuple[str, str], student: Tensor, teacher: Tensor) -> tuple[int, int]:
+    """Channels of two states that a linear map may join. Raises ValueError, with the modules, for others."""
     if student.ndim == teacher.ndim == 4 and student.shape[2:] == teacher.shape[2:]:
-        return nn.Conv2d(student.shape[1], teacher.shape[1], kernel_size=1)
+        return student.shape[1], teacher.shape[1]
     if student.ndim == teacher.ndim == 3 and student.shape[1] == teacher.shape[1]:
-        return nn.Linear(student.shape[2], teacher.shape[2])
-    raise ValueError(f'model.connect joins {names[0]!r} of the student, whose output is {tuple(student.shape[1:])}, '
-                     f'and {names[1]!r} of the teacher, whose output is {tuple(teacher.shape[1:])}; expected maps '
+        return student.shape[2], teacher.shape[2]
+    raise ValueError(f'cannot compare {names[0]!r} of the student, whose output is {tuple(student.shape[1:])}, with '
+                     f'{names[1]!r} of the teacher, whose output is {tuple(teacher.shape[1:])}; expected maps '
                      '(channels, height, width) or tokens (number, channels) that differ in their channels alone: name '
                      'modules whose outputs are equally large')
+
+
+def same_architecture(student: nn.Module, teacher: nn.Module) -> bool:
+    """Whether two networks are one elastic architecture, so that what they share is in one order."""
+    own, others = (getattr(network, 'backbone', None) for network in (student, teacher))
+    return (isinstance(own, ElasticBackbone) and type(own) is type(others)
+            and own.unit_groups() == others.unit_groups())
+
+
+def state_names(network: nn.Module) -> list[str]:
+    """Names of the modules whose outputs are the hidden states of an elastic network."""
+    names = {module: name for name, module in network.named_modules()}
+    return [names[module] for module in network.backbone.hidden_state_modules]
+
+
+# --- pairs of modules, as a config names them ---
+
+def are_pairs(layers: Any) -> bool:
+    """Whether layers are named by pairs of modules, and not by numbers."""
+    return not isinstance(layers, str) and any(not isinstance(layer, int) for layer in layers)
+
+
+def check_pairs(pairs: Sequence[tuple[str, str]], student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
+    """The pairs as they are, if both networks have the modules that they name; raises ValueError otherwise."""
+    for names in pairs:
+        if isinstance(names, (str, int)) or len(names) != 2:
+            raise ValueError('layers must be numbers, or pairs, each the name of a module of the student and one of '
+                             f"the teacher, e.g. [('backbone.stages.0', 'backbone.stages.0')]; got {names!r} as one")
+        for name, network, whose in zip(names, (student, teacher), ('student', 'teacher'), strict=True):
+            try:
+                module_of(network, name)
+            except ValueError as error:
+                raise ValueError(f'of the {whose}: {error}') from error
+    return [tuple(names) for names in pairs]

@@ -6,7 +6,7 @@ import torch
 from mmengine.runner import EpochBasedTrainLoop
 
 from mmamd.distillation import mixed_precision
-from mmamd.distillation.amd_distiller import distiller_of
+from mmamd.distillation.distiller import distiller_of
 from mmamd.registry import LOOPS
 from mmamd.structures import Candidate
 
@@ -46,9 +46,10 @@ class JointTrainLoop(EpochBasedTrainLoop):
         distiller = distiller_of(model)
         candidates = distiller.candidates if self.step_candidates is None else self.step_candidates
 
+        distiller.progress = self.iter / self.max_iters
         data = distiller.data_preprocessor(data_batch, training=True)
         with torch.no_grad(), optim_wrapper.optim_context(model):
-            data['targets'] = distiller.teach(data['inputs'])
+            data['targets'] = distiller.teach(data['inputs'], data['data_samples'])
 
         log_vars: dict[str, torch.Tensor] = {}
         total = 0.
@@ -64,6 +65,7 @@ class JointTrainLoop(EpochBasedTrainLoop):
             values.pop('loss')
             log_vars.update(values)
             total = total + loss.detach() / len(candidates)
+        distiller.after_step()
         if not mixed_precision.step(optim_wrapper):
             self.num_skipped += 1
         optim_wrapper.zero_grad()

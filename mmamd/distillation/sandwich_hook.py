@@ -7,7 +7,8 @@ from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmamd.distillation.amd_distiller import distiller_of
+from mmamd.distillation.distiller import distiller_of
+from mmamd.distillation.losses.logit import LogitLoss
 from mmamd.distillation.samplers import check_halvings, check_sampler, halve, sample_candidates
 from mmamd.registry import HOOKS
 
@@ -36,14 +37,26 @@ class SandwichSparsityHook(Hook):
         self.halve_after = list(halve_after)
         self._losses: dict[str, torch.Tensor] = {}  # candidate -> (sum, number) of its losses in this epoch
 
+    def identity(self) -> dict:
+        """Everything that its draws depend on, as plain data: the constructor's arguments."""
+        return {name: getattr(self, name) for name in ('sampler', 'num_random', 'halve_after')}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SandwichSparsityHook) and self.identity() == other.identity()
+
+    __hash__ = Hook.__hash__
+
     def check(self, distiller, max_epochs: int) -> None:
         """Raise ValueError if candidates are to be judged by a loss that is not computed, or when nothing follows."""
         if self.halve_after and self.halve_after[-1] >= max_epochs:
             raise ValueError(f'halve_after={self.halve_after} leaves no epoch of {max_epochs} after the last halving; '
                              'name epochs before the last, or train for more')
-        if self.halve_after and not distiller.weights['logit']:
-            raise ValueError(f'halve_after={self.halve_after} judges candidates by their logit loss, which has weight '
-                             '0; set losses.logit, or leave halve_after out')
+        if not self.halve_after:
+            return
+        self._judge = next((name for name, term in distiller.terms.items() if isinstance(term, LogitLoss)), None)
+        if self._judge is None:
+            raise ValueError(f'halve_after={self.halve_after} judges candidates by their logit loss, which is not '
+                             'computed; set losses.logit.weight, or leave halve_after out')
 
     def before_train(self, runner: Runner) -> None:
         distiller = distiller_of(runner.model)
@@ -64,7 +77,7 @@ class SandwichSparsityHook(Hook):
         if not self.halve_after:
             return
         for candidate in runner.train_loop.step_candidates:
-            loss = outputs[f'{candidate.key}.loss_logit'].detach()
+            loss = outputs[f'{candidate.key}.loss_{self._judge}'].detach()
             found = torch.stack([loss, torch.ones_like(loss)])
             # In float16 a step may overflow; the scaler leaves it out, and so does the judgement.
             found = torch.where(torch.isfinite(loss), found, torch.zeros_like(found))
@@ -74,7 +87,7 @@ class SandwichSparsityHook(Hook):
         epoch = runner.epoch + 1
         if epoch not in self.halve_after:
             return
-        self._pool = halve(self._pool, self._mean_losses(runner), distiller_of(runner.model).teacher_scale)
+        self._pool = halve(self._pool, self._mean_losses(runner), distiller_of(runner.model).teacher_networks[0].scale)
         keys = [candidate.key for candidate in self._pool]
         pools = runner.message_hub.runtime_info.get(POOLS, {})
         runner.message_hub.update_info(POOLS, {**pools, epoch: keys})

@@ -18,8 +18,6 @@ def cut_network(network: nn.Module, candidate: Candidate) -> nn.Module:
     """A physically small copy of ``network``: only the candidate's units, an empty branch being its bias alone."""
     small = copy.deepcopy(network)
     small.backbone.cut(candidate.kept)
-    for module in small.modules():
-        module._forward_hooks.clear()  # a distiller's network captures its states; its copy must not
     return small.eval()
 
 

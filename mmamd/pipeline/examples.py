@@ -1,9 +1,8 @@
-"""What teacher, assistants and student say about a few test images, for the report of the run."""
+"""What the networks of a run say about a few test images, for the report of the run."""
 
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn as nn
@@ -13,28 +12,28 @@ from mmengine.registry import DATASETS
 from PIL import Image
 from torch import Tensor
 
-from mmamd.backbones.recalibration import load_statistics, restore_statistics
-from mmamd.registry import MODELS
-from mmamd.structures import Candidate
+from mmamd.pipeline.context import Context
 from mmamd.visualization.examples_plot import Example, Examples, Prediction
-from mmamd.weights.checkpoint import load_weights
-
-if TYPE_CHECKING:
-    from mmamd.pipeline.stages import Context
+from mmamd.weights.networks import load_network
 
 NUM_EXAMPLES = 12
 LONGEST_SIDE = 128  # pixels of a stored image: enough to know it by, small enough to be part of the report
 
 
-def write_examples(context: 'Context') -> None:
-    """Predict some test images by every network of a run: ``export/examples.json``, ``export/examples/*.png``.
+def write_examples(context: Context, shown: dict[str, str]) -> None:
+    """Predict some test images by some networks of a run: ``export/examples.json``, ``export/examples/*.png``.
 
     Where the predictions are no class scores, the file says so and holds no examples. To be called by one rank alone.
+
+    Args:
+        context: The run.
+        shown: Name -> reference of each network.
     """
     dataset = DATASETS.build(copy.deepcopy(context.cfg.test_dataloader.dataset))
     dataset.full_init()
     folder = context.work_dir / 'export'
-    predict_examples(dataset, _networks(context), folder).save(folder / 'examples.json')
+    networks = ((name, load_network(context.work_dir, reference)) for name, reference in shown.items())
+    predict_examples(dataset, networks, folder).save(folder / 'examples.json')
 
 
 def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path) -> Examples:
@@ -78,31 +77,6 @@ def class_names(dataset) -> list[str] | None:
     names = [folders[label].pop() for label in sorted(folders) if len(folders[label]) == 1]
     numbered = sorted(folders) == list(range(len(folders)))
     return names if numbered and len(set(names)) == len(folders) else None
-
-
-def _networks(context: 'Context') -> Iterator[tuple[str, nn.Module]]:
-    """Teacher, every assistant and student, each loaded when it is asked for."""
-    last, family = context.facts.compression.num_assistants, context.family
-    yield 'teacher', _network(context, context.shared(0), None)
-    for number in range(1, last + 1):
-        name = 'assistant' if last == 1 else f'assistant {number}'
-        assistant = family.at(context.assistant(number))
-        network = _network(context, context.shared(number), assistant)
-        if context.statistics(number) is not None:
-            restore_statistics(network, load_statistics(context.statistics(number))[assistant.key])
-        yield name, network
-    other = context.student_architecture
-    yield 'student', _network(context, context.work_dir / 'student' / 'trained.pth',
-                              family.student if other is None else None, other)
-
-
-def _network(context: 'Context', weights: Path, candidate: Candidate | None, other: dict | None = None) -> nn.Module:
-    """The run's network as a candidate, or a network of another architecture."""
-    network = MODELS.build(context.architecture(other))
-    load_weights(network, str(weights))
-    if candidate is not None:
-        network.backbone.activate(candidate.kept)
-    return network
 
 
 def _classes_of_images(dataset) -> list[int]:

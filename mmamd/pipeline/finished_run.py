@@ -1,38 +1,36 @@
-"""One candidate of a run, with its weights, from the files of the work_dir; nothing is trained."""
+"""One network of a run, from the files of the work_dir; nothing is trained."""
 
 from pathlib import Path
 
-import torch
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmamd.backbones.recalibration import batch_norms, load_statistics, restore_statistics
-from mmamd.pipeline.settings import Compression
-from mmamd.pipeline.stages import numbered
+from mmamd.nearest import did_you_mean
 from mmamd.pipeline.state import RunState
-from mmamd.registry import MODELS
-from mmamd.structures import Candidate, CandidateFamily, Selection, scale_key
+from mmamd.structures import Network, scale_key
+from mmamd.weights.networks import build_network, find_network, read_networks
 
 NAMED_SCALES = ('student', 'assistant')
 
 
-def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tuple[Config, nn.Module, Candidate]:
+def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tuple[Config, nn.Module, Network]:
     """The run's config, the shared network as it is best for a candidate, and the candidate.
 
-    The student is what its own stage trained; every other candidate is as the last joint stage left it that trained
-    it (a second one trains only what is smaller than the first assistant).
+    A candidate is as the last stage left it that trained it: the student its own stage, every other the last joint
+    stage (a second one trains only what is smaller than the first assistant).
 
     Args:
         work_dir: Folder of a run.
-        scale: Scale of a candidate, ``'student'`` or ``'assistant'`` (the last of several).
+        scale: Scale of a candidate, ``'student'`` for what the run delivers, or ``'assistant'`` for the last network
+            that it chose on the way.
 
     Returns:
-        Config; network on the CPU, uncut, in eval mode; candidate.
+        Config; network on the CPU, uncut, in eval mode, with all units active; what it keeps as a candidate.
 
     Raises:
         FileNotFoundError: If the folder holds no run, or a stage that is needed has not finished; it names the stage.
-        ValueError: If there is no such candidate, or the run has not trained it; it offers the nearest.
+        ValueError: If there is no such network; it offers the nearest.
     """
     folder = Path(work_dir)
     state = RunState(folder)
@@ -40,65 +38,58 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
         raise FileNotFoundError(f'{folder} holds no run ({"run_config.py" if state.exists else "stages.json"} is '
                                 'missing); give the work_dir of a run of tools/train.py')
     cfg = Config.fromfile(folder / 'run_config.py')
-    _require(state, 'nest')
-    family = CandidateFamily.load(folder / 'nest' / 'family.json')
-    num_assistants = Compression.from_cfg(cfg).num_assistants
-    candidate = _candidate(family, scale, state, num_assistants)
-    if cfg.model.get('student_architecture') is not None and candidate == family.student:
-        raise ValueError(f'the student of {folder} is of another architecture, and its files are in '
+    network = _find(folder, state, scale)
+    if network.kept is None:
+        raise ValueError(f'the network {scale!r} of {folder} is of another architecture, and its files are in '
                          f"{folder / 'student'}; expected scale 'assistant' or that of a larger candidate")
-    weights = folder / _weights(family, candidate, state, num_assistants)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
-        network = MODELS.build(cfg.model.architecture)
-    # Read as the files of a run are written: plain tensors of exactly this network.
-    network.load_state_dict(torch.load(weights, map_location='cpu', weights_only=True)['state_dict'])
-    if batch_norms(network) and weights.name == 'shared.pth':
-        _restore_statistics(network, candidate, state, weights.parent.name.replace('joint', 'select'))
-    return cfg, network.eval(), candidate
+        module = build_network(network)
+    module.backbone.activate(None)
+    return cfg, module, network
 
 
-def _restore_statistics(network: nn.Module, candidate: Candidate, state: RunState, stage: str) -> None:
-    """Weights are shared by all candidates, batch norm statistics are not: the select stage found them."""
-    _require(state, stage)
-    restore_statistics(network, load_statistics(state.path.parent / stage / 'statistics.pth')[candidate.key])
-
-
-def _candidate(family: CandidateFamily, scale: float | str, state: RunState, num_assistants: int) -> Candidate:
+def _find(folder: Path, state: RunState, scale: float | str) -> Network:
     if scale == 'student':
-        return family.student
+        reference = state.content['delivered'][0]
+        _require(state, reference.partition('@')[0], "the assistant and its kin are in the stages before it: scale "
+                                                     "'assistant', or a number")
+        return find_network(folder, reference)
     if scale == 'assistant':
-        if num_assistants == 0:
-            raise ValueError(f'{state.path.parent} is a run without an assistant (compression.num_assistants=0); '
-                             "export scale 'student'")
-        return family.at(_assistant(state, num_assistants))
-    scales = [candidate.scale for candidate in family.candidates]
-    if isinstance(scale, str) or scale_key(scale) not in map(scale_key, scales):
-        nearest = '' if isinstance(scale, str) else f'; the nearest is {min(scales, key=lambda s: abs(s - scale))}'
-        raise ValueError(f'there is no candidate of scale {scale!r}; expected one of {scales}, '
+        return find_network(folder, _assistant(state))
+    networks = _networks(folder, state)
+    if isinstance(scale, str) or scale_key(scale) not in networks:
+        _require(state, 'nest')
+        for stage in state.of_kind('distil'):
+            _require(state, stage)
+        known = sorted(network.scale for network in networks.values())
+        nearest = (did_you_mean(scale, NAMED_SCALES) if isinstance(scale, str) else
+                   f'; the nearest is {min(known, key=lambda s: abs(s - scale))}')
+        raise ValueError(f'the run {folder} has trained no network of scale {scale!r}; expected one of {known}, '
                          f'{" or ".join(map(repr, NAMED_SCALES))}{nearest}')
-    return family.at(scale)
+    return networks[scale_key(scale)]
 
 
-def _weights(family: CandidateFamily, candidate: Candidate, state: RunState, num_assistants: int) -> str:
-    """File, below the work_dir, of the weights that the run has for a candidate."""
-    if candidate == family.student:
-        _require(state, 'student', "the assistant and its kin are in the joint stage before it: scale 'assistant', "
-                                   'or a number')
-        return 'student/trained.pth'
-    if num_assistants == 0:
-        raise ValueError(f'candidate {candidate.key} has not been trained: with compression.num_assistants=0 there is '
-                         f'no joint stage; export the student, {family.student.scale}')
-    number = 1
-    while number < num_assistants and candidate.scale < _assistant(state, number):
-        number += 1
-    _require(state, numbered('joint', number))
-    return f'{numbered("joint", number)}/shared.pth'
+def _networks(folder: Path, state: RunState) -> dict[str, Network]:
+    """Key -> network, as the last finished stage left it that trained one of that scale, or what is delivered."""
+    found: dict[str, Network] = {}
+    for stage in filter(state.is_finished, state.of_kind('distil')):
+        if (folder / stage / 'networks.json').is_file():  # not where the terms of a loss were trained alone
+            found |= read_networks(folder, stage)
+    for reference in state.content['delivered']:
+        if state.is_finished(reference.partition('@')[0]):
+            network = find_network(folder, reference)
+            found[network.key] = network
+    return found
 
 
-def _assistant(state: RunState, number: int) -> float:
-    stage = numbered('select', number)
-    _require(state, stage)
-    return Selection.load(state.path.parent / stage / 'selection.json').assistant
+def _assistant(state: RunState) -> str:
+    """The stage that chose the last network on the way to what is delivered."""
+    chosen = [stage for stage in state.of_kind('select') if stage not in state.content['delivered']]
+    if not chosen:
+        raise ValueError(f"{state.path.parent} is a run of {state.content['method']}, which chooses no assistant on "
+                         "the way; export scale 'student'")
+    _require(state, chosen[-1])
+    return chosen[-1]
 
 
 def _require(state: RunState, stage: str, else_do: str = '') -> None:

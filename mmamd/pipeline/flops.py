@@ -35,7 +35,7 @@ def countable_network(cfg: Config, shape: Sequence[int] | None = None) -> nn.Mod
     """
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = copy.deepcopy(cfg.get('model') or ConfigDict())
-    if model.get('type') in ('AMDDistiller', 'mmamd.AMDDistiller'):
+    if 'architecture' in model:
         model = model.architecture
     if 'backbone' not in model:
         raise ValueError("there is no network to count in the config: expected model=dict(backbone=...), or a model of "
@@ -81,8 +81,8 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
 
 
 def _budget(compression: Compression, total: Cost) -> str:
-    scale = compression.student
-    share = f'compression.student={scale}, scale_by={compression.scale_by!r}'
+    scale = compression.student_scale
+    share = f'compression.student_scale={scale}, scale_by={compression.scale_by!r}'
     if compression.scale_by == 'units':
         return f'at most {scale:.2%} of the units of each kind ({share})'
     name, whole = ('MACs', total.macs) if compression.scale_by == 'flops' else ('parameters', total.params)

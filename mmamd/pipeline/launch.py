@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 
 from mmamd import compat
 from mmamd.distillation.mixed_precision import on_this_machine
-from mmamd.pipeline.settings import fill_data_root
+from mmamd.pipeline.inputs import fill_data_root
 
 
 def build_runner(cfg: Config):

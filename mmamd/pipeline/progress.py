@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -170,16 +171,20 @@ class TrainingProgressHook(Hook):
     Args:
         stage: Name of the stage.
         progress: The run's progress.
-        spend: Called with the wall time of each epoch, so that an interrupted stage does not lose it.
+        spend: Called with the wall time of each epoch and its MACs, so that an interrupted stage does not lose them.
+        macs_of_step: From the runner, after a step, to the MACs that an image of it took.
     """
 
     priority = 'VERY_LOW'
 
-    def __init__(self, stage: str, progress: Progress, spend: Callable[[float], None]) -> None:
+    def __init__(self, stage: str, progress: Progress, spend: Callable[[float, float], None],
+                 macs_of_step: Callable[[Runner], int] = lambda _: 0) -> None:
         self.stage = stage
         self.progress = progress
         self.spend = spend
+        self.macs_of_step = macs_of_step
         self._mark = time.monotonic()
+        self._macs = 0.
 
     def before_train(self, runner: Runner) -> None:
         self._mark = time.monotonic()
@@ -187,14 +192,15 @@ class TrainingProgressHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
+        self._macs += self.macs_of_step(runner) * len(data_batch['inputs']) * get_world_size()
         if self.progress.is_due():  # reading a loss waits for the GPU, so not in every iteration
             detail = f'epoch {runner.epoch + 1}/{runner.max_epochs}  loss {outputs["loss"].item():.3f}'
             self.progress.update(self.stage, (runner.iter + 1) / runner.max_iters, detail)
 
     def after_train_epoch(self, runner: Runner) -> None:
         now = time.monotonic()
-        self.spend(now - self._mark)
-        self._mark = now
+        self.spend(now - self._mark, self._macs)
+        self._mark, self._macs = now, 0.
 
 
 class EvaluationProgressHook(Hook):

@@ -4,13 +4,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmamd.pipeline.stages import numbered
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import read_status
-from mmamd.selection.npsd import replay
+from mmamd.selection.choice import replay
 from mmamd.selection.table import format_table
-from mmamd.structures import CandidateFamily, Selection, scale_key
+from mmamd.structures import Network, Selection
 from mmamd.visualization import plot_selection, read_run
+from mmamd.weights.networks import read_judged, save_networks
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class Replay:
         stage: ``'select'``, ``'select_2'``, ...
         before: The stored selection.
         after: The selection by the other rule, from the same measurements.
-        family: Candidates of the run.
+        networks: What it judged, by key.
     """
 
     work_dir: Path
     stage: str
     before: Selection
     after: Selection
-    family: CandidateFamily
+    networks: dict[str, Network]
 
     @property
     def is_same(self) -> bool:
-        """Whether both choose the same assistant; what follows then is the same, too."""
-        return scale_key(self.before.assistant) == scale_key(self.after.assistant)
+        """Whether both choose the same network; what follows then is the same, too."""
+        return self.before.chosen == self.after.chosen
 
 
 def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | None = None,
@@ -43,24 +43,24 @@ def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | 
 
     Args:
         work_dir: Folder of the run.
-        rule: As for :func:`mmamd.selection.npsd.select`.
-        number: Which assistant, counted from 1.
+        rule: As for :func:`mmamd.selection.choice.select`.
+        number: Which selection of the run, counted from 1.
         lam: Of ``lambda_tradeoff``; that of the stored selection by default.
         scale: The choice of ``manual``.
 
     Raises:
         FileNotFoundError: If the run has no such selection.
-        ValueError: If the rule or its options are none; see :func:`mmamd.selection.npsd.select`.
+        ValueError: If the rule or its options are none; see :func:`mmamd.selection.choice.select`.
     """
-    work_dir, stage = Path(work_dir), numbered('select', number)
+    work_dir = Path(work_dir)
     state = RunState(work_dir)
-    if not state.is_finished(stage):
-        finished = [name for name in state.content['stages'] if name.startswith('select') and state.is_finished(name)]
-        raise FileNotFoundError(f"{work_dir} has no finished stage '{stage}' (--round {number}), so no table to choose "
-                                f'from; finished selections: {finished or "none"}')
+    finished = [name for name in state.of_kind('select') if state.is_finished(name)]
+    if not 1 <= number <= len(finished):
+        raise FileNotFoundError(f'{work_dir} has no finished selection number {number} (--round {number}), so no table '
+                                f'to choose from; finished selections: {finished or "none"}')
+    stage = finished[number - 1]
     before = Selection.load(work_dir / stage / 'selection.json')
-    return Replay(work_dir, stage, before, replay(before, rule, lam, scale),
-                  CandidateFamily.load(work_dir / 'nest' / 'family.json'))
+    return Replay(work_dir, stage, before, replay(before, rule, lam, scale), read_judged(work_dir, stage))
 
 
 def write_replay(found: Replay) -> None:
@@ -75,8 +75,9 @@ def write_replay(found: Replay) -> None:
                            'reading its selection; stop it, or wait until it has finished')
     folder = found.work_dir / found.stage
     found.after.save(folder / 'selection.json')
-    plot_selection(found.after, found.family, folder / 'selection.png',
-                   has_student=read_run(found.work_dir).is_student_a_candidate)
+    save_networks(found.work_dir, found.stage, {found.after.chosen: found.networks[found.after.chosen]})
+    run = read_run(found.work_dir)
+    plot_selection(found.after, run.scale_by, folder / 'selection.png', has_student=run.is_student_a_candidate)
 
 
 def redo_command(found: Replay) -> str:
@@ -92,15 +93,16 @@ def redo_command(found: Replay) -> str:
 
 def format_replay(found: Replay, written: bool) -> str:
     """The table under the other rule, what the choice was and would be, and what to do about it."""
-    old, new = scale_key(found.before.assistant), scale_key(found.after.assistant)
-    lines = [format_table(found.after, found.family), '']
+    old, new = found.before.chosen, found.after.chosen
+    costs = {key: network.cost for key, network in found.networks.items()}
+    lines = [format_table(found.after, costs), '']
     if found.is_same:
         lines.append(f'{found.stage}: {found.after.rule} chooses {new}, as {found.before.rule} did; nothing to change')
     elif written:
-        lines += [f'{found.stage}: the assistant was {old} ({found.before.rule}) and is {new} ({found.after.rule}) '
+        lines += [f'{found.stage}: the choice was {old} ({found.before.rule}) and is {new} ({found.after.rule}) '
                   'now. What follows from it is still the old; redo it with',
                   f'    {redo_command(found)}']
     else:
-        lines.append(f'{found.stage}: the assistant is {old} ({found.before.rule}) and would be {new} '
+        lines.append(f'{found.stage}: the choice is {old} ({found.before.rule}) and would be {new} '
                      f'({found.after.rule}); nothing was written, --write makes it so')
     return '\n'.join(lines)

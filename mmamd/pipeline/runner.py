@@ -14,29 +14,29 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_proc
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
-from mmamd.pipeline import preflight
-from mmamd.pipeline.plan import Stage, make_plan
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
-from mmamd.pipeline.settings import digest, fill_data_root
-from mmamd.pipeline.stages import Context
-from mmamd.pipeline.state import RunState, file_digest
+from mmamd.pipeline.settings import Settings
+from mmamd.pipeline.stages import Stage, field_digests, fingerprint
+from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
 from mmamd.pipeline.summary import summarise
 from mmamd.registry import RUNNERS
-from mmamd.weights.sources import local_file
 
 
 @RUNNERS.register_module()
 class MultiStepRunner:
-    """Carry a config through teacher, score, nest, joint, select, student and export.
+    """Carry a config through the stages of its method: score, nest, what the method lays, export.
 
     A finished stage is skipped, an interrupted one continues at its last whole epoch, and a stage whose inputs have
     changed is refused with what changed. Everything a run learns lies in its work_dir; ``summary.json`` sums it up.
 
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
-            ``joint``, ``student``, ``teacher_config``, ``data_root``, ``start_from`` and ``resume``.
+            ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
+            ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
@@ -61,28 +61,34 @@ class MultiStepRunner:
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
         state = RunState(self.work_dir)
         self._check_work_dir(state)
-        facts = preflight.check(self.cfg)
-        state.content['seed'] = self._seed(state)
-
-        context = Context(self.cfg, facts, self.work_dir, state.content['seed'],
+        context = Context(self.cfg, Settings.from_cfg(self.cfg), self.work_dir, self._seed(state),
                           spend=functools.partial(self._spend, state),
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
-        plan = make_plan(context)
-        redone = self._redone([stage.name for stage in plan], state)
-        self._refuse_changes([stage for stage in plan if stage.name not in redone], redone, state)
-        self._check_resumed_checkpoint(plan, context.resume_from, state)
-        barrier()  # every rank has read what the first one now rewrites
-        self._forget(redone, state)
-        if is_main_process():
-            state.save()
-            self._dump_config()
+        stages = context.settings.method.stages(context)
+        for stage in stages:
+            stage.check(context)
+            field_digests(stage)  # refuses what no run that continues could be known by
+        self._compare(stages, context, state)
         with ExitStack() as stack:
             listeners = [stack.enter_context(listener) for listener in (
                 (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
-            context.progress = Progress({stage.name: stage.work for stage in plan}, listeners)
-            for stage in plan:
+            context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
+            for stage in stages:
                 self._carry(stage, context, state)
-        return summarise(context, state, [stage.name for stage in plan], _console())
+        return summarise(context, state, _console())
+
+    def _compare(self, stages: list[Stage], context: Context, state: RunState) -> None:
+        """Hold the stages against what is there, refuse or forget it, and only then write."""
+        method = type(context.settings.method).__name__
+        redone = self._redone([stage.name for stage in stages], state)
+        self._refuse_changes([stage for stage in stages if stage.name not in redone], redone, state, method)
+        self._check_resumed_checkpoint(stages, context.resume_from, state)
+        barrier()  # every rank has read what the first one now rewrites
+        self._forget(redone, state)
+        state.content.update(seed=context.seed, method=method, delivered=list(stages[-1].delivered))
+        if is_main_process():
+            state.save()
+            self._dump_config()
 
     def _dump_config(self) -> None:
         """Write the config as ``run_config.py``, without how this process was told to continue the run."""
@@ -90,21 +96,13 @@ class MultiStepRunner:
         cfg.merge_from_dict(dict(start_from=None, resume=False, load_from=None))
         cfg.dump(self.work_dir / 'run_config.py')
 
-    def _fingerprint(self, stage: Stage) -> dict[str, str]:
-        files = {}
-        for name, path in stage.files.items():
-            file = self.work_dir / path if (self.work_dir / path).is_file() else local_file(path)
-            # A URL, a zoo key or a timm name has no file here; its name is its identity.
-            files[f'file {name}'] = file_digest(file) if file else path
-        return {**{name: digest(value) for name, value in stage.reads.items()}, **files}
-
     # --- skip, continue, refuse ---
 
     def _check_work_dir(self, state: RunState) -> None:
         if self.cfg.get('resume') and not state.exists:
             raise FileNotFoundError(f'nothing to resume: {self.work_dir} holds no stages.json; leave --resume out to '
                                     'start a run there, or give the --work-dir of the run to resume')
-        folders = ('teacher', 'score', 'nest', 'joint', 'select', 'student', 'export')
+        folders = ('teacher', 'score', 'nest', 'joint', 'select', 'student', 'export')  # names that runs usually have
         foreign = [name for name in folders if (self.work_dir / name).exists()]
         if foreign and not state.exists:
             raise FileExistsError(f'{self.work_dir} holds {foreign} of something that is not a run of mmamd (there is '
@@ -131,10 +129,10 @@ class MultiStepRunner:
             state.content['stages'].pop(name, None)
         barrier()
 
-    def _check_resumed_checkpoint(self, plan: list[Stage], checkpoint: str | None, state: RunState) -> None:
+    def _check_resumed_checkpoint(self, stages: list[Stage], checkpoint: str | None, state: RunState) -> None:
         if checkpoint is None:
             return
-        interrupted = [stage.name for stage in plan
+        interrupted = [stage.name for stage in stages
                        if state.is_started(stage.name) and not state.is_finished(stage.name)]
         if not interrupted:
             raise ValueError(f'--resume {checkpoint}: no stage of {self.work_dir} was interrupted; leave the '
@@ -144,21 +142,21 @@ class MultiStepRunner:
             raise ValueError(f"--resume {checkpoint}: expected a checkpoint of the interrupted stage "
                              f"'{interrupted[0]}' in {folder}, or --resume alone for its last one")
 
-    def _refuse_changes(self, plan: list[Stage], redone: list[str], state: RunState) -> None:
+    def _refuse_changes(self, stages: list[Stage], redone: list[str], state: RunState, method: str) -> None:
         """Before anything runs: every stage that has been started must have been started from the same inputs."""
-        names = [stage.name for stage in plan]
+        names = [stage.name for stage in stages]
         foreign = [name for name in state.content['stages'] if name not in [*names, *redone]]
         if foreign:
-            raise ValueError(f'{self.work_dir} holds the stages {foreign} of another method, which this config does '
-                             'not have; give another --work-dir')
-        for i, stage in enumerate(plan):
+            raise ValueError(f"{self.work_dir} holds the stages {foreign} of another method, "
+                             f"{state.content['method']}, which {method} does not have; give another --work-dir")
+        for i, stage in enumerate(stages):
             if not state.is_started(stage.name):
-                later = [after.name for after in plan[i:] if state.is_started(after.name)]
+                later = [after.name for after in stages[i:] if state.is_started(after.name)]
                 if later:
                     raise ValueError(f"{self.work_dir} holds {later}, made without the stage '{stage.name}' that this "
                                      f'config has; redo with --start-from {stage.name}, or give another --work-dir')
                 return
-            changed = state.changes(stage.name, self._fingerprint(stage))
+            changed = state.changes(stage.name, fingerprint(stage, self.work_dir))
             if changed:
                 raise ValueError(
                     f"{self.work_dir} holds a stage '{stage.name}' that was made from other inputs; changed since: "
@@ -170,24 +168,27 @@ class MultiStepRunner:
             return
         context.progress.start(stage.name, state.seconds(stage.name), continued=state.is_started(stage.name))
         if is_main_process():
-            state.start(stage.name, self._fingerprint(stage), stage.work)
+            state.start(stage.name, stage.kind, fingerprint(stage, self.work_dir), stage.macs(context))
         else:
-            state.content['stages'].setdefault(stage.name, {'finished': False, 'seconds': 0.})
+            state.content['stages'].setdefault(stage.name, {
+                'kind': stage.kind, 'finished': False, 'seconds': 0., 'macs': 0.})
         self._accounted = 0.
         begin = time.monotonic()
-        stage.run(context)
+        stage.carry_out(context)
         barrier()
         context.resume_from = None
         if is_main_process():
-            state.spend(stage.name, time.monotonic() - begin - self._accounted)
+            # A stage that trains has counted its steps; of another the plan is what it took.
+            macs = 0. if state.content['stages'][stage.name]['macs'] else stage.macs(context)
+            state.spend(stage.name, time.monotonic() - begin - self._accounted, macs)
             state.finish(stage.name)
         else:
             state.content['stages'][stage.name]['finished'] = True
         context.progress.finish(stage.name)
 
-    def _spend(self, state: RunState, stage: str, seconds: float) -> None:
+    def _spend(self, state: RunState, stage: str, seconds: float, macs: float) -> None:
         if is_main_process():
-            state.spend(stage, seconds)
+            state.spend(stage, seconds, macs)
             self._accounted += seconds
 
     def _seed(self, state: RunState) -> int:

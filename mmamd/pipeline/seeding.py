@@ -1,6 +1,5 @@
 """Randomness as a function of (seed, stage, epoch, rank), so that a resumed run repeats an uninterrupted one."""
 
-import hashlib
 import random
 
 import numpy as np
@@ -10,12 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmamd.registry import FUNCTIONS, HOOKS
-
-
-def derive_seed(*parts: int | str) -> int:
-    """A 31-bit seed from a seed and the names of what it is for; the same on every machine."""
-    text = '/'.join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], 'big') >> 1
+from mmamd.seeds import derive_seed
 
 
 def seed_all(seed: int) -> None:

@@ -1,19 +1,27 @@
 """What the pipeline reads from a config, checked and in one place."""
 
-import copy
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.hooks import Hook
 
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook
+from mmamd.nearest import did_you_mean
+from mmamd.pipeline.inputs import fill_data_root
+from mmamd.pipeline.keys import check_config, check_keys, check_options
+from mmamd.pipeline.plain import merge, plain
+from mmamd.pruning.candidates import check_scales, scale_grid
 from mmamd.pruning.importance import LEVELS
+from mmamd.registry import HOOKS, METHODS
+from mmamd.selection.npsd_hook import NPSDSelectionHook
 
-STAGE_SECTIONS = ('joint', 'student')
 PRECISION = ('type', 'loss_scale', 'dtype')  # keys of optim_wrapper that the top level sets for every stage
-METHODS = ('taylor', 'l1_independent', 'l1_greedy')
+SCORES = ('taylor', 'l1_independent', 'l1_greedy')
+RUNTIME = ('default_hooks', 'launcher', 'env_cfg', 'log_processor', 'log_level', 'visualizer', 'default_scope',
+           'randomness', 'custom_hooks', 'auto_scale_lr', 'optim_wrapper', 'param_scheduler', 'train_cfg',
+           'train_dataloader')
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ class ImportanceSettings:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f'compression.importance.method must be one of {METHODS}, got {self.method!r}')
+        if self.method not in SCORES:
+            raise ValueError(f'compression.importance.method must be one of {SCORES}, got {self.method!r}')
         if self.level not in LEVELS:
             raise ValueError(f'compression.importance.level must be one of {LEVELS}, got {self.level!r}')
         _check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
@@ -73,56 +81,140 @@ class Compression:
     """The section ``compression`` of a config.
 
     Attributes:
-        student: Scale of the student.
+        student_scale: Scale of the student.
         num_candidates: m; candidates lie on the grid i / (m + 1).
         scales: Explicit candidate scales above the student, instead of the grid.
-        num_assistants: Number of teacher assistants on the way; 0 is plain distillation of the same pruned student.
         scale_by: ``'flops'``, ``'params'`` or ``'units'``.
         prune: Kinds of units that may be removed.
         round_to: Kept neurons and filters are rounded down to a multiple of it.
         importance: How units are scored.
         recalibration: How the batch norm statistics of a candidate are found.
+        student_architecture: Config of the student, where it is of another architecture than the teacher.
     """
 
-    student: float
+    student_scale: float
     num_candidates: int = 9
     scales: list[float] | None = None
-    num_assistants: int = 1
     scale_by: str = 'flops'
     prune: tuple[str, ...] = ('head', 'neuron')
     round_to: int = 1
     importance: ImportanceSettings = field(default_factory=ImportanceSettings)
     recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
+    student_architecture: dict | None = None
 
-    def __post_init__(self) -> None:
-        number = self.num_assistants
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise ValueError(f'compression.num_assistants must be an integer of at least 0, got {number!r}')
+    @property
+    def family_scales(self) -> list[float]:
+        """Scales of the family, the student's first.
+
+        Raises:
+            ValueError: If they cannot be those of a family.
+        """
+        if self.scales is None:
+            return scale_grid(self.num_candidates, self.student_scale)
+        scales = [self.student_scale, *sorted(self.scales)]
+        check_scales(scales)
+        return scales
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Compression':
         """Read ``cfg.compression``; raises ValueError for a missing section and for keys there are not."""
         if 'compression' not in cfg:
-            raise ValueError("the config has no section 'compression'; at least compression=dict(student=0.10) is "
-                             'needed to say how small the student is to be')
-        raw = _plain(cfg.compression)
-        importance, recalibration = raw.pop('importance', {}), raw.pop('recalibration', {})
-        for settings, keys, name in ((cls, raw, 'compression'), (ImportanceSettings, importance, 'importance'),
-                                     (RecalibrationSettings, recalibration, 'recalibration')):
-            known = [f.name for f in fields(settings)]
-            unknown = sorted(set(keys) - set(known))
-            if unknown:
-                raise ValueError(f'{name} has no key {unknown}; expected some of {known}')
-        if 'student' not in raw:
-            raise ValueError('compression.student is missing: the scale of the student, e.g. 0.10')
+            raise ValueError("the config has no section 'compression'; at least compression=dict(student_scale=0.10) "
+                             'is needed to say how small the student is to be')
+        raw = plain(cfg.compression)
+        check_keys('compression', raw, [f.name for f in fields(cls)])
+        for name, settings in (('importance', ImportanceSettings), ('recalibration', RecalibrationSettings)):
+            given = raw.pop(name, {})
+            check_keys(f'compression.{name}', given, [f.name for f in fields(settings)])
+            raw[name] = settings(**given)
+        if 'student_scale' not in raw:
+            raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])
-        return cls(**raw, importance=ImportanceSettings(**importance),
-                   recalibration=RecalibrationSettings(**recalibration))
+        return cls(**raw)
 
 
-def stage_settings(cfg: Config, section: str) -> ConfigDict:
-    """Top-level config with the keys of a stage's section merged over it.
+@dataclass(frozen=True)
+class Settings:
+    """What a config says of the method.
+
+    Attributes:
+        compression: Candidates.
+        method: Which stages there are, and in what order.
+        sampler: The hook that samples candidates; None where every step trains all.
+        selection: The hook that chooses; None where the config names none.
+    """
+
+    compression: Compression
+    method: Any
+    sampler: SandwichSparsityHook | None
+    selection: NPSDSelectionHook | None
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'Settings':
+        """Read a config; its two hooks and its method are built here and nowhere else.
+
+        Raises:
+            ValueError: For a key that is not known, and for what a part of it refuses.
+        """
+        if not str(cfg.get('model', {}).get('type')).endswith('Distiller'):
+            raise ValueError("MultiStepRunner needs model=dict(type='mmamd.AMDDistiller', ...), got "
+                             f'{cfg.get("model", {}).get("type")!r}')
+        check_config(cfg)
+        if cfg.get('load_from') and not cfg.get('resume'):
+            raise ValueError(f'load_from={cfg.load_from!r} is not read by MultiStepRunner; the weights to start from '
+                             'are those of model.teacher')
+        refuse_sync_bn(cfg)
+        for section in ('joint', 'student', 'pretrain', 'teacher'):
+            ours = [hook['type'] for hook in (cfg.get(section) or {}).get('custom_hooks') or [] if _is_ours(hook)]
+            if ours:
+                raise ValueError(f'{section}.custom_hooks has a {ours[0]}, which says how candidates are drawn or '
+                                 'chosen; name it in custom_hooks at the top level')
+        return cls(Compression.from_cfg(cfg), _method(cfg), _hook(cfg, SandwichSparsityHook),
+                   _hook(cfg, NPSDSelectionHook))
+
+
+def _method(cfg: Config) -> Any:
+    if 'method' not in cfg:
+        raise ValueError("the config has no section 'method'; say which, e.g. method=dict(type='mmamd.AMD')")
+    settings = plain(cfg.method)
+    kind = settings.pop('type', None)
+    method = METHODS.get(str(kind))
+    if method is None:
+        known = [f'mmamd.{name}' for name in sorted(METHODS.module_dict)]
+        raise ValueError(f'there is no method {kind!r}{did_you_mean(str(kind), known)} Expected one of {known}')
+    check_options('method', method, settings)
+    return method(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
+
+
+def _is_ours(hook: dict) -> bool:
+    return any(hook['type'] in (cls.__name__, f'mmamd.{cls.__name__}') for cls in (SandwichSparsityHook,
+                                                                                   NPSDSelectionHook))
+
+
+def _hook(cfg: Config, cls: type[Hook]) -> Any:
+    """The one hook of a class among ``custom_hooks``, built; None where there is none."""
+    found = [plain(hook) for hook in cfg.get('custom_hooks') or []
+             if hook['type'] in (cls.__name__, f'mmamd.{cls.__name__}')]
+    if len(found) > 1:
+        raise ValueError(f'expected one {cls.__name__} in custom_hooks, got {len(found)}')
+    for settings in found:
+        settings.pop('priority', None)  # of the host's; ours do not depend on it
+        check_options(cls.__name__, cls, settings)
+        return HOOKS.build({**settings, 'type': f'mmamd.{cls.__name__}'})
+    return None
+
+
+def refuse_sync_bn(cfg: Config) -> None:
+    """Raise ValueError for a key that would exchange the batch norms of a candidate."""
+    if cfg.get('sync_bn'):
+        raise ValueError(f'sync_bn={cfg.sync_bn!r} would exchange the batch norms that run as any candidate for plain '
+                         'ones; leave it out: every candidate gets statistics of its own on training images '
+                         '(compression.recalibration)')
+
+
+def section_settings(cfg: Config, section: str) -> ConfigDict:
+    """Settings of a training stage: the top level with a section merged over it, without hooks of ours.
 
     The precision of the optimizer wrapper (type, loss scale, dtype) is the top level's, where ``--amp`` sets it.
     """
@@ -130,30 +222,33 @@ def stage_settings(cfg: Config, section: str) -> ConfigDict:
         raise ValueError(f"the config has no schedule for the stage '{section}': expected {section} = "
                          'dict(train_cfg=dict(max_epochs=...), param_scheduler=[...])')
     # load_from and resume are the run's: a stage starts from what the stage before it made.
-    top = {key: value for key, value in cfg.items() if key not in (*STAGE_SECTIONS, 'load_from', 'resume')}
-    merged = _merge(_plain(top), _plain(cfg[section]))
+    top = {key: plain(cfg[key]) for key in RUNTIME if key in cfg}
+    merged = merge(top, {key: value for key, value in plain(cfg[section]).items() if key in RUNTIME})
     top_wrapper = cfg.get('optim_wrapper') or {}
     for key in PRECISION:
         if key in top_wrapper:
             merged['optim_wrapper'][key] = top_wrapper[key]
-    if not merged.get('optim_wrapper', {}).get('optimizer'):
+    if not (merged.get('optim_wrapper') or {}).get('optimizer'):
         raise ValueError(f"stage '{section}' has no optimizer; set optim_wrapper=dict(optimizer=dict(...)) at the top "
                          'level of the config')
-    check_epochs(section, merged['train_cfg'])
-    merged['train_cfg'].pop('by_epoch', None)
+    merged['custom_hooks'] = [hook for hook in merged.get('custom_hooks') or [] if not _is_ours(hook)]
     return ConfigDict(merged)
 
 
-def check_epochs(stage: str, train_cfg: dict) -> None:
-    """Raise ValueError unless a training schedule counts epochs."""
-    if not train_cfg.get('by_epoch', True) or 'max_epochs' not in train_cfg or 'max_iters' in train_cfg:
-        raise ValueError(f"stage '{stage}' must be scheduled in epochs (train_cfg=dict(max_epochs=...)), because a "
-                         f'run is resumed at epoch boundaries; got {dict(train_cfg)}')
+def section_losses(cfg: Config, section: str) -> dict:
+    """The terms of a stage: ``model.losses`` with the section's merged over it."""
+    from mmamd.distillation.distiller import AMD_LOSSES
+    losses = plain(cfg.model.get('losses') or AMD_LOSSES)
+    return merge(losses, plain((cfg.get(section) or {}).get('losses') or {}))
 
 
 def teacher_settings(cfg: Config) -> Config:
-    """The config that trains the teacher, with what the run sets for all of its stages: data, precision, rate."""
+    """The config that trains the teacher, with what the run sets for all of its stages: data, precision, rate.
+
+    The section ``teacher`` is merged over it.
+    """
     teacher = Config.fromfile(cfg.teacher_config)
+    teacher.merge_from_dict(plain(cfg.get('teacher') or {}))
     if cfg.get('data_root') is not None:
         teacher.data_root = cfg.data_root
     fill_data_root(teacher)
@@ -177,63 +272,3 @@ def pretrained_sources(cfg: Config) -> list[str]:
     return [*([cfg.load_from] if cfg.get('load_from') else []), *below(cfg.model)]
 
 
-def fill_data_root(cfg: Config) -> None:
-    """Give the config's one ``data_root`` to every data set that names none, in place.
-
-    So ``--cfg-options data_root=...`` moves all of them. Data sets of a wrapper are filled, the wrapper is not.
-    """
-    root = cfg.get('data_root')
-    if root is None:
-        return
-    for split in ('train', 'val', 'test'):
-        for dataset in leaf_datasets((cfg.get(f'{split}_dataloader') or {}).get('dataset')):
-            dataset.setdefault('data_root', root)
-
-
-def is_hook(hook: dict, *names: str) -> bool:
-    """Whether a hook's config is of one of our hooks, named with or without the scope."""
-    return hook['type'] in (*names, *(f'mmamd.{name}' for name in names))
-
-
-def leaf_datasets(dataset: dict | None) -> Iterator[dict]:
-    """Configs of the data sets that read files, below any wrappers."""
-    if dataset is None:
-        return
-    if 'dataset' in dataset:
-        yield from leaf_datasets(dataset['dataset'])
-    elif 'datasets' in dataset:
-        for inner in dataset['datasets']:
-            yield from leaf_datasets(inner)
-    else:
-        yield dataset
-
-
-def with_test_pipeline(train_dataset: dict, test_dataset: dict) -> dict:
-    """The training data set read through the test pipeline: the images of training without augmentation."""
-    dataset = copy.deepcopy(train_dataset)
-    pipeline = next(leaf_datasets(test_dataset))['pipeline']
-    for leaf in leaf_datasets(dataset):
-        leaf['pipeline'] = copy.deepcopy(pipeline)
-    return dataset
-
-
-def digest(value: Any) -> str:
-    """Short hash of plain config values: equal values, equal digest."""
-    text = json.dumps(_plain(value), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _merge(base: Any, over: Any) -> Any:
-    if isinstance(base, dict) and isinstance(over, dict):
-        return {key: _merge(base[key], over[key]) if key in base and key in over else over.get(key, base.get(key))
-                for key in [*base, *(k for k in over if k not in base)]}
-    return over
-
-
-def _plain(value: Any) -> Any:
-    """Deep copy of config values without the host's dict and list types."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value) if type(value) in (list, tuple) else [*map(_plain, value)]
-    return value

@@ -1,25 +1,29 @@
 """Which stages of a run are finished, and from what they were made."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
-from mmamd.structures import write_json
+from mmamd.structures import RUN_FORMAT, check_run_format, write_json
 
 
 class RunState:
     """The file ``stages.json`` of a work_dir. Only the first rank writes.
 
-    Each stage has a fingerprint: name of an input -> digest of its value or file. A finished stage may be skipped as
-    long as its fingerprint is what it was.
+    It knows the run's seed, its method, references to the networks that it delivers, and its stages. Each has a kind,
+    and a fingerprint: name of an input -> digest of its value or file. A finished stage may be skipped as long as its
+    fingerprint is what it was.
+
+    Raises:
+        ValueError: If the work_dir was made by another version that leaves other files.
     """
 
     def __init__(self, work_dir: Path) -> None:
         self.path = work_dir / 'stages.json'
-        self.content: dict = {'seed': None, 'stages': {}}
+        self.content: dict = {'format': RUN_FORMAT, 'seed': None, 'method': None, 'delivered': [], 'stages': {}}
         if self.path.exists():
             self.content = json.loads(self.path.read_text())
+            check_run_format(self.content, work_dir)
 
     @property
     def exists(self) -> bool:
@@ -36,20 +40,26 @@ class RunState:
         before = self.content['stages'][stage]['fingerprint']
         return sorted(name for name in before.keys() | fingerprint.keys() if before.get(name) != fingerprint.get(name))
 
-    def start(self, stage: str, fingerprint: dict[str, str], planned_macs: float) -> None:
-        entry = self.content['stages'].setdefault(stage, {'finished': False, 'seconds': 0.})
+    def start(self, stage: str, kind: str, fingerprint: dict[str, str], planned_macs: float) -> None:
+        entry = self.content['stages'].setdefault(stage, {'kind': kind, 'finished': False, 'seconds': 0., 'macs': 0.})
         entry['fingerprint'] = fingerprint
         entry['planned_macs'] = planned_macs
         self.save()
 
-    def spend(self, stage: str, seconds: float) -> None:
-        """Add to the wall time of a stage, which survives interruptions."""
-        self.content['stages'][stage]['seconds'] += seconds
+    def spend(self, stage: str, seconds: float, macs: float = 0.) -> None:
+        """Add to the wall time and the arithmetic of a stage, which survive interruptions."""
+        entry = self.content['stages'][stage]
+        entry['seconds'] += seconds
+        entry['macs'] += macs
         self.save()
 
     def finish(self, stage: str) -> None:
         self.content['stages'][stage]['finished'] = True
         self.save()
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Names of the stages of a kind, in the order of the run."""
+        return [name for name, entry in self.content['stages'].items() if entry['kind'] == kind]
 
     def forget(self, stages: list[str]) -> None:
         """Forget stages and delete their folders, so that they are done anew."""
@@ -65,12 +75,3 @@ class RunState:
 
     def save(self) -> None:
         write_json(self.path, self.content)
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file's content, shortened."""
-    sha = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()[:16]

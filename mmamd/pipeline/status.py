@@ -13,8 +13,8 @@ from mmengine.dist import get_world_size
 
 from mmamd.pipeline.progress import Snapshot, StageProgress, duration
 from mmamd.pipeline.progress_display import progress_line
-from mmamd.selection.npsd import standard_error
-from mmamd.structures import Measurement, scale_key, write_json
+from mmamd.selection.bootstrap import standard_error
+from mmamd.structures import Measurement, write_json
 from mmamd.visualization.run_files import Run, read_run
 
 WRITE_SECONDS = 3.
@@ -173,8 +173,8 @@ def _finding_lines(run: Run) -> list[str]:
     for stage, selection in run.selections.items():
         values = ', '.join(map(_measured, selection.measurements))
         lines += [f'{stage}, held out in percent: {values}; reference {_measured(selection.reference)}',
-                  f'{stage}, assistant: {scale_key(selection.assistant)} by the rule {selection.rule}']
-    if run.is_finished('export') and run.summary is not None:
+                  f'{stage}, chosen: {selection.chosen} by the rule {selection.rule}']
+    if run.summary is not None:
         teacher, student = (100 * run.summary[name]['value'] for name in ('teacher', 'student'))
         lines.append(f'test {run.summary["metric"]} in percent: teacher {teacher:.2f}, student {student:.2f}')
     return lines
@@ -182,4 +182,4 @@ def _finding_lines(run: Run) -> list[str]:
 
 def _measured(m: Measurement) -> str:
     error = f' +- {100 * standard_error(m.resampled):.2f}' if m.resampled else ''
-    return f'{scale_key(m.scale)} {100 * m.value:.2f}{error}'
+    return f'{m.key} {100 * m.value:.2f}{error}'

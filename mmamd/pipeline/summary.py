@@ -1,6 +1,7 @@
 """What a run found, as one file, one table and one report."""
 
 import copy
+import json
 import platform
 import shlex
 import subprocess
@@ -17,28 +18,27 @@ import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.registry import VISUALIZERS
 
-from mmamd.pipeline.settings import is_hook
-from mmamd.pipeline.stages import Context, numbered, read_json
+from mmamd.pipeline.context import Context
 from mmamd.pipeline.state import RunState
-from mmamd.selection.npsd import standard_error
-from mmamd.selection.table import amount_text
-from mmamd.structures import Selection, write_json
+from mmamd.selection.table import Row, amount_text, rows_of
+from mmamd.structures import Network, Selection, write_json
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
+from mmamd.weights.networks import find_network, read_judged, read_networks
 
-_GROUPS = ('teacher', 'score', 'joint', 'select', 'student', 'export')
+TRAINING = ('teacher', 'distil')  # kinds of stages that train
 
 
-def summarise(context: Context, state: RunState, stage_names: list[str], say: Callable[[str], None]) -> dict:
+def summarise(context: Context, state: RunState, say: Callable[[str], None]) -> dict:
     """Write ``summary.json`` and ``report.html``, print the table, and return the summary (on every rank).
 
     The pictures of the report go to the configured visualizer, once for every outcome: ``export/pictures/``.
     """
     path = context.work_dir / 'summary.json'
     if is_main_process():
-        summary = _collect(context, state, stage_names)
+        summary = _collect(context, state)
         write_json(path, summary)
-        say(format_summary(summary, sorted(context.work_dir.glob('select*/selection.png'))))
+        say(format_summary(summary, [context.work_dir / name / 'selection.png' for name in state.of_kind('select')]))
         run = read_run(context.work_dir)
         write_report(run, context.work_dir / 'report.html')
         say(f'report: {context.work_dir / "report.html"}')
@@ -60,78 +60,92 @@ def _show(run: Run, context: Context) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _collect(context: Context, state: RunState, stage_names: list[str]) -> dict:
-    cfg, family = context.cfg, context.family
-    hook = next((hook for hook in cfg.get('custom_hooks', []) if is_hook(hook, 'NPSDSelectionHook')), {})
-    metric = hook.get('metric', 'accuracy/top1')
-    unit = 100. if hook.get('percent', True) else 1.
+def _collect(context: Context, state: RunState) -> dict:
     test = read_json(context.work_dir / 'export' / 'test_metrics.json')
-    student = context.student
-    seconds = {group: round(sum(state.seconds(name) for name in stage_names
-                                if name == group or name.startswith(f'{group}_') or (name, group) == ('nest', 'score')),
-                            1) for group in _GROUPS}
+    metric, unit, stages = context.metric, context.unit, state.content['stages']
+
+    def outcome(name: str, network: Network) -> dict:
+        return {'value': test[name][metric] / unit, 'macs': network.cost.macs, 'params': network.cost.params}
+
+    delivered = read_networks(context.work_dir, 'export')
+    students = [{'name': name, 'scale': network.scale, **outcome(name, network), 'path': network.weights}
+                for name, network in delivered.items()]
     return {
-        'metric': metric,
-        'teacher': {'value': test['teacher'][metric] / unit, 'macs': family.teacher_cost.macs,
-                    'params': family.teacher_cost.params},
-        'rounds': [_round(context, number, metric, unit)
-                   for number in range(1, context.facts.compression.num_assistants + 1)],
-        'student': {'scale': student.scale, 'value': test['student'][metric] / unit, 'macs': student.cost.macs,
-                    'params': student.cost.params, 'path': str(context.work_dir / 'student' / 'student.pth')},
-        'recalibration_images': context.facts.recalibration,
-        'seconds': seconds,
+        'metric': metric, 'method': state.content['method'],
+        'teacher': outcome('teacher', find_network(context.work_dir, 'nest')),
+        'selections': [_selection(context, name, metric, unit) for name in state.of_kind('select')],
+        'student': students[0], 'students': students,
+        'recalibration_images': context.num_recalibration,
+        'cost': {'trainings': sum(entry['kind'] in TRAINING for entry in stages.values()),
+                 'macs': sum(entry['macs'] for entry in stages.values()),
+                 'seconds': round(sum(entry['seconds'] for entry in stages.values()), 1)},
+        'stages': {name: {'kind': entry['kind'], 'macs': entry['macs'], 'seconds': round(entry['seconds'], 1)}
+                   for name, entry in stages.items()},
         'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
-                   'dataset fingerprint': context.facts.datasets},
+                   'images': {split: {'images': images.num, 'digest': images.digest}
+                              for split in ('train', 'val', 'test') for images in [context.images(split)]}},
     }
 
 
-def _round(context: Context, number: int, metric: str, unit: float) -> dict:
-    folder = context.work_dir / numbered('select', number)
+def _selection(context: Context, stage: str, metric: str, unit: float) -> dict:
+    folder = context.work_dir / stage
     selection = Selection.load(folder / 'selection.json')
-    test = {key: value / unit for key, value in read_json(folder / 'test_metrics.json').items()}
-    candidates = []
-    for measurement, npsd in zip(selection.measurements, selection.scores['npsd'], strict=True):
-        candidate = context.family.at(measurement.scale)
-        candidates.append({
-            'scale': candidate.scale, 'macs': candidate.cost.macs, 'params': candidate.cost.params,
-            'units': candidate.units, 'value': measurement.value, 'stderr': standard_error(measurement.resampled),
-            'npsd': npsd, 'test_value': test.get(f'{candidate.key}/{metric}')})
-    chosen = context.family.at(selection.assistant)
-    return {'candidates': candidates,
-            'assistant': {'scale': chosen.scale, 'value': test.get(f'{chosen.key}/{metric}')}}
+    test = {key.removesuffix(f'/{metric}'): value / unit for key, value in
+            read_json(folder / 'test_metrics.json').items() if key.endswith(f'/{metric}')}
+    costs = {key: network.cost for key, network in read_judged(context.work_dir, stage).items()}
+    rows = rows_of(selection, costs, test)
+    chosen = next(row for row in rows if row.is_chosen)
+    return {'stage': stage, 'rule': selection.rule, 'candidates': [_entry(row) for row in rows],
+            'chosen': {'name': chosen.name, 'scale': chosen.scale, 'value': chosen.test_value}}
+
+
+def _entry(row: Row) -> dict:
+    return {'name': row.name, 'scale': row.scale, 'macs': row.macs, 'params': row.params, 'value': row.value,
+            'stderr': row.stderr, 'scores': row.scores, 'test_value': row.test_value}
 
 
 def format_summary(summary: dict, pictures: list[Path]) -> str:
     """The summary as a table of lines; performances in percent of the metric's range."""
-    lines = ['', f'{"network":<24}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{"NPSD":>9}{"test":>8}']
+    rule = next((found['rule'] for found in summary['selections'] if found['rule'] != 'manual'), 'npsd')
+    width = max(10, len(rule) + 2)
+    lines = ['', f'{"network":<28}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{rule:>{width}}{"test":>8}']
 
-    def row(name: str, scale: float, cost: dict, held_out: str = '', npsd: float | None = None,
+    def row(name: str, scale: float, cost: dict, held_out: str = '', score: float | None = None,
             test: float | None = None) -> str:
-        score = '' if npsd is None else f'{npsd:+.4f}'
+        score = '' if score is None else f'{score:+.4f}'
         value = '' if test is None else f'{100 * test:.2f}'
-        return (f'{name:<24}{scale:>6.2f}{amount_text(cost["macs"]):>11}{amount_text(cost["params"]):>11}{held_out:>16}'
-                f'{score:>9}{value:>8}')
+        return (f'{name:<28}{scale:>6.2f}{amount_text(cost["macs"]):>11}{amount_text(cost["params"]):>11}{held_out:>16}'
+                f'{score:>{width}}{value:>8}')
 
     lines.append(row('teacher', 1., summary['teacher'], test=summary['teacher']['value']))
-    for number, found in enumerate(summary['rounds'], 1):
+    for number, found in enumerate(summary['selections'], 1):
+        place = f' {number}' if len(summary['selections']) > 1 else ''
         for c in reversed(found['candidates']):
-            name = 'assistant' if c['scale'] == found['assistant']['scale'] else 'candidate'
-            lines.append(row(f'{name} {number}' if len(summary['rounds']) > 1 else name, c['scale'], c,
-                             f'{100 * c["value"]:.2f} +- {100 * c["stderr"]:.2f}', c['npsd'], c['test_value']))
-    student = summary['student']
-    lines.append(row('student', student['scale'], student, test=student['value']))
-    share = student['value'] / summary['teacher']['value'] if summary['teacher']['value'] else float('nan')
+            name = ('chosen' if c['name'] == found['chosen']['name'] else 'candidate') + place
+            own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
+            error = '' if c['stderr'] is None else f' +- {100 * c["stderr"]:.2f}'
+            lines.append(row(name + own, c['scale'], c, f'{100 * c["value"]:.2f}{error}', c['scores'].get(rule),
+                             c['test_value']))
+    for student in summary['students']:
+        lines.append(row('student', student['scale'], student, test=student['value']))
+    student, teacher, cost = summary['student'], summary['teacher'], summary['cost']
+    share = student['value'] / teacher['value'] if teacher['value'] else float('nan')
     lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
-              f'{student["macs"] / summary["teacher"]["macs"]:.3f} of its MACs',
+              f'{student["macs"] / teacher["macs"]:.3f} of its MACs',
               *_recalibration_line(summary['recalibration_images']),
-              'seconds: ' + ', '.join(f'{name} {value:.0f}' for name, value in summary['seconds'].items()),
-              f'student: {student["path"]}']
+              f'cost: {cost["trainings"]} trainings, {amount_text(round(cost["macs"]))} MACs, {cost["seconds"]:.0f} s',
+              'seconds: ' + ', '.join(f'{name} {stage["seconds"]:.0f}' for name, stage in summary['stages'].items()),
+              *(f'student: {student["path"]}' for student in summary['students'])]
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
 
 
 def _recalibration_line(num_images: int) -> list[str]:
     return [f'batch norms of each candidate recalibrated on {num_images} training images'] if num_images else []
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text())
 
 
 def _command() -> str:

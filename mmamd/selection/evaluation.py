@@ -1,78 +1,75 @@
-"""Performance of every candidate and of its teacher on one split, all at one checkpoint."""
+"""Performance of several networks on one split, of candidates and their teacher all at one checkpoint."""
 
 import copy
 from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn as nn
 from mmengine.dist import broadcast_object_list, collect_results, is_main_process
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.evaluator.metric import _to_cpu
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.registry import LOOPS
-from mmamd.structures import Measurement
+from mmamd.selection.panel import Panel
+from mmamd.structures import Cost, Measurement, scale_key
+from mmamd.tasks import task_of
 
 REFERENCES = ('teacher', 'full')
+Measure = Callable[[BaseMetric, list], dict[str, float]]
 
 
 @LOOPS.register_module()
 class CandidateValLoop(BaseLoop):
-    """Evaluate the teacher and every candidate in one pass over a split.
+    """Judge several networks, and what they are compared with, in one pass over a split.
 
     Each batch is loaded and preprocessed once. Hooks are called once in a pair for the whole pass, so that a hook
-    that swaps weights before and after (EMA) keeps them swapped for all networks. A candidate whose batch norms have
-    been recalibrated (:meth:`AMDDistiller.recalibrate`) is judged with statistics of its own.
+    that swaps weights before and after (EMA) keeps them swapped for all networks.
 
     Args:
-        runner: Runner whose model is the distiller.
+        runner: Runner whose model is a :class:`Panel`.
         dataloader: Loader of the split.
         evaluator: Evaluator config; each network gets a copy of its own.
         split: ``'val'`` (held-out training images, on which the selection rests) or ``'test'`` (reported only).
         num_bootstrap: Number of bootstrap resamples of the images; 0 draws none.
+        above: Scale that the choice must exceed; None for no such bound.
 
     Attributes:
         table: Network name -> (metrics, resampled metrics), both by metric key; filled by :meth:`run`. Names are
-            ``'teacher'``, ``'full'`` and the candidates' keys.
+            ``'teacher'``, ``'full'`` where the others are slices of one network, and the others' own.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, evaluator: dict | list, *, split: str = 'val',
-                 num_bootstrap: int = 200) -> None:
+                 num_bootstrap: int = 200, above: float | None = None) -> None:
         super().__init__(runner, dataloader)
         self.split = split
         self.num_bootstrap = num_bootstrap
-        self._distiller = distiller_of(runner.model)
-        self._evaluators = {name: runner.build_evaluator(copy.deepcopy(evaluator)) for name in self._networks()}
+        self.above = above
+        self._panel: Panel = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._evaluators = {name: runner.build_evaluator(copy.deepcopy(evaluator)) for name in self._panel.networks}
         for own in self._evaluators.values():
             own.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         self.table: dict[str, tuple[dict[str, float], dict[str, list[float]]]] = {}
 
-    def _networks(self) -> dict[str, Callable[[], nn.Module]]:
-        """Name -> function that makes the network ready and returns it."""
-        def running_as(candidate):
-            self._distiller.activate(candidate)
-            return self._distiller.network
-
-        networks = {'teacher': lambda: self._distiller.teacher, 'full': lambda: running_as(None)}
-        for candidate in self._distiller.candidates:
-            networks[candidate.key] = lambda candidate=candidate: running_as(candidate)
-        return networks
+    @property
+    def costs(self) -> dict[str, Cost | None]:
+        """Network name -> what it costs."""
+        return {name: network.cost for name, network in self._panel.networks.items()}
 
     def run(self) -> dict[str, float]:
         """Evaluate all networks; returns ``'<network>/<metric key>'`` -> value, in the metric's own unit."""
         self.runner.call_hook(f'before_{self.split}')
         self.runner.call_hook(f'before_{self.split}_epoch')
-        self._distiller.eval()
+        self._panel.eval()
         for idx, data_batch in enumerate(self.dataloader):
             self.runner.call_hook(f'before_{self.split}_iter', batch_idx=idx, data_batch=data_batch)
             self._run_iter(data_batch)
             self.runner.call_hook(f'after_{self.split}_iter', batch_idx=idx, data_batch=data_batch, outputs=None)
         size = len(self.dataloader.dataset)
-        self.table = {name: _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed)
-                      for name, evaluator in self._evaluators.items()}
+        self.table = {name: _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task_of(
+            self._panel.ready(name)).measure) for name, evaluator in self._evaluators.items()}
         metrics = {f'{name}/{key}': value for name, (values, _) in self.table.items() for key, value in values.items()}
         self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.split}')
@@ -80,20 +77,21 @@ class CandidateValLoop(BaseLoop):
 
     @torch.no_grad()
     def _run_iter(self, data_batch: dict) -> None:
-        data = self._distiller.data_preprocessor(data_batch, training=False)
-        for name, ready in self._networks().items():
-            outputs = ready()(**data, mode='predict')
+        data = self._panel.data_preprocessor(data_batch, training=False)
+        for name in self._panel.networks:
+            outputs = self._panel.ready(name)(**data, mode='predict')
             self._evaluators[name].process(data_samples=outputs, data_batch=data_batch)
 
     def measurements(self, metric: str, percent: bool) -> tuple[dict[str, Measurement], list[Measurement]]:
-        """Measurements of the references by name, and of the candidates ascending by scale, as fractions.
+        """Measurements of the references by name, and of the others ascending by scale, as fractions.
 
         Raises:
             ValueError: If no evaluator computes ``metric``, or ``percent`` and a value disagree.
         """
         unit = 100. if percent else 1.
 
-        def measure(name: str, scale: float) -> Measurement:
+        def measure(name: str) -> Measurement:
+            scale = self._panel.networks[name].scale
             values, resampled = self.table[name]
             if metric not in values:
                 raise ValueError(f'no metric {metric!r} among {sorted(values)}; set metric= of NPSDSelectionHook to '
@@ -101,15 +99,17 @@ class CandidateValLoop(BaseLoop):
             if not 0 <= values[metric] <= unit:
                 raise ValueError(f'{metric} is {values[metric]}, expected 0 to {unit:g} because percent={percent}; '
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
-            return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])])
+            own_name = None if name in REFERENCES or name == scale_key(scale) else name
+            return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])],
+                               own_name)
 
-        scales = {'teacher': self._distiller.teacher_scale, 'full': 1.0}
-        return ({name: measure(name, scales[name]) for name in REFERENCES},
-                [measure(candidate.key, candidate.scale) for candidate in self._distiller.candidates])
+        others = sorted((name for name in self.table if name not in REFERENCES),
+                        key=lambda name: self._panel.networks[name].scale)
+        return {name: measure(name) for name in REFERENCES if name in self.table}, [measure(name) for name in others]
 
 
-def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int,
-              seed: int) -> tuple[dict[str, float], dict[str, list[float]]]:
+def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
+              measure: Measure) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Metrics of all ranks' results and of their bootstrap resamples; the same on every rank."""
     values: dict[str, float] = {}
     resampled: dict[str, list[float]] = {}
@@ -118,30 +118,24 @@ def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int,
         metric.results.clear()
         if not is_main_process():
             continue
-        found = _compute(metric, results)
+        found = measure(metric, results)
         values.update(found)
-        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed))
+        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, measure))
     shared = [values, resampled]
     broadcast_object_list(shared)
     return shared[0], shared[1]
 
 
 def _bootstrap(metric: BaseMetric, results: list, values: dict[str, float], num_draws: int,
-               seed: int) -> dict[str, list[float]]:
+               seed: int, measure: Measure) -> dict[str, list[float]]:
     """The metric on resampled images; the draws depend on seed and number of images alone, so networks are paired."""
     if not num_draws:
         return {}
     draws = np.random.default_rng(seed).integers(len(results), size=(num_draws, len(results)))
     # Accuracy is a mean over images, and then so is each draw. Seen, not assumed: other metrics are computed anew.
-    each = [_compute(metric, [result]) for result in results]
+    each = [measure(metric, [result]) for result in results]
     per_image = {key: np.array([found[key] for found in each]) for key in values}
     if all(np.isclose(per_image[key].mean(), value, rtol=1e-5) for key, value in values.items()):
         return {key: per_image[key][draws].mean(axis=1).tolist() for key in values}
-    computed = [_compute(metric, [results[i] for i in draw]) for draw in draws]
+    computed = [measure(metric, [results[i] for i in draw]) for draw in draws]
     return {key: [found[key] for found in computed] for key in values}
-
-
-def _compute(metric: BaseMetric, results: list) -> dict[str, float]:
-    prefix = f'{metric.prefix}/' if metric.prefix else ''
-    # Per-class lists and the like are no measure to choose by.
-    return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items() if np.ndim(value) == 0}

@@ -1,4 +1,4 @@
-"""Hook that chooses the teacher assistant once the candidates have been evaluated."""
+"""Hook that chooses one network once several have been judged."""
 
 from pathlib import Path
 
@@ -6,20 +6,19 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmamd.distillation.amd_distiller import distiller_of
 from mmamd.registry import HOOKS
+from mmamd.selection.choice import check_rule, manual, select
 from mmamd.selection.evaluation import REFERENCES
-from mmamd.selection.npsd import check_rule, select
 from mmamd.selection.table import format_table
 from mmamd.structures import Selection
 
 
 @HOOKS.register_module()
 class NPSDSelectionHook(Hook):
-    """Choose the assistant by a rule after :class:`CandidateValLoop` and write ``selection.json``.
+    """Choose by a rule after :class:`CandidateValLoop` and write ``selection.json``.
 
     Args:
-        rule: ``'npsd'``, ``'npsd_local'``, ``'lambda_tradeoff'`` or ``'manual'``.
+        rule: A name of :data:`mmamd.selection.rules.RULES`, or ``'manual'``.
         metric: Key of the performance metric, e.g. ``'accuracy/top1'``; larger is better.
         percent: Whether the metric is in percent, as the host's metrics are. A fraction read as percent cannot be
             told from a poor network, so it is not refused.
@@ -28,13 +27,10 @@ class NPSDSelectionHook(Hook):
         reference: What the derivative is taken to: ``'teacher'``, or ``'full'``, the shared network with all units.
         report_test: Whether the pipeline evaluates the candidates on the test split too. No rule reads that; without it
             the table has no such column, and a run on few images is cheaper.
-        rounds_left: Assistants still to be chosen below this one; as many candidates are left for them. Set by the
-            pipeline.
     """
 
     def __init__(self, *, rule: str = 'npsd', metric: str = 'accuracy/top1', percent: bool = True, lam: float = 0.2,
-                 scale: float | str | None = None, reference: str = 'teacher',
-                 report_test: bool = True, rounds_left: int = 0) -> None:
+                 scale: float | str | None = None, reference: str = 'teacher', report_test: bool = True) -> None:
         check_rule(rule, scale, lam)
         if reference not in REFERENCES:
             raise ValueError(f'reference must be one of {REFERENCES}, got {reference!r}')
@@ -45,17 +41,39 @@ class NPSDSelectionHook(Hook):
         self.scale = scale
         self.reference = reference
         self.report_test = report_test
-        self.rounds_left = rounds_left
+
+    def identity(self) -> dict:
+        """Everything that its choice depends on, as plain data: the constructor's arguments."""
+        return {name: getattr(self, name) for name in (
+            'rule', 'metric', 'percent', 'lam', 'scale', 'reference', 'report_test')}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NPSDSelectionHook) and self.identity() == other.identity()
+
+    __hash__ = Hook.__hash__
+
+    def with_rule(self, rule: str) -> 'NPSDSelectionHook':
+        """The same hook that chooses by another rule."""
+        return NPSDSelectionHook(**{**self.identity(), 'rule': rule, 'scale': None})
+
+    def check_scale(self, eligible: list[float]) -> None:
+        """Raise ValueError if ``manual`` names a scale that is not eligible."""
+        if self.rule == 'manual':
+            manual(eligible, self.scale)
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        distiller = distiller_of(runner.model)
-        selection = self.select(runner.val_loop, distiller.family.candidates[self.rounds_left].scale)
+        loop = runner.val_loop
+        selection = self.select(loop)
         if is_main_process():
             selection.save(Path(runner.work_dir) / 'selection.json')
-        runner.logger.info('selection of the teacher assistant\n' + format_table(selection, distiller.family))
+        costs = loop.costs
+        runner.logger.info('selection\n' + format_table(selection, costs, costs.get(self.reference)))
 
-    def select(self, loop, above: float) -> Selection:
-        """Apply the rule to what ``loop`` has measured of the candidates above a scale."""
+    def select(self, loop) -> Selection:
+        """Apply the rule to what ``loop`` has measured of the networks that can be chosen."""
         references, measurements = loop.measurements(self.metric, self.percent)
-        return select(measurements, references[self.reference], above, rule=self.rule, lam=self.lam,
+        if self.reference not in references:
+            raise ValueError(f'reference={self.reference!r} is the shared network with all units, and these networks '
+                             "share none; set reference='teacher'")
+        return select(measurements, references[self.reference], loop.above, rule=self.rule, lam=self.lam,
                       scale=self.scale)

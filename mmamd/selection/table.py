@@ -1,52 +1,92 @@
-"""The selection as a table that people read."""
+"""The table of the networks that a selection has judged: as rows, for all who show it, and as text."""
 
-from mmamd.selection.npsd import LEVEL, score_intervals, standard_error
-from mmamd.structures import CandidateFamily, Cost, Measurement, Selection, scale_key
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mmamd.selection.bootstrap import LEVEL, standard_error
+from mmamd.selection.choice import score_intervals
+from mmamd.structures import Cost, Measurement, Selection
 
 
-def format_table(selection: Selection, family: CandidateFamily | None = None) -> str:
+@dataclass(frozen=True)
+class Row:
+    """One network of a selection.
+
+    Attributes:
+        name: Its key.
+        scale: Nominal scale.
+        macs, params: What it costs; None where nobody has counted.
+        value, stderr: Performance on the held-out images as a fraction, None where it was not read; the error is None
+            without bootstrap draws.
+        scores: Rule -> score; without those that the network has none of.
+        test_value: Performance on the test images as a fraction; None where they were not read.
+        is_chosen: Whether it is the choice.
+        is_eligible: Whether it could have been.
+    """
+
+    name: str
+    scale: float
+    macs: int | None
+    params: int | None
+    value: float | None
+    stderr: float | None
+    scores: dict[str, float]
+    test_value: float | None
+    is_chosen: bool
+    is_eligible: bool
+
+
+def rows_of(selection: Selection, costs: Mapping[str, Cost | None] | None = None,
+            test: Mapping[str, float] | None = None) -> list[Row]:
+    """One row a network that was judged, ascending by scale.
+
+    Args:
+        selection: What was measured and chosen.
+        costs: Key -> cost.
+        test: Key -> performance on the test images, as a fraction.
+    """
+    rows = []
+    for i, m in enumerate(selection.measurements):
+        cost = (costs or {}).get(m.key)
+        scores = {name: values[i] for name, values in selection.scores.items() if values[i] is not None}
+        rows.append(Row(m.key, m.scale, cost and cost.macs, cost and cost.params, m.value,
+                        standard_error(m.resampled) if m.resampled else None, scores, (test or {}).get(m.key),
+                        m.key == selection.chosen, bool(scores)))
+    return rows
+
+
+def format_table(selection: Selection, costs: Mapping[str, Cost | None] | None = None,
+                 reference_cost: Cost | None = None) -> str:
     """The selection as aligned plain text: one line a network, then the warnings.
 
-    Columns: scale, performance with its standard error, npsd with its interval, every other rule's score, MACs and
-    parameters if there is a family, and the role. ``-`` stands where there is nothing to show.
-
-    Raises:
-        KeyError: The family has no candidate of a measured scale.
+    Columns: network, performance with its standard error, the score of each rule, that of the first with its
+    interval, MACs and parameters where they are known, and the role. ``-`` stands where there is nothing to show.
     """
-    others = [name for name in selection.scores if name != 'npsd']
-    header = ['scale', 'value', 'npsd', *others]
-    intervals = score_intervals(selection)['npsd']
-    rows = [[scale_key(m.scale), _value_text(m), _score_text(selection.scores['npsd'][i], intervals[i]),
-             *(_score_text(selection.scores[name][i]) for name in others)]
-            for i, m in enumerate(selection.measurements)]
-    rows.append([scale_key(selection.reference.scale), _value_text(selection.reference), '-', *('-' for _ in others)])
-    networks = [*selection.measurements, selection.reference]
-    if family is not None:
-        costs = [_cost(family, m.scale) for m in networks]
-        for name, amounts in (('MACs', [c.macs for c in costs]), ('params', [c.params for c in costs])):
-            header.append(name)
-            for row, amount in zip(rows, amounts, strict=True):
-                row.append(amount_text(amount))
-    header.append('role')
-    for row, m in zip(rows, networks, strict=True):
-        row.append(_role(selection, m))
-    title = f'assistant {scale_key(selection.assistant)}, chosen by the rule {selection.rule}'
+    rules = list(selection.scores)
+    intervals = score_intervals(selection)
+    has_costs = bool(costs)
+    has_names = any(m.name is not None for m in selection.measurements)
+    header = ['network' if has_names else 'scale', 'value', *rules, *(['MACs', 'params'] * has_costs), 'role']
+    lines = []
+    for i, row in enumerate(rows_of(selection, costs)):
+        scores = [_score_text(row.scores.get(name), intervals[name][i] if name == rules[0] else None)
+                  for name in rules]
+        amounts = [_amount(row.macs), _amount(row.params)] if has_costs else []
+        role = '<- chosen' if row.is_chosen else '' if row.is_eligible else 'not eligible'
+        lines.append([row.name, _value_text(selection.measurements[i]), *scores, *amounts, role])
+    reference = [] if not has_costs else [_amount(reference_cost and reference_cost.macs),
+                                          _amount(reference_cost and reference_cost.params)]
+    lines.append([selection.reference.key, _value_text(selection.reference), *('-' for _ in rules), *reference,
+                  'reference'])
+    title = f'chosen: {selection.chosen}, by the rule {selection.rule}'
     if selection.reference.resampled:
         title += (f'; +- is the standard error, [] the {LEVEL:.0%} interval of '
                   f'{len(selection.reference.resampled)} bootstrap draws')
-    return '\n'.join([title, *_aligned([header, *rows]), *(f'warning: {text}' for text in selection.warnings)])
+    return '\n'.join([title, *_aligned([header, *lines]), *(f'warning: {text}' for text in selection.warnings)])
 
 
-def _role(selection: Selection, m: Measurement) -> str:
-    if m is selection.reference:
-        return 'reference'
-    if m.scale == selection.assistant:
-        return '<- assistant'
-    return 'student' if m is selection.measurements[0] else ''  # the smallest of a family is its student
-
-
-def _cost(family: CandidateFamily, scale: float) -> Cost:
-    return family.teacher_cost if scale_key(scale) == scale_key(1.0) else family.at(scale).cost
+def _amount(amount: int | None) -> str:
+    return '-' if amount is None else amount_text(amount)
 
 
 def _value_text(m: Measurement) -> str:
@@ -56,11 +96,12 @@ def _value_text(m: Measurement) -> str:
 def _score_text(score: float | None, score_interval: tuple[float, float] | None = None) -> str:
     if score is None:
         return '-'
-    text = _signed(score)
-    return text if score_interval is None else f'{text} [{_signed(score_interval[0])}, {_signed(score_interval[1])}]'
+    text = signed(score)
+    return text if score_interval is None else f'{text} [{signed(score_interval[0])}, {signed(score_interval[1])}]'
 
 
-def _signed(number: float) -> str:
+def signed(number: float) -> str:
+    """0.25 -> '+0.2500'."""
     return f'{round(number, 4) + 0.0:+.4f}'  # adding 0 turns -0.0 into 0.0
 
 

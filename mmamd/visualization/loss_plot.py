@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +14,6 @@ from matplotlib.ticker import MaxNLocator
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, log_where_it_helps, new_figure
 
 MOST_POINTS = 120  # of a curve; more would hide the course in noise and make a large file
-TITLES = {'loss': 'Sum of the terms', 'loss_ce': 'Task loss', 'loss_logit': 'Logit distillation',
-          'loss_feat': 'Feature distillation', 'loss_dkd': 'Decoupled distillation'}
 _NAME = re.compile(r'(?:(?P<network>\d+\.\d+)\.)?(?P<term>[\w.]*loss\w*)')  # '0.30.loss_feat', or 'loss'
 
 
@@ -99,7 +98,7 @@ def loss_figure(losses: Losses, style: Style = LIGHT) -> Figure:
         for network, curve in curves.items():
             _line(axes, curve, color=colours[network])
         _finish(axes, list(curves.values()), style)
-        axes.set_title(TITLES.get(term, term))
+        axes.set_title(_title(term))
     handles = [Line2D([], [], color=colours[network], linewidth=1.8, label=network) for network in networks]
     _legend(figure, handles, 'Scale', style)
     return figure
@@ -110,12 +109,17 @@ def _one_network(losses: Losses, network: str, style: Style) -> Figure:
     axes = figure.add_subplot()
     looks = [(style.ink, '-'), (style.blue, '-'), (style.orange, '--'), (style.green, '-.'), (style.muted, ':')]
     handles = []
-    for (colour, dashes), (term, curves) in zip(looks, losses.items(), strict=False):
-        handles += _line(axes, curves[network], color=colour, linestyle=dashes, label=TITLES.get(term, term))
+    for (colour, dashes), (term, curves) in zip(cycle(looks), losses.items(), strict=False):
+        handles += _line(axes, curves[network], color=colour, linestyle=dashes, label=_title(term))
     _finish(axes, [curves[network] for curves in losses.values()], style)
     if len(losses) > 1:
         _legend(figure, handles, 'Term', style)
     return figure
+
+
+def _title(term: str) -> str:
+    """Of a term: the name that the config gives it."""
+    return 'sum of the terms' if term == 'loss' else term.removeprefix('loss_')
 
 
 def _line(axes: Axes, curve: Curve, **look) -> list[Line2D]:

@@ -6,12 +6,15 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
+from mmamd.selection.choice import MANUAL
+from mmamd.selection.rules import known_as
+from mmamd.structures import Selection
 from mmamd.visualization.cost_plot import cost_figure
 from mmamd.visualization.examples_plot import examples_figure, read_images
 from mmamd.visualization.importance_plot import importance_figure
 from mmamd.visualization.kept_plot import kept_figure
 from mmamd.visualization.loss_plot import loss_figure
-from mmamd.visualization.run_files import Run, kind_of
+from mmamd.visualization.run_files import Run
 from mmamd.visualization.selection_plot import selection_figure
 
 
@@ -60,30 +63,43 @@ def _kept(run: Run) -> list[Picture] | str:
         return 'the stage nest is not finished'
     return [Picture('kept', 'kept', 'What each candidate keeps',
                     'Units kept in each layer (row) at each scale (column). Candidates are nested, so numbers never '
-                    'fall from left to right.', partial(kept_figure, run.family, run.assistants,
-                                              run.is_student_a_candidate))]
+                    'fall from left to right.',
+                    partial(kept_figure, run.family, tuple(selection.winner.scale for selection in
+                                                           run.assistants.values()), run.is_student_a_candidate))]
 
 
 def _losses(run: Run) -> list[Picture] | str:
-    titles = {'teacher': 'Training of the teacher', 'joint': 'Joint training of the candidates',
-              'student': 'Distillation of the student'}
-    pictures = [Picture('loss', f'loss_{stage}', titles[kind_of(stage)] + _round_of(stage),
+    pictures = [Picture('loss', f'loss_{stage}', _training_title(run, stage),
                         'Training loss over the steps, each term with its weight; lower is better.',
                         partial(loss_figure, losses)) for stage, losses in run.losses.items()]
     return pictures or ('no training has logged a loss to vis_data/scalars.json; a LocalVisBackend among the '
                         "visualizer's vis_backends writes that file")
 
 
+def _training_title(run: Run, stage: str) -> str:
+    if run.stages[stage]['kind'] == 'teacher':
+        return 'Training of the teacher'
+    return f'{"Joint training of candidates" if run.is_joint(stage) else "Distillation"}: {stage}'
+
+
 def _selections(run: Run) -> list[Picture] | str:
+    if not run.of_kind('select') and run.summary is not None:  # of a run that goes on, it may be still to come
+        return f'the method {run.method} chooses among no networks'
     return [Picture('selection', stage.replace('select', 'selection'),
-                    'Choice of the teacher assistant' + _round_of(stage),
-                    'Performance on the held-out images over the scale (left axis), and the score of the rule (right '
-                    'axis). The eligible candidate of the largest score, in a ring, becomes the assistant.'
-                    if selection.rule != 'manual' else
-                    'Performance on the held-out images over the scale (left axis), and NPSD (right axis). The '
-                    'candidate in the ring was named in the config.',
-                    partial(selection_figure, selection, run.family, has_student=run.is_student_a_candidate))
-            for stage, selection in run.selections.items()] or 'no assistant has been chosen'
+                    f'{"Choice of the student" if stage in run.delivered else "Choice of the teacher assistant"}'
+                    f'{_round_of(stage)}', _how_to_read(selection),
+                    partial(selection_figure, selection, run.scale_by, has_student=run.is_student_a_candidate))
+            for stage, selection in run.selections.items()] or 'no network has been chosen yet'
+
+
+def _how_to_read(selection: Selection) -> str:
+    if selection.rule == MANUAL:
+        return ('Performance on the held-out images over the scale (left axis), and NPSD (right axis). The candidate '
+                'in the ring was named in the config.')
+    if not known_as(selection.rule).by_scale:
+        return 'Performance on the held-out images of each network; the best one is in a ring.'
+    return ('Performance on the held-out images over the scale (left axis), and the score of the rule (right axis). '
+            'The eligible candidate of the largest score is in a ring.')
 
 
 def _cost(run: Run) -> list[Picture] | str:
@@ -103,7 +119,7 @@ def _examples(run: Run) -> list[Picture] | str:
         return 'the stage export has written no examples'
     if run.examples.skipped is not None:
         return run.examples.skipped
-    return [Picture('examples', 'examples', 'Teacher, assistant and student on test images',
+    return [Picture('examples', 'examples', 'Networks of the run on test images',
                     'Above each image its class; below it the class that each network takes for the most likely, with '
                     'the probability that it gives it, marked right or wrong.',
                     partial(examples_figure, run.examples, read_images(run.examples, run.work_dir / 'export')))]

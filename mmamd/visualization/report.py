@@ -6,10 +6,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from mmamd.selection.npsd import standard_error
-from mmamd.selection.table import amount_text
+from mmamd.selection.bootstrap import standard_error
+from mmamd.selection.table import Row, amount_text, signed
 from mmamd.structures import Selection, scale_key
-from mmamd.visualization.candidate_table import Row, candidate_tables
 from mmamd.visualization.pictures import Picture, make_pictures
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.style import DARK, LIGHT, encoded
@@ -59,15 +58,14 @@ def _lead(run: Run) -> list[str]:
     sentences = []
     if run.config is not None:
         architecture, compression = run.config.model.architecture, run.config.compression
-        method = 'by AMD' if run.num_assistants else 'by plain distillation'
-        other = '' if run.is_student_a_candidate else f', as {run.config.model.student_architecture.backbone.type}'
+        other = '' if run.is_student_a_candidate else f', as {compression.student_architecture.backbone.type}'
         sentences.append(f'{architecture.type} over {architecture.backbone.type}, compressed to '
-                         f'{compression.student:.1%} of its {SCALE_OF[compression.get("scale_by", "flops")]}{other}, '
-                         f'{method}.')
+                         f'{compression.student_scale:.1%} of its '
+                         f'{SCALE_OF[compression.get("scale_by", "flops")]}{other}, by the method {run.method}.')
     if run.summary is not None:
-        images = {split: f'{data["images"]:,}' for split, data in run.summary['record']['dataset fingerprint'].items()}
+        images = {split: f'{data["images"]:,}' for split, data in run.summary['record']['images'].items()}
         root = f' of {run.config.data_root}' if run.config is not None and run.config.get('data_root') else ''
-        chosen = f'the assistant is chosen on {images["val"]} held-out training images; ' * bool(run.selections)
+        chosen = f'choices are made on {images["val"]} held-out training images; ' * bool(run.selections)
         sentences.append(f'Trained on {images["train"]} images{root}; {chosen}tested on {images["test"]} images, which '
                          'choose nothing.')
     unfinished = [name for name in run.stages if not run.is_finished(name)]
@@ -91,60 +89,73 @@ def _tiles(run: Run) -> list[dict]:
         tiles.append(dict(name=f'{run.summary["metric"]} on the test images',
                           value=f'{100 * teacher:.2f} \N{RIGHTWARDS ARROW} {100 * student:.2f}',
                           note='in percent' + (f'; {student / teacher:.1%} is kept' if teacher else '')))
-    for selection in run.selections.values():
-        tiles.append(dict(name='Teacher assistant', value=scale_key(selection.assistant),
-                          note=f'of {_listed(selection)}, by the rule {selection.rule}'))
+    for stage, selection in run.selections.items():
+        name = 'Student' if stage in run.delivered else 'Teacher assistant'
+        by = 'by hand' if selection.rule == 'manual' else f'by the rule {selection.rule}'
+        num = sum(row.is_eligible for row in run.rows(stage))
+        tiles.append(dict(name=name, value=selection.chosen, note=f'of {num} candidate{"s" * (num != 1)}, {by}'))
+    if run.summary is not None:
+        cost = run.summary['cost']
+        tiles.append(dict(name='Arithmetic of the run', value=f'{short_amount(cost["macs"])} MACs',
+                          note=f'in {cost["trainings"]} training{"s" * (cost["trainings"] != 1)}'))
     return tiles
-
-
-def _listed(selection: Selection) -> str:
-    num = sum(m.scale > selection.student_scale for m in selection.measurements)
-    return f'{num} candidate' + 's' * (num != 1)
 
 
 def _table(run: Run) -> dict:
     """Header, rows and notes of the table of all networks; no rows without a family."""
-    header = ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', 'NPSD', 'Test, %']
+    rules = list(dict.fromkeys(_rule_of(selection) for selection in run.selections.values()))
+    header = ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', *rules, 'Test, %']
     if run.family is None:
         return dict(header=header, rows=[], notes=[])
-    tables = candidate_tables(run)
-    if not tables and run.num_assistants:  # candidates that nobody has measured yet
-        tables[''] = [dict(scale=c.scale, macs=c.cost.macs, params=c.cost.params) for c in run.family.candidates]
-    rows = [_cells(run, 'teacher', _end(run, 'teacher') | _teacher_held_out(run), 'end')]
-    for number, (stage, table) in enumerate(tables.items(), 1):
-        place = f' {number}' if len(tables) > 1 else ''
-        for row in reversed(table):
-            chosen = stage in run.selections and row['scale'] == run.selections[stage].assistant
-            is_student = run.is_student_a_candidate and row is table[0]
-            name = 'assistant' if chosen else 'student, shared weights' if is_student else 'candidate'
-            rows.append(_cells(run, name + place, row, 'chosen' if chosen else ''))
+    rows = [_cells(run, 'teacher', _end(run, 'teacher'), 'end', rules)]
+    if not run.selections and any(map(run.is_joint, run.losses)):  # candidates that nobody has measured yet
+        rows += [_cells(run, 'candidate', Row(c.key, c.scale, c.cost.macs, c.cost.params, None, None, {}, None, False,
+                                              False), '', rules) for c in reversed(run.family.candidates)]
+    for number, (stage, selection) in enumerate(run.selections.items(), 1):
+        place = f' {number}' if len(run.selections) > 1 else ''
+        for row in reversed(run.rows(stage)):
+            is_student = run.is_student_a_candidate and selection.above is not None and row.scale == run.family \
+                .student.scale
+            role = 'student' if stage in run.delivered else 'assistant'
+            name = role if row.is_chosen else 'student, shared weights' if is_student else 'candidate'
+            own = '' if selection.has_scales else f' ({row.name})'
+            rows.append(_cells(run, name + place + own, row, 'chosen' if row.is_chosen else '', rules))
     if run.student_cost is not None:
-        rows.append(_cells(run, 'student, distilled', _end(run, 'student'), 'end'))
+        rows.append(_cells(run, 'student, distilled', _end(run, 'student'), 'end', rules))
     return dict(header=header, rows=rows, notes=_table_notes(run))
+
+
+def _rule_of(selection: Selection) -> str:
+    """The rule whose scores the table shows: that which chose, or the first one where a person chose."""
+    return selection.rule if selection.rule in selection.scores else next(iter(selection.scores))
 
 
 def _end(run: Run, name: str) -> Row:
     """Row of the teacher or of the distilled student."""
     cost, scale = ((run.family.teacher_cost, 1.) if name == 'teacher' else
                    (run.student_cost, run.family.student.scale))
-    test = {} if run.summary is None else {'test': run.summary[name]['value']}
-    return dict(scale=scale, macs=cost.macs, params=cost.params, **test)
+    test = None if run.summary is None else run.summary[name]['value']
+    value, error = _teacher_held_out(run) if name == 'teacher' else (None, None)
+    return Row(name, scale, cost.macs, cost.params, value, error, {}, test, False, False)
 
 
-def _cells(run: Run, name: str, row: Row, mark: str) -> dict:
-    held_out = f'{100 * row["performance"]:.2f}' if 'performance' in row else NOTHING
-    if 'stderr' in row:
-        held_out += f' \N{PLUS-MINUS SIGN} {100 * row["stderr"]:.2f}'
+def _cells(run: Run, name: str, row: Row, mark: str, rules: list[str]) -> dict:
+    held_out = NOTHING if row.value is None else f'{100 * row.value:.2f}'
+    if row.stderr is not None:
+        held_out += f' \N{PLUS-MINUS SIGN} {100 * row.stderr:.2f}'
+    costs = ([NOTHING] * 3 if row.macs is None else
+             [amount_text(row.macs), f'{row.macs / run.family.teacher_cost.macs:.1%}', f'{row.params:,}'])
     return dict(mark=mark, cells=[
-        name, scale_key(row['scale']), amount_text(row['macs']), f'{row["macs"] / run.family.teacher_cost.macs:.1%}',
-        f'{row["params"]:,}', held_out, f'{round(row["npsd"], 4) + 0.0:+.4f}' if 'npsd' in row else NOTHING,
-        f'{100 * row["test"]:.2f}' if 'test' in row else NOTHING])
+        name, scale_key(row.scale), *costs, held_out,
+        *(signed(row.scores[rule]) if rule in row.scores else NOTHING for rule in rules),
+        NOTHING if row.test_value is None else f'{100 * row.test_value:.2f}'])
 
 
 def _table_notes(run: Run) -> list[str]:
     metric = f'Performance is {run.summary["metric"]}. ' if run.summary else ''
     notes = [f"{metric}The scale is the fraction of the teacher's {SCALE_OF[run.family.scale_by]} that was asked for. "
-             'Candidates share their weights; only the student of the last line was distilled on its own.']
+             'Candidates of one selection share their weights unless they have names; the student of the last line '
+             'was distilled on its own.']
     if any(selection.reference.resampled for selection in run.selections.values()):
         notes.append('\N{PLUS-MINUS SIGN} is the standard error over images, by bootstrap.')
     num_images = (run.summary or {}).get('recalibration_images', 0)
@@ -153,14 +164,15 @@ def _table_notes(run: Run) -> list[str]:
     return notes
 
 
-def _teacher_held_out(run: Run) -> Row:
+def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
+    """The teacher's performance on the held-out images and its error, where a selection has measured it."""
     first = next(iter(run.selections.values()), None)
     hooks = run.config.get('custom_hooks') or [] if run.config is not None else []
     # With reference='full' the whole shared network was measured in its place.
     if first is None or any(hook.get('reference', 'teacher') != 'teacher' for hook in hooks):
-        return {}
+        return None, None
     draws = first.reference.resampled
-    return {'performance': first.reference.value} | ({'stderr': standard_error(draws)} if draws else {})
+    return first.reference.value, standard_error(draws) if draws else None
 
 
 def _warnings(run: Run) -> list[str]:
@@ -185,7 +197,7 @@ def _record(run: Run) -> dict[str, str]:
         return {'seed': run.seed, 'folder': run.work_dir}
     record = run.summary['record']
     images = [f'{split}: {data["images"]:,} images, digest {data["digest"]}'
-              for split, data in record['dataset fingerprint'].items()]
+              for split, data in record['images'].items()]
     return {'command': record['command'], 'commit': record['commit'] or 'not run from a repository',
             'seed': record['seed'], 'versions': ', '.join(f'{name} {v}' for name, v in record['versions'].items()),
             'data': '; '.join(images), 'student': run.summary['student']['path']}

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmamd.structures import CandidateFamily, Cost, Importance, Selection
+from mmamd.selection.table import Row, rows_of
+from mmamd.structures import CandidateFamily, Cost, Importance, Network, Selection, check_run_format
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.loss_plot import Losses, read_losses
+from mmamd.weights.networks import read_judged
 
-TRAINING = ('teacher', 'joint', 'student')  # stages that train, apart from their number
+TRAINING = ('teacher', 'distil')  # kinds of stages that train
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,16 @@ class Run:
 
     Attributes:
         work_dir: The folder.
-        stages: Stage -> what ``stages.json`` says of it, in the order of the run.
+        stages: Stage -> what ``stages.json`` says of it, its kind among it, in the order of the run.
         seed: The run's seed.
+        method: Name of its method.
+        delivered: References to the networks that it delivers.
         config: The config, None if the run has not written it.
         config_text: The same as it was written.
         importance: Of the stage score.
         family: Of the stage nest.
-        selections: Stage -> its selection, for each assistant that has been chosen, in order.
+        selections: Stage -> its selection, for each choice that has been made, in order.
+        judged: Stage -> the networks that it has judged, by their keys.
         losses: Stage -> its loss curves, for each training that has logged some.
         examples: Test images and predictions of the stage export.
         summary: The content of ``summary.json``, once the run is finished.
@@ -34,29 +39,32 @@ class Run:
     work_dir: Path
     stages: dict[str, dict]
     seed: int | None
+    method: str | None
+    delivered: list[str]
     config: Config | None
     config_text: str
     importance: Importance | None
     family: CandidateFamily | None
     selections: dict[str, Selection]
+    judged: dict[str, dict[str, Network]]
     losses: dict[str, Losses]
     examples: Examples | None
     summary: dict | None
 
     @property
-    def assistants(self) -> tuple[float, ...]:
-        """Scales of the assistants that have been chosen."""
-        return tuple(selection.assistant for selection in self.selections.values())
-
-    @property
-    def num_assistants(self) -> int:
-        """How many teacher assistants the run has when it is finished."""
-        return 1 if self.config is None else self.config.compression.get('num_assistants', 1)
+    def assistants(self) -> dict[str, Selection]:
+        """Stage -> its selection, of networks that are chosen on the way to what is delivered."""
+        return {stage: selection for stage, selection in self.selections.items() if stage not in self.delivered}
 
     @property
     def is_student_a_candidate(self) -> bool:
         """Whether the student is the smallest candidate; one of another architecture is none of them."""
-        return self.config is None or not self.config.model.get('student_architecture')
+        return self.config is None or not self.config.compression.get('student_architecture')
+
+    @property
+    def scale_by(self) -> str:
+        """What scales are fractions of."""
+        return self.family.scale_by if self.family else 'flops'
 
     @property
     def student_cost(self) -> Cost | None:
@@ -70,8 +78,25 @@ class Run:
         """Stage -> arithmetic that was planned for it, in MACs; empty for a run that has not noted it."""
         return {name: stage['planned_macs'] for name, stage in self.stages.items() if 'planned_macs' in stage}
 
+    def is_joint(self, stage: str) -> bool:
+        """Whether a training has logged losses of several networks."""
+        return len({network for curves in self.losses[stage].values() for network in curves}) > 1
+
+    def rows(self, stage: str) -> list[Row]:
+        """The table of a selection."""
+        costs = {key: network.cost for key, network in self.judged.get(stage, {}).items()}
+        test = {}
+        for found in self.summary['selections'] if self.summary else ():
+            if found['stage'] == stage:
+                test = {c['name']: c['test_value'] for c in found['candidates']}
+        return rows_of(self.selections[stage], costs, test)
+
     def is_finished(self, stage: str) -> bool:
         return self.stages.get(stage, {}).get('finished', False)
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        """Names of the stages of some kinds, in the order of the run."""
+        return [name for name, entry in self.stages.items() if entry['kind'] in kinds]
 
 
 def read_run(work_dir: str | Path) -> Run:
@@ -79,30 +104,36 @@ def read_run(work_dir: str | Path) -> Run:
 
     Raises:
         FileNotFoundError: ``work_dir`` holds no run.
+        ValueError: It is that of another version.
     """
     folder = Path(work_dir)
     if not (folder / 'stages.json').is_file():
         raise FileNotFoundError(f'{folder} holds no stages.json, so it is no work_dir of a run; give the --work-dir '
                                 'that the run was started with')
     state = json.loads((folder / 'stages.json').read_text())
+    check_run_format(state, folder)
     stages = state['stages']
     config = folder / 'run_config.py'
     # A stage that was redone is read from what it has written since; files of a stage that is not there are stale.
-    selections = {name: _load(Selection.load, folder / name / 'selection.json') for name in stages
-                  if kind_of(name) == 'select'}
-    losses = {name: read_losses(read_log(folder / name)) for name in stages if kind_of(name) in TRAINING}
+    selections = {name: _load(Selection.load, folder / name / 'selection.json') for name, entry in stages.items()
+                  if entry['kind'] == 'select'}
+    losses = {name: read_losses(read_log(folder / name)) for name, entry in stages.items()
+              if entry['kind'] in TRAINING}
+    export = next((name for name, entry in stages.items() if entry['kind'] == 'export'), '')
     return Run(
-        work_dir=folder, stages=stages, seed=state['seed'],
+        work_dir=folder, stages=stages, seed=state['seed'], method=state.get('method'),
+        delivered=state.get('delivered', []),
         config=_load(lambda path: Config.fromfile(path, import_custom_modules=False), config),
         config_text=_load(Path.read_text, config) or '',
         importance=_load(Importance.load, folder / 'score' / 'importance.json'),
         family=_load(CandidateFamily.load, folder / 'nest' / 'family.json'),
         selections={name: selection for name, selection in selections.items() if selection is not None},
+        judged={name: read_judged(folder, name) for name in selections if (folder / name / 'judged.json').is_file()},
         losses={name: curves for name, curves in losses.items() if curves},
         examples=_load(Examples.load, folder / 'export' / 'examples.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
         summary=(_load(lambda path: json.loads(path.read_text()), folder / 'summary.json')
-                 if stages.get('export', {}).get('finished') else None))
+                 if stages.get(export, {}).get('finished') else None))
 
 
 def read_log(folder: Path) -> list[dict]:
@@ -122,12 +153,6 @@ def read_log(folder: Path) -> list[dict]:
 def _whole_lines(path: Path) -> list[str]:
     # A run that is going on may be in the middle of its last line.
     return [line for line in path.read_text().splitlines(keepends=True) if line.endswith('}\n')]
-
-
-def kind_of(stage: str) -> str:
-    """What a stage is, apart from its number: ``'joint_2'`` -> ``'joint'``."""
-    name, _, number = stage.rpartition('_')
-    return name if number.isdigit() else stage
 
 
 def _load(read, path: Path):

@@ -1,4 +1,4 @@
-"""The figure of the optimal selection: performance over scale, the chosen assistant, and the rule's score."""
+"""The figure of a selection: performance over scale, the chosen network, and the rule's score."""
 
 from pathlib import Path
 
@@ -7,33 +7,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmamd.selection.npsd import LEVEL, interval, score_intervals
-from mmamd.structures import CandidateFamily, Measurement, Selection, scale_key
+from mmamd.selection.bootstrap import LEVEL, interval
+from mmamd.selection.choice import MANUAL, score_intervals
+from mmamd.selection.rules import known_as
+from mmamd.structures import Measurement, Selection
 from mmamd.visualization.style import LIGHT, Style, new_figure, save_figure
 
 SCALE_OF = {'flops': "teacher's MACs", 'params': "teacher's parameters", 'units': "teacher's prunable units"}
 # Parts of the height that the two curves have for themselves, so that they never cross.
-SCORE_BAND, PERFORMANCE_BAND = (0.03, 0.35), (0.4, 1.0)
+SCORE_BAND, PERFORMANCE_BAND, WHOLE_BAND = (0.03, 0.35), (0.4, 1.0), (0.06, 0.97)
 TICK_STEPS = [1, 2, 2.5, 5, 10]
 ERROR_BAR = dict(capsize=2.5, elinewidth=1.0)
+MOST_LETTERS = 55  # of names side by side, between the first tick and the last; longer ones stand upright
 
 
-def plot_selection(selection: Selection, family: CandidateFamily, path: str | Path,
+def plot_selection(selection: Selection, scale_by: str, path: str | Path,
                    student_value: float | None = None, has_student: bool = True) -> None:
     """Save :func:`selection_figure` as a PNG file; its folder is made."""
-    save_figure(selection_figure(selection, family, student_value, has_student), path)
+    save_figure(selection_figure(selection, scale_by, student_value, has_student), path)
 
 
-def selection_figure(selection: Selection, family: CandidateFamily, student_value: float | None = None,
+def selection_figure(selection: Selection, scale_by: str, student_value: float | None = None,
                      has_student: bool = True, style: Style = LIGHT) -> Figure:
     """Performance over scale with bootstrap intervals, and below it the rule's score on a second y axis.
 
-    The teacher is a diamond on a dashed line, the assistant a ring on both curves, the student inside the shared
-    network a square. The score is that of the rule that chose, or npsd where the choice was manual.
+    The teacher is a diamond on a dashed line, the choice a ring on both curves, the student inside the shared network
+    a square. The score is that of the rule that chose, or npsd where the choice was manual. Networks that have one
+    scale stand side by side under their names, and have no score but their performance.
 
     Args:
         selection: What to draw; without bootstrap draws there are no error bars.
-        family: Says what the scale is a fraction of.
+        scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
         student_value: Performance of the distilled student, as a fraction, drawn as a star. Comparable with the rest
             of the figure only when it was read on the same split.
         has_student: Whether the student is the smallest candidate; one of another architecture is none of them.
@@ -41,63 +45,85 @@ def selection_figure(selection: Selection, family: CandidateFamily, student_valu
     """
     figure = new_figure(style, 7.2, 4.8)
     upper = figure.add_subplot()
-    lower = upper.twinx()
-    handles = _draw_performance(upper, selection, student_value, has_student, style)
-    handles += _draw_score(lower, selection, style)
-    _give_band(upper, PERFORMANCE_BAND, 6, style)
-    _give_band(lower, SCORE_BAND, 4, style)
+    places = _places(selection)
+    rule = selection.rule if selection.rule in selection.scores else next(iter(selection.scores))
+    has_score = known_as(rule).by_scale
+    band = PERFORMANCE_BAND if has_score else WHOLE_BAND
+    handles = _draw_performance(upper, selection, places, student_value, has_student, style)
+    _colour_axis(upper, 'Performance (fraction)', style.blue, band)
+    if has_score:
+        lower = upper.twinx()
+        handles += _draw_score(lower, selection, rule, places, style)
+        _give_band(lower, SCORE_BAND, 4, style)
+    _give_band(upper, band, 6, style)
     upper.set_facecolor(style.paper)
-    upper.axvline(selection.assistant, color=style.ink, linewidth=0.8, linestyle=':', zorder=1)
-    upper.xaxis.set_major_locator(MaxNLocator(nbins=11, steps=TICK_STEPS))
-    upper.set_xlabel(f'Scale (fraction of the {SCALE_OF[family.scale_by]})', color=style.ink)
+    upper.axvline(places[selection.chosen], color=style.ink, linewidth=0.8, linestyle=':', zorder=1)
+    if selection.has_scales:
+        upper.xaxis.set_major_locator(MaxNLocator(nbins=11, steps=TICK_STEPS))
+        upper.set_xlabel(f'Scale (fraction of the {SCALE_OF[scale_by]})', color=style.ink)
+    else:
+        is_crowded = (len(places) - 1) * max(map(len, places)) > MOST_LETTERS
+        upper.set_xticks(list(places.values()), list(places), rotation=90 if is_crowded else 0)
+        upper.margins(x=0.15)
+        upper.set_xlabel('Network', color=style.ink)
     upper.tick_params(axis='x', colors=style.ink)
     # The title belongs to the legend, outside of the data, so that the two are laid out together.
+    by = 'by hand' if selection.rule == MANUAL else f'by {known_as(selection.rule).label}'
     legend = figure.legend(
-        title=f'Optimal selection: assistant {scale_key(selection.assistant)} by {_rule_name(selection.rule)}',
+        title=f'{selection.chosen} chosen {by}',
         handles=handles, loc='outside upper center', ncols=3, frameon=False, title_fontsize=11, fontsize=8.5,
         labelcolor=style.ink, handlelength=2.2, columnspacing=1.8)
     legend.get_title().set_color(style.ink)
     return figure
 
 
-def _draw_performance(axes: Axes, selection: Selection, student_value: float | None, has_student: bool,
-                      style: Style) -> list:
+def _places(selection: Selection) -> dict[str, float]:
+    """Where each network stands on the x axis."""
+    return {m.key: m.scale if selection.has_scales else float(i) for i, m in enumerate(selection.measurements)}
+
+
+def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float], student_value: float | None,
+                      has_student: bool, style: Style) -> list:
     """Draws the curve and the marked networks; returns what the legend shows."""
     reference, networks = selection.reference, selection.measurements
-    axes.axhline(reference.value, color=style.muted, linewidth=1.0, linestyle='--', zorder=1)
-    handles = [
-        axes.errorbar([m.scale for m in networks], [m.value for m in networks], yerr=_value_bars(networks),
-                      color=style.blue, marker='o', markersize=5, linewidth=1.6, zorder=3,
-                      label=_with_interval('candidate', selection), **ERROR_BAR),
-        axes.errorbar([reference.scale], [reference.value], yerr=_value_bars([reference]), color=style.muted,
-                      marker='D', markersize=6, markerfacecolor=style.ink, markeredgecolor=style.ink, linewidth=1.0,
-                      linestyle='--', zorder=3, label=f'teacher ({reference.value:.3f})', **ERROR_BAR)]
+    line = axes.axhline(reference.value, color=style.muted, linewidth=1.0, linestyle='--', zorder=1,
+                        label=f'teacher ({reference.value:.3f})')
+    handles = [axes.errorbar(
+        [places[m.key] for m in networks], [m.value for m in networks], yerr=_value_bars(networks), color=style.blue,
+        marker='o', markersize=5, linewidth=1.6 if selection.has_scales else 0., zorder=3,
+        label=_with_interval('candidate', selection), **ERROR_BAR)]
+    if selection.has_scales:
+        handles.append(axes.errorbar(
+            [reference.scale], [reference.value], yerr=_value_bars([reference]), color=style.muted, marker='D',
+            markersize=6, markerfacecolor=style.ink, markeredgecolor=style.ink, linewidth=1.0, linestyle='--',
+            zorder=3, label=f'teacher ({reference.value:.3f})', **ERROR_BAR))
+    else:
+        handles.append(line)
     for m in networks:
-        if m.scale == selection.assistant:
-            handles += _ring(axes, m.scale, m.value, style, f'assistant ({m.value:.3f})')
-        elif has_student and m is networks[0]:
-            handles += axes.plot([m.scale], [m.value], color=style.green, marker='s', markersize=7, linestyle='none',
-                                 label=f'student, shared weights ({m.value:.3f})', zorder=4)
+        if m.key == selection.chosen:
+            handles += _ring(axes, places[m.key], m.value, style, f'chosen ({m.value:.3f})')
+        elif has_student and selection.above is not None and m is networks[0]:
+            handles += axes.plot([places[m.key]], [m.value], color=style.green, marker='s', markersize=7,
+                                 linestyle='none', label=f'student, shared weights ({m.value:.3f})', zorder=4)
     if student_value is not None:
-        handles += axes.plot([networks[0].scale], [student_value], color=style.green, marker='*', markersize=12,
+        handles += axes.plot([places[networks[0].key]], [student_value], color=style.green, marker='*', markersize=12,
                              linestyle='none', label=f'student, distilled ({student_value:.3f})', zorder=5)
-    _colour_axis(axes, 'Performance (fraction)', style.blue, PERFORMANCE_BAND)
     return handles
 
 
-def _draw_score(axes: Axes, selection: Selection, style: Style) -> list:
+def _draw_score(axes: Axes, selection: Selection, rule: str, places: dict[str, float], style: Style) -> list:
     """Draws the score of the rule; returns what the legend shows."""
-    rule = selection.rule if selection.rule in selection.scores else 'npsd'
-    rows = [(m.scale, score, bounds) for m, score, bounds
+    rows = [(places[m.key], score, bounds) for m, score, bounds
             in zip(selection.measurements, selection.scores[rule], score_intervals(selection)[rule], strict=True)
             if score is not None]
-    scales, scores, bounds = (list(column) for column in zip(*rows, strict=True))
-    handle = axes.errorbar(scales, scores, yerr=_bars(scores, bounds) if selection.reference.resampled else None,
+    xs, scores, bounds = (list(column) for column in zip(*rows, strict=True))
+    label = known_as(rule).label
+    handle = axes.errorbar(xs, scores, yerr=_bars(scores, bounds) if selection.reference.resampled else None,
                            color=style.orange, marker='^', markersize=5, linewidth=1.6, zorder=3,
-                           label=_with_interval(_rule_name(rule), selection), **ERROR_BAR)
-    _ring(axes, selection.assistant, scores[scales.index(selection.assistant)], style)
-    unit = 'performance' if rule == 'lambda_tradeoff' else 'performance / scale'
-    _colour_axis(axes, f'{_rule_name(rule)}\n({unit})', style.orange, SCORE_BAND)
+                           label=_with_interval(label, selection), **ERROR_BAR)
+    chosen = places[selection.chosen]
+    _ring(axes, chosen, scores[xs.index(chosen)], style)
+    _colour_axis(axes, f'{label}\n({known_as(rule).unit})', style.orange, SCORE_BAND)
     return [handle]
 
 
@@ -124,11 +150,6 @@ def _give_band(axes: Axes, band: tuple[float, float], num_ticks: int, style: Sty
     for side in ('top', 'left', 'right'):
         axes.spines[side].set_visible(False)
     axes.spines['bottom'].set_color(style.muted)
-
-
-def _rule_name(rule: str) -> str:
-    return {'npsd': 'NPSD', 'npsd_local': 'local NPSD', 'lambda_tradeoff': 'lambda trade-off',
-            'manual': 'manual choice'}[rule]
 
 
 def _with_interval(name: str, selection: Selection) -> str:

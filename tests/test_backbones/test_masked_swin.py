@@ -20,7 +20,7 @@ from mmamd.backbones.elastic_window_attention import (
     shift_mask,
     split_windows,
 )
-from mmamd.distillation.losses import FeatureLoss
+from mmamd.distillation.losses.feature import feature_loss, resolve_layers
 from mmamd.export import cut_network, export_candidate
 from mmamd.pruning import cost_function, make_family, network_cost
 from mmamd.structures import Candidate, Cost, Importance
@@ -237,11 +237,10 @@ def test_hidden_states_are_the_embedding_and_every_block_and_the_feature_loss_ta
         module.register_forward_hook(lambda _module, _inputs, output: states_NLC.append(output))
     network(images)
     assert [tuple(state.shape) for state in states_NLC] == 3 * [(2, 64, 8)] + 2 * [(2, 16, 16)]
-    layers = FeatureLoss('auto').layers_of(len(states_NLC) - 1)
-    assert layers == [0, 1, 2, 3, 4]
+    assert resolve_layers('auto', len(states_NLC) - 1) == [0, 1, 2, 3, 4]
     # Each layer by its own mean: 4, then 1 for the others.
     targets = [state + (2. if i == 0 else 1.) for i, state in enumerate(states_NLC)]
-    torch.testing.assert_close(FeatureLoss('auto')(states_NLC, targets), torch.tensor((4 + 4 * 1) / 5))
+    torch.testing.assert_close(feature_loss(states_NLC, targets), torch.tensor((4 + 4 * 1) / 5))
 
 
 # --- Swin-T, -S, -B and -L, 224 px, 1000 classes ---

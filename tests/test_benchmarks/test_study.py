@@ -89,30 +89,20 @@ def test_peers_are_compared_at_their_own_scale_with_the_rows_of_the_other_study(
     assert '-3.33' in of_dense and not any('sandwich' in line for line in lines)
 
 
-def test_manual_search_compresses_every_assistant_and_keeps_the_best_student_of_the_selection(monkeypatch, tmp_path):
-    whole, share = 111_000_000, 0.1
+def test_the_manual_search_is_the_runners_own_method_with_four_assistants(monkeypatch, tmp_path):
     started = []
+    monkeypatch.setattr(study, 'carry_out', lambda cfg, work_dir: started.append(cfg) or {})
+    settings = peer_study.POINTS[f'{peer_study.MMD}, 15 %']
+    peer_study.job(settings, 0, tmp_path / 'run', arguments(tmp_path))
+    cfg, = started
+    assert cfg.method.to_dict() == dict(type='mmamd.MMD', assistants=(0.2, 0.4, 0.6, 0.8))
+    assert (cfg.compression.student_scale, cfg.student.train_cfg.max_epochs) == (0.15, 5)
 
-    def carry_out(cfg, work_dir):
-        started.append((work_dir.name, cfg.model.teacher, cfg.compression.student))
-        (work_dir / 'student').mkdir(parents=True)
-        (work_dir / 'student' / 'config.py').write_text(f'model = dict(name={work_dir.name!r})\n')
-        is_student = work_dir.name.startswith('student')
-        if is_student:
-            assert cfg.model.architecture.name == work_dir.name.replace('student', 'assistant')
-        return {'accuracy': 0.3, 'macs': 2., 'student_macs': whole if is_student else whole * cfg.compression.student}
 
-    monkeypatch.setattr(study, 'carry_out', carry_out)
-    monkeypatch.setattr(peer_study, 'correct',
-                        lambda work_dir, split: np.array([split == 'val', '0.4' in work_dir.name]))
-    monkeypatch.setattr(peer_study, 'network_cost', lambda network: SimpleNamespace(macs=whole))
-    found = peer_study.manual_search(dict(student_epochs=5), share, 0, tmp_path / 'run', arguments(tmp_path))
-    assert [name for name, *_ in started[:4]] == ['assistant_0.2', 'student_0.2', 'assistant_0.4', 'student_0.4']
-    assert len(started) == 8 and found['macs'] == 16.
-    assert started[0][1:] == ('teacher.pth', 0.2)
-    assert started[1][1:] == (str(tmp_path / 'run' / 'assistant_0.2' / 'student' / 'student.pth'), pytest.approx(0.5))
-    assert found['assistant'] == 0.4
-    assert found['students']['selection'] == [1. if a == 0.4 else 0.5 for a in found['students']['assistant']]
+def test_a_run_is_charged_for_all_but_its_teacher_and_its_report():
+    kinds = dict(teacher='teacher', score='score', joint='distil', select='select', student='distil', export='export')
+    stages = {name: {'kind': kind, 'macs': 10.**i} for i, (name, kind) in enumerate(kinds.items())}
+    assert study.macs({'stages': stages}) == 11110.
 
 
 @pytest.mark.parametrize('script', [sampler_study, peer_study])
@@ -123,6 +113,6 @@ def test_every_point_is_the_recipe_with_other_schedules(script, tmp_path):
         settings = {key: value for key, value in settings.items() if key not in ('scale', 'peer')}
         cfg = study.config(3, args, **settings)
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
-        assert cfg.compression.num_assistants == int('joint_epochs' in settings)
+        assert cfg.method.type == ('mmamd.AMD' if 'joint_epochs' in settings else 'mmamd.KD')
         assert cfg.student.train_cfg.max_epochs == settings['student_epochs']
         assert cfg.model.losses == recipe.model.losses and cfg.model.architecture == recipe.model.architecture

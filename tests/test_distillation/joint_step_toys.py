@@ -38,6 +38,15 @@ def joint_loop(model, **optimizer):
     return JointTrainLoop(runner, DataLoader(RawImages()), max_epochs=1)
 
 
+TYPES = {'ce': 'TaskLoss', 'logit': 'LogitLoss', 'feat': 'FeatureLoss', 'dkd': 'DKDLoss'}
+
+
+def terms(options=None, **weights):
+    """Section ``losses`` of terms by their weights; ``options`` name -> further settings of it."""
+    return {name: dict(type=f'mmamd.{TYPES[name]}', weight=weight, **(options or {}).get(name, {}))
+            for name, weight in weights.items()}
+
+
 def gradients_at_each_step(loop):
     """List that grows by the gradients (name -> tensor) that every optimizer step is given."""
     collected, model = [], loop.runner.model
@@ -81,7 +90,7 @@ def loss_terms(distiller, candidate, batch, temperature=1.):
 
 
 def gradients_of(loss, module):
-    names, parameters = zip(*module.named_parameters(), strict=True)
+    names, parameters = zip(*((name, p) for name, p in module.named_parameters() if p.requires_grad), strict=True)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     return {name: torch.zeros_like(p) if g is None else g
             for name, p, g in zip(names, parameters, found, strict=True)}

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from joint_step_toys import assert_same_gradients, gradients_of, joint_loop, loss_terms, states_and_logits
+from joint_step_toys import assert_same_gradients, gradients_of, joint_loop, loss_terms, states_and_logits, terms
 
 from mmamd.export import cut_network
 from mmamd.registry import MODELS
@@ -14,9 +14,20 @@ def preprocessed(distiller, batch):
     return distiller.data_preprocessor(batch, training=True)
 
 
+def taught(distiller, batch):
+    """What the first teacher makes of a batch."""
+    data = preprocessed(distiller, batch)
+    return distiller.teach(data['inputs'], data['data_samples'])[0]
+
+
+def at(distiller, scale):
+    """The candidate of a scale."""
+    return next(candidate for candidate in distiller.candidates if candidate.scale == scale)
+
+
 def losses_of(distiller, candidate, batch):
     data = preprocessed(distiller, batch)
-    targets = distiller.teach(data['inputs'])
+    targets = distiller.teach(data['inputs'], data['data_samples'])
     distiller.activate(candidate)
     return distiller(**data, targets=targets, mode='loss')
 
@@ -33,9 +44,8 @@ def test_the_teacher_stays_in_eval_mode(make_distiller, network_settings, batch)
     distiller = make_distiller(architecture=dict(network_settings, backbone=backbone)).train()
     assert all(module.training for module in distiller.network.modules())
     assert not any(module.training for module in distiller.teacher.modules())
-    images = preprocessed(distiller, batch)['inputs']
-    first, second = distiller.teach(images), distiller.teach(images)
-    assert torch.equal(first['logits'], second['logits'])
+    first, second = (taught(distiller, batch) for _ in range(2))
+    assert torch.equal(first.logits, second.logits)
 
 
 def test_the_teacher_has_no_gradients_and_does_not_change(make_distiller, batch):
@@ -44,8 +54,8 @@ def test_the_teacher_has_no_gradients_and_does_not_change(make_distiller, batch)
     loop = joint_loop(distiller)
     loop.step(batch)
     assert all(p.grad is None and not p.requires_grad for p in distiller.teacher.parameters())
-    targets = distiller.teach(preprocessed(distiller, batch)['inputs'])
-    assert not any(t.requires_grad for t in [targets['logits'], *targets['states']])
+    targets = taught(distiller, batch)
+    assert not any(t.requires_grad for t in [targets.logits, *targets.states.values()])
     assert all(torch.equal(value, before[key]) for key, value in distiller.teacher.state_dict().items())
 
 
@@ -64,32 +74,45 @@ def test_the_teacher_follows_to_another_dtype(make_distiller):
 
 
 def test_teacher_and_shared_network_start_from_their_own_checkpoints(settings, make_distiller):
-    teacher, init = (torch.load(settings[key])['state_dict'] for key in ('teacher', 'init'))
-    for initial, expected in ((settings['init'], init), (None, teacher)):
-        distiller = make_distiller(init=initial)
+    teacher, start = (torch.load(settings[key])['state_dict'] for key in ('teacher', 'start'))
+    for source, expected in ((settings['start'], start), ('teacher', teacher)):
+        distiller = make_distiller(start=source)
         distiller.init_weights()  # Runner.train() calls it; weights that were loaded stay
         assert all(torch.equal(value, teacher[key]) for key, value in distiller.teacher.state_dict().items())
         assert all(torch.equal(value, expected[key]) for key, value in distiller.network.state_dict().items())
 
 
-def test_init_without_a_teacher_is_still_read(settings, make_distiller):
-    distiller, init = make_distiller(teacher=None), torch.load(settings['init'])['state_dict']
-    assert all(torch.equal(value, init[key]) for key, value in distiller.network.state_dict().items())
+def test_start_without_a_teacher_is_still_read(settings, make_distiller):
+    distiller, start = make_distiller(teacher=None), torch.load(settings['start'])['state_dict']
+    assert all(torch.equal(value, start[key]) for key, value in distiller.network.state_dict().items())
 
 
-def test_a_teacher_assistant_is_the_teacher_cut_to_its_candidate(make_distiller, batch):
+def test_a_teacher_assistant_is_the_teacher_cut_to_its_candidate(settings, make_distiller, batch):
     # The student stage: the assistant of scale 0.5 teaches, the student of scale 0.1 learns.
-    distiller = make_distiller(teacher_scale=0.5, train_scales=[0.1])
-    assert [candidate.key for candidate in distiller.candidates] == ['0.10']
+    student, assistant, _ = settings['candidates']
+    teacher = dict(architecture={**settings['architecture'], 'data_preprocessor': settings['data_preprocessor']},
+                   weights=settings['teacher'], scale=0.5, kept=assistant['kept'])
+    distiller = make_distiller(teacher=teacher, candidates=[student])
     images = preprocessed(distiller, batch)['inputs']
-    assistant = cut_network(make_distiller().teacher, distiller.family.at(0.5))
+    cut = cut_network(make_distiller().teacher, make_distiller().candidates[1])
     distiller.activate(distiller.candidates[0])  # what the student runs as is not what its teacher runs as
-    targets = distiller.teach(images)
+    targets = taught(distiller, batch)
     with torch.no_grad():
-        states, logits = states_and_logits(assistant, images)
-    torch.testing.assert_close(targets['logits'], logits)
-    torch.testing.assert_close(targets['states'], states)
-    assert not torch.allclose(targets['logits'], make_distiller().teach(images)['logits'])
+        states, logits = states_and_logits(cut, images)
+    torch.testing.assert_close(targets.logits, logits)
+    torch.testing.assert_close(list(targets.states.values()), states)
+    assert not torch.allclose(targets.logits, taught(make_distiller(), batch).logits)
+
+
+def test_several_teachers_weigh_as_much_as_one(settings, make_distiller, batch):
+    candidate = make_distiller().candidates[0]
+    first, second = ({key: value.item() for key, value in losses_of(make_distiller(teacher=teacher), candidate,
+                                                                    batch).items()}
+                     for teacher in (settings['teacher'], settings['start']))
+    both = losses_of(make_distiller(teacher=[settings['teacher'], settings['start']], start=settings['start']),
+                     candidate, batch)
+    for name, value in both.items():
+        assert value.item() == pytest.approx((first[name] + second[name]) / 2, rel=1e-4), name
 
 
 def test_building_writes_nothing_into_its_settings(settings):
@@ -107,10 +130,12 @@ def test_building_writes_nothing_into_its_settings(settings):
     ids=lambda weights: ', '.join(f'{weight:g} {name}' for name, weight in weights.items() if weight))
 @pytest.mark.parametrize('scale', [0.1, 0.8])
 def test_the_loss_is_the_weighted_sum_of_its_terms_in_value_and_gradient(make_distiller, batch, weights, scale):
-    distiller = make_distiller(losses=dict(weights, temperature=2., dkd_temperature=2., zeta=1., eta=0.))
-    candidate = distiller.family.at(scale)
-    terms = loss_terms(distiller, candidate, batch, temperature=2.)
-    expected = {f'{candidate.key}.loss_{name}': weight * terms[name] for name, weight in weights.items() if weight}
+    options = dict(logit=dict(temperature=2.), dkd=dict(temperature=2., zeta=1., eta=0.))
+    distiller = make_distiller(losses=terms(options, **weights))
+    candidate = at(distiller, scale)
+    expected_terms = loss_terms(distiller, candidate, batch, temperature=2.)
+    expected = {f'{candidate.key}.loss_{name}': weight * expected_terms[name]
+                for name, weight in weights.items() if weight}
     actual = losses_of(distiller, candidate, batch)
     assert set(actual) == set(expected), 'a term of weight 0 is not there, and names start with the candidate'
     for name, value in expected.items():
@@ -119,13 +144,17 @@ def test_the_loss_is_the_weighted_sum_of_its_terms_in_value_and_gradient(make_di
                           gradients_of(sum(expected.values()), distiller))
 
 
-@pytest.mark.parametrize('weights', [dict(ce=1, logit=0, feat=0), dict(ce=0, logit=1, feat=0),
-                                     dict(ce=0, logit=0, feat=1), dict(ce=0, logit=0, feat=0, dkd=1)])
-def test_every_parameter_has_a_gradient_whatever_terms_are_left_out(make_distiller, batch, weights):
-    # DistributedDataParallel waits for all of them.
-    distiller = make_distiller(losses=weights)
+@pytest.mark.parametrize('weights, frozen', [
+    (dict(ce=1), []), (dict(logit=1), []), (dict(dkd=1), []),
+    # Hidden states come before the last norms and the head: no loss reaches those.
+    (dict(feat=1), ['backbone.ln1.bias', 'backbone.ln1.weight', 'backbone.ln2.bias', 'backbone.ln2.weight',
+                     'head.fc.bias', 'head.fc.weight'])])
+def test_what_no_term_reaches_is_frozen_and_everything_else_has_a_gradient(make_distiller, batch, weights, frozen):
+    # DistributedDataParallel waits for all that are not frozen; weight decay would shrink what has a gradient of 0.
+    distiller = make_distiller(losses=terms(**weights))
     sum(losses_of(distiller, distiller.candidates[0], batch).values()).backward()
-    assert all(p.grad is not None for p in distiller.parameters())
+    assert sorted(name for name, p in distiller.network.named_parameters() if not p.requires_grad) == frozen
+    assert all((p.grad is not None) == p.requires_grad for p in distiller.parameters())
 
 
 def refuse(*_args, **_kwargs):
@@ -133,13 +162,13 @@ def refuse(*_args, **_kwargs):
 
 
 def test_the_teacher_does_not_run_when_no_loss_asks_for_it(make_distiller, batch):
-    distiller = make_distiller(losses=dict(ce=1, logit=0, feat=0))
+    distiller = make_distiller(losses=terms(ce=1, logit=0, feat=0))
     distiller.teacher.forward = refuse
     assert list(losses_of(distiller, distiller.candidates[0], batch)) == ['0.10.loss_ce']
 
 
 def test_the_task_loss_is_not_computed_at_weight_zero(make_distiller, batch):
-    distiller = make_distiller(losses=dict(ce=0, logit=1, feat=0))
+    distiller = make_distiller(losses=terms(ce=0, logit=1, feat=0))
     distiller.network.head.loss = refuse
     assert list(losses_of(distiller, distiller.candidates[0], batch)) == ['0.10.loss_logit']
 
@@ -147,14 +176,15 @@ def test_the_task_loss_is_not_computed_at_weight_zero(make_distiller, batch):
 def test_values_of_the_head_that_are_no_losses_are_reported_unweighted(make_distiller, network_settings, batch):
     head = dict(network_settings['head'], cal_acc=True)
     plain = losses_of(make_distiller(architecture=dict(network_settings, head=head)), None, batch)
-    doubled = losses_of(make_distiller(architecture=dict(network_settings, head=head), losses=dict(ce=2.)), None, batch)
+    doubled = losses_of(make_distiller(architecture=dict(network_settings, head=head),
+                                       losses=terms(ce=2., logit=1., feat=1.)), None, batch)
     assert set(plain) == {f'1.00.{name}' for name in ('loss_ce', 'accuracy_top-1', 'loss_logit', 'loss_feat')}
     assert doubled['1.00.loss_ce'].item() == pytest.approx(2 * plain['1.00.loss_ce'].item())
     assert doubled['1.00.accuracy_top-1'] == plain['1.00.accuracy_top-1']
 
 
 def test_the_feature_loss_reads_the_layers_it_is_given(make_distiller, batch):
-    distiller = make_distiller(losses=dict(ce=0, logit=0, feat_layers=[1]))
+    distiller = make_distiller(losses=terms(dict(feat=dict(layers=[1])), feat=1))
     candidate = distiller.candidates[1]
     actual = losses_of(distiller, candidate, batch)['0.50.loss_feat']
     images = preprocessed(distiller, batch)['inputs']
@@ -178,25 +208,22 @@ def test_predictions_are_those_of_the_active_candidate(make_distiller, batch):
 # --- what is refused ---
 
 @pytest.mark.parametrize('losses, message', [
-    (dict(ce=0, logit=0, feat=0), 'weight'),
-    (dict(temperature=0.), 'temperature must be a positive finite number, got 0.0'),
-    (dict(feat_layers=[0, 3]), r'layers has 3, got \[0, 3\]; expected different integers within 0..2'),
+    (terms(ce=0, logit=0, feat=0), 'all loss weights are 0'),
+    (terms(dict(feat=dict(layers=[0, 3])), feat=1),
+     r'losses.feat: layers has 3, got \[0, 3\]; expected different integers within 0..2'),
+    (terms(dict(feat=dict(layers=[('backbone.layers.0', 'backbone.layer.0')])), feat=1),
+     "losses.feat: of the teacher: ImageClassifier has no module 'backbone.layer.0'. Did you mean backbone.layers.0"),
 ])
-def test_losses_that_train_nothing_are_refused(make_distiller, losses, message):
+def test_losses_that_cannot_be_are_refused_by_the_name_of_the_term(make_distiller, losses, message):
     with pytest.raises(ValueError, match=message):
         make_distiller(losses=losses)
 
 
-def test_an_unknown_scale_is_refused_with_those_there_are(make_distiller):
-    with pytest.raises(KeyError, match=r'no candidate of scale 0.3; the family has \[0.1, 0.5, 0.8\]'):
-        make_distiller(teacher_scale=0.3)
-
-
-@pytest.mark.parametrize('scales', [dict(train_scales=[0.1]), dict(teacher_scale=0.5)])
-def test_scales_without_a_family_are_refused(make_distiller, scales):
-    (name, value), = scales.items()
-    with pytest.raises(ValueError, match=f'{name}={value}.*give family='.replace('[', r'\[')):
-        make_distiller(family=None, **scales)
+def test_two_terms_that_report_one_value_are_refused(make_distiller, network_settings):
+    head = dict(network_settings['head'], cal_acc=True)
+    with pytest.raises(ValueError, match="losses.b: another term reports 'accuracy_top-1' too; leave one of them out"):
+        make_distiller(architecture=dict(network_settings, head=head),
+                       losses={'a': dict(type='mmamd.TaskLoss'), 'b': dict(type='mmamd.TaskLoss')})
 
 
 def test_a_loss_without_the_teachers_targets_names_the_loop_that_gives_them(make_distiller, batch):
@@ -205,8 +232,8 @@ def test_a_loss_without_the_teachers_targets_names_the_loop_that_gives_them(make
         distiller(**preprocessed(distiller, batch), mode='loss')
 
 
-def test_without_a_family_the_only_candidate_is_the_whole_network(make_distiller, network_settings, batch):
-    distiller = make_distiller(family=None, losses=dict(logit=0, feat=0))
+def test_without_candidates_the_only_one_is_the_whole_network(make_distiller, network_settings, batch):
+    distiller = make_distiller(candidates=None, losses=terms(ce=1))
     assert distiller.candidates == [None]
     network = MODELS.build(network_settings)
     network.load_state_dict(distiller.network.state_dict())

@@ -3,14 +3,16 @@
 Shapes: N samples, C channels.
 """
 
+from dataclasses import asdict
+
 import pytest
 import torch
-from joint_step_toys import joint_loop
+from joint_step_toys import joint_loop, terms
 
 from mmamd.backbones.recalibration import recalibrate, statistics
-from mmamd.distillation.connectors import make_connectors
+from mmamd.distillation.connectors import aligned
 from mmamd.registry import MODELS
-from mmamd.structures import Candidate, CandidateFamily, Cost
+from mmamd.structures import Candidate, Cost
 from mmamd.weights.checkpoint import read_weights
 
 
@@ -27,37 +29,41 @@ SAME_SIZE = [('backbone.stages.0', 'backbone.stages.0'), ('backbone.stages.2', '
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
-    """Teacher, family of a student and an assistant, and batch norm statistics of the assistant."""
+    """Teacher, and batch norm statistics of the assistant, half of it."""
     folder = tmp_path_factory.mktemp('external')
     torch.manual_seed(0)
     network = MODELS.build(TEACHER)
     network.init_weights()
     torch.save(dict(state_dict=network.state_dict()), folder / 'teacher.pth')
-    full = {group.name: group.count for group in network.backbone.unit_groups()}
-    halves = {name: count // 2 for name, count in full.items()}
-    CandidateFamily([Candidate(0.1, {name: 1 for name in full}, Cost(0, 0), 0.1),
-                     Candidate(0.5, halves, Cost(0, 0), 0.5)], Cost(0, 0), {}, 'flops').save(folder / 'family.json')
-    network.backbone.activate(halves)
+    network.backbone.activate(halves(network))
     recalibrate(network, [torch.randn(8, 3, 8, 8)])
     torch.save({'0.50': statistics(network)}, folder / 'statistics.pth')
     return folder
 
 
+def halves(network):
+    return {group.name: group.count // 2 for group in network.backbone.unit_groups()}
+
+
 @pytest.fixture
 def make(files):
-    """Function that builds the distiller of the last hop, with settings replaced."""
-    def build(**overrides):
+    """Function that builds the distiller of the last hop, with settings replaced, ``layers`` those of its feature loss;
+    ``assistant`` replaces fields of the teacher's network."""
+    def build(layers=SAME_SIZE, assistant=None, **overrides):
+        preprocessor = dict(num_classes=3, mean=[100.] * 3, std=[50.] * 3)
+        teacher = dict(architecture={**TEACHER, 'data_preprocessor': preprocessor}, weights=str(files / 'teacher.pth'),
+                       scale=0.5, kept=halves(MODELS.build(TEACHER)), **(assistant or {}))
         return MODELS.build({**dict(
-            type='mmamd.AMDDistiller', architecture=TEACHER, teacher=str(files / 'teacher.pth'),
-            family=str(files / 'family.json'), teacher_scale=0.5, train_scales=[0.1], student_architecture=STUDENT,
-            connect=SAME_SIZE, data_preprocessor=dict(num_classes=3, mean=[100.] * 3, std=[50.] * 3)), **overrides})
+            type='mmamd.AMDDistiller', architecture=STUDENT, teacher=teacher, start=None,
+            candidates=[asdict(Candidate(0.1, None, Cost(1, 1), 0.))], data_preprocessor=preprocessor,
+            losses=terms(dict(feat=dict(layers=layers)), ce=1, logit=1, feat=1)), **overrides})
     return build
 
 
 def test_connectors_lead_from_the_students_width_to_the_assistants(make):
     # The assistant keeps 8 of 16 channels of its first stage, and all 64 of its last one, which the head reads.
-    connectors = make().connectors
-    assert [tuple(connect.weight.shape) for connect in connectors] == [(8, 4, 1, 1), (64, 6, 1, 1)]
+    connectors, = make().terms['feat'].connectors
+    assert [tuple(connect.weight.shape) for connect in connectors] == [(8, 4), (64, 6)]
 
 
 def test_all_of_the_student_and_its_connectors_train_and_the_teacher_does_not(make, batch):
@@ -70,7 +76,7 @@ def test_all_of_the_student_and_its_connectors_train_and_the_teacher_does_not(ma
     same = [name for name, value in distiller.named_parameters() if torch.equal(value, before[name])]
     # A bias before a batch norm has no effect, so no gradient worth a step.
     assert all(name.endswith('conv.bias') for name in same)
-    assert any(name.startswith('connectors.') for name in before)
+    assert any(name.startswith('terms.feat.connectors.') for name in before)
     assert all(torch.equal(value, teachers[name]) for name, value in distiller.teacher.state_dict().items())
 
 
@@ -95,50 +101,35 @@ def test_weights_of_a_checkpoint_are_the_students_alone(make, tmp_path):
 
 def test_the_assistant_runs_with_statistics_of_its_own(make, files):
     images = torch.randn(4, 3, 8, 8)
-    stale, own = make(), make(teacher_statistics=str(files / 'statistics.pth'))
+    stale, own = make(), make(assistant=dict(statistics=str(files / 'statistics.pth')))
     saved = torch.load(files / 'statistics.pth')['0.50']
     assert all(torch.equal(statistics(own.teacher)[name], value) for name, value in saved.items())
-    assert not torch.allclose(stale.teach(images)['logits'], own.teach(images)['logits'])
+    assert not torch.allclose(stale.teach(images, [])[0].logits, own.teach(images, [])[0].logits)
 
 
 def test_without_a_feature_loss_there_is_nothing_to_connect(make, batch):
-    distiller = make(connect=None, losses=dict(feat=0.)).train()
-    assert len(distiller.connectors) == 0
+    distiller = make(losses=terms(ce=1, logit=1, feat=0)).train()
+    assert not [name for name, _ in distiller.named_parameters() if name.startswith('terms.')]
     assert not [name for name in joint_loop(distiller).step(batch) if 'feat' in name]
-
-
-def test_a_candidate_runs_with_the_statistics_that_were_found_for_it(make):
-    distiller = make(student_architecture=None, connect=None, train_scales=None, teacher_scale=None)
-    images = torch.randn(8, 3, 8, 8)
-    found = {}
-    for candidate in distiller.candidates:
-        assert distiller.recalibrate(candidate, [images]) == 8
-        found[candidate.key] = statistics(distiller.network)
-    for candidate in reversed(distiller.candidates):
-        distiller.activate(candidate)
-        restored = statistics(distiller.network)
-        assert all(torch.equal(restored[name], value) for name, value in found[candidate.key].items())
 
 
 # --- connectors ---
 
-@pytest.mark.parametrize('connect, message', [
-    ([('backbone.stages', 'backbone.stages')], "names 'backbone.stages', which is not run itself; expected .*a stage "
-                                               'or a block within it'),
-    ([('backbone', 'backbone')], "names 'backbone', which gives a tuple; expected a module whose output is one tensor"),
-    ([('backbone.stages.0', 'backbone')], "names 'backbone', which gives a tuple"),
-    (SAME_SIZE[0], "must be a list of pairs, .*got 'backbone.stages.0' as one"),
-    ([(*SAME_SIZE[0], 'backbone.stages.1')], 'must be a list of pairs, each the name of a module of the student'),
-    ([('backbone.stages.0', 'backbone.stage.0')], "'backbone.stage.0', which the teacher does not have; .*stages.0"),
+@pytest.mark.parametrize('layers, message', [
+    ([('backbone.stages', 'backbone.stages')], "module 'backbone.stages' of the student is not run itself; expected "
+                                               '.*a stage or a block within it'),
+    ([('backbone.stages.0', 'backbone')], "module 'backbone' of the teacher gives a tuple; expected a module "
+                                          'whose output is one tensor'),
+    ([('backbone', 'backbone.stages.0')], "module 'backbone' of the student gives a tuple"),
+    (SAME_SIZE[0], "must be numbers, or pairs, .*got 'backbone.stages.0' as one"),
+    ([(*SAME_SIZE[0], 'backbone.stages.1')], 'must be numbers, or pairs, each the name of a module of the student'),
+    ([('backbone.stages.0', 'backbone.stage.0')], "of the teacher: ImageClassifier has no module 'backbone.stage.0'. "
+                                                  'Did you mean .*stages.0'),
+    ('auto', "losses.feat: a student of another architecture needs layers=.*Or give the term weight 0"),
 ])
-def test_names_that_cannot_be_connected_are_refused_with_what_is_wrong(make, connect, message):
+def test_names_that_cannot_be_connected_are_refused_with_what_is_wrong(make, layers, message):
     with pytest.raises(ValueError, match=message):
-        make(connect=connect)
-
-
-def test_pairs_without_a_student_of_another_architecture_are_refused(make):
-    with pytest.raises(ValueError, match='there is no model.student_architecture; give it, or set model.connect=None'):
-        make(student_architecture=None)
+        make(layers)
 
 
 def test_building_the_connectors_leaves_both_networks_as_they_were(make, files):
@@ -150,15 +141,35 @@ def test_building_the_connectors_leaves_both_networks_as_they_were(make, files):
     assert all(parameter.requires_grad for parameter in distiller.network.parameters())
 
 
-def test_tokens_are_connected_by_a_linear_layer_and_maps_by_a_convolution():
-    connectors = make_connectors([('a', 'b'), ('c', 'd')], [torch.zeros(1, 5, 6), torch.zeros(1, 4, 2, 3)],
-                                 [torch.zeros(1, 5, 7), torch.zeros(1, 9, 2, 3)])
-    assert connectors[0](torch.zeros(2, 5, 6)).shape == (2, 5, 7)
-    assert connectors[1](torch.zeros(2, 4, 2, 3)).shape == (2, 9, 2, 3)
+def test_tokens_and_maps_are_connected_by_a_linear_map_of_their_channels():
+    tokens, maps = (torch.randn(2, 5, 6), torch.randn(2, 5, 7)), (torch.randn(2, 4, 2, 3), torch.randn(2, 9, 2, 3))
+    for own, other in (tokens, maps):
+        connect = aligned(('own', 'other'), own[:1], other[:1], is_same=False)
+        moved, same = connect(own, other)
+        assert moved.shape == other.shape and same is other
+    weight, bias = connect.weight.detach(), connect.bias.detach()
+    expected = torch.einsum('oc,nchw->nohw', weight, maps[0]) + bias[:, None, None]
+    torch.testing.assert_close(moved.detach(), expected)
+    # A candidate with fewer channels uses the leading part of the map.
+    narrow, _ = connect(maps[0][:, :3], maps[1])
+    torch.testing.assert_close(narrow.detach(), torch.einsum('oc,nchw->nohw', weight[:, :3], maps[0][:, :3])
+                               + bias[:, None, None])
+
+
+def test_equal_shapes_of_another_architecture_are_connected_and_of_the_same_are_not():
+    state = torch.zeros(1, 4, 2, 2)
+    assert list(aligned(('a', 'b'), state, state, is_same=False).parameters())
+    assert not list(aligned(('a', 'b'), state, state, is_same=True).parameters())
+
+
+def test_maps_of_a_narrower_candidate_meet_the_teachers_first_channels():
+    teacher = torch.arange(24.).reshape(1, 6, 2, 2)
+    own, others = aligned(('a', 'b'), teacher[:, :4], teacher, is_same=True)(teacher[:, :4], teacher)
+    assert torch.equal(own, others)
 
 
 @pytest.mark.parametrize('student, teacher', [((1, 4, 2, 3), (1, 4, 3, 3)), ((1, 5, 4), (1, 6, 4)),
                                               ((1, 4, 2, 3), (1, 6, 4)), ((1, 4), (1, 4))])
 def test_outputs_that_differ_in_more_than_their_channels_are_refused_by_name(student, teacher):
-    with pytest.raises(ValueError, match="joins 'own' of the student.* and 'other' of the teacher.* equally large"):
-        make_connectors([('own', 'other')], [torch.zeros(student)], [torch.zeros(teacher)])
+    with pytest.raises(ValueError, match="compare 'own' of the student.* with 'other' of the teacher.* equally large"):
+        aligned(('own', 'other'), torch.zeros(student), torch.zeros(teacher), is_same=False)

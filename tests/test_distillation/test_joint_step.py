@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from joint_step_toys import assert_same_gradients, gradients_at_each_step, gradients_of, joint_loop, loss_terms
+from joint_step_toys import assert_same_gradients, gradients_at_each_step, gradients_of, joint_loop, loss_terms, terms
 
 from mmamd.export import cut_network
 
 
-def total(terms):
-    return terms['ce'] + terms['logit'] + terms['feat']
+def total(found):
+    return found['ce'] + found['logit'] + found['feat']
 
 
 def test_gradients_are_the_mean_of_those_computed_separately(make_distiller, batch):
@@ -117,9 +117,9 @@ def test_teacher_and_all_candidates_see_the_same_mixed_images_and_labels(make_di
     assert all(torch.equal(label, labels[0]) for label in labels)
 
 
-def test_without_a_teacher_term_one_candidate_trains_as_the_pruned_network_does_alone(make_distiller, batch):
+def test_without_a_teacher_term_a_candidate_trains_as_the_pruned_network_does_alone(settings, make_distiller, batch):
     # alpha = beta = 0: plain cross-entropy training of the network cut to the candidate, step by step.
-    distiller = make_distiller(losses=dict(ce=1, logit=0, feat=0), train_scales=[0.1])
+    distiller = make_distiller(losses=terms(ce=1), candidates=settings['candidates'][:1])
     candidate, = distiller.candidates
     small = cut_network(distiller.network, candidate)
     small.train()

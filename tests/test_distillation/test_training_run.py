@@ -111,8 +111,8 @@ def test_after_a_halving_the_better_half_is_trained_also_when_the_run_is_resumed
 
 def test_halving_without_a_logit_loss_is_refused(make_runner):
     runner = make_runner(dict(type='SGD', lr=0.), sampler='all', halve_after=[1])
-    runner.model.weights['logit'] = 0.
-    with pytest.raises(ValueError, match=r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit'):
+    del runner.model.terms['logit']
+    with pytest.raises(ValueError, match=r'halve_after=\[1\] judges candidates by their logit loss.*logit.weight'):
         runner.train()
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 import torch.distributed
 import torch.multiprocessing
-from joint_step_toys import assert_same_gradients, gradients_at_each_step, joint_loop, raw_batch
+import toy_terms  # noqa: F401  registers the toys, in each process
+from joint_step_toys import assert_same_gradients, gradients_at_each_step, joint_loop, raw_batch, terms
 from mmengine.registry import MODEL_WRAPPERS
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
@@ -16,6 +17,7 @@ from mmamd.distillation import SandwichSparsityHook
 from mmamd.registry import MODELS
 
 NUM_CANDIDATES = (1, 3)  # the smallest alone, which has no heads in one block; and all
+CONNECTOR = {'ce': dict(type='mmamd.TaskLoss'), 'toy': dict(type='mmamd.ToyConnectorLoss', weight=0.5)}
 NUM_STEPS = 3  # DistributedDataParallel lays its buckets anew after the first
 
 
@@ -27,6 +29,8 @@ def train_on_half_the_batch(rank, folder, settings):
     torch.manual_seed(rank)
     half = slice(0, 2) if rank == 0 else slice(2, 4)
     results = {number: joint_steps(settings, half, number) for number in NUM_CANDIDATES}
+    results['connector'] = joint_steps({**settings, 'losses': CONNECTOR}, half, 3)
+    results['no head'] = joint_steps({**settings, 'losses': terms(feat=1)}, half, 2)
     torch.save(results, folder / f'rank_{rank}.pth')
     torch.distributed.destroy_process_group()
 
@@ -51,7 +55,9 @@ def joint_steps(settings, half, num_candidates):
         reduced.clear()
         loop.step(raw_batch(half))
         reduced_by_step.append(sum(reduced))
-    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop), judged=judged(loop))
+    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop), judged=judged(loop),
+                remembered={name: value for name, value in distiller.terms.state_dict().items()},
+                frozen=[name for name, p in distiller.named_parameters() if not p.requires_grad])
 
 
 def sampled(loop):
@@ -70,7 +76,7 @@ def sampled(loop):
 
 def judged(loop):
     """What a halving judges the candidates by, when each rank has seen other losses of the second one alone."""
-    hook = SandwichSparsityHook(halve_after=[1])
+    hook = SandwichSparsityHook()
     hook.before_train(loop.runner)
     rank = torch.distributed.get_rank()
     hook._losses = {hook._pool[1].key: torch.tensor([[2., 2.], [10., 1.]][rank])}  # sum and number
@@ -93,6 +99,21 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
                 assert_same_gradients({name.removeprefix('module.'): g for name, g in gradients.items()}, alone[0])
             assert rank[number]['reduced'] == NUM_STEPS * [num_bytes], 'once, however many candidates'
             assert rank[number]['passes'] == NUM_STEPS * ['preprocessor', 'teacher']
+    for name, losses, number in (('connector', CONNECTOR, 3), ('no head', terms(feat=1), 2)):
+        distiller = make_distiller(losses=losses)
+        loop = joint_loop(distiller, lr=0.)
+        loop.step_candidates = distiller.candidates[:number]
+        alone = gradients_at_each_step(loop)
+        for _ in range(NUM_STEPS):
+            loop.step(raw_batch())
+        for rank in ranks:
+            for gradients in rank[name]['gradients']:
+                assert_same_gradients({key.removeprefix('module.'): g for key, g in gradients.items()}, alone[0])
+        # What a term remembers is that of the joined batch, on both ranks.
+        for key, value in distiller.terms.state_dict().items():
+            torch.testing.assert_close(ranks[0][name]['remembered'][key], value)
+            assert torch.equal(ranks[0][name]['remembered'][key], ranks[1][name]['remembered'][key])
+    assert {'network.head.fc.weight', 'network.head.fc.bias'} < set(ranks[0]['no head']['frozen'])
     # Ranks that drew other candidates would mix gradients of different networks in silence.
     assert ranks[0][1]['sampled'] == ranks[1][1]['sampled']
     assert len(set(ranks[0][1]['sampled'])) > 1

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.structures import DataSample
 
-from mmamd.distillation.losses import DKDLoss, dkd_loss, logit_loss
-from mmamd.distillation.losses.dkd import hard_targets
+from mmamd.distillation.losses import DKDLoss
+from mmamd.distillation.losses.dkd import dkd_loss
+from mmamd.distillation.losses.logit import logit_loss
+from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
 # Teacher (.5, .3, .2), student uniform, target class 0.
@@ -72,29 +74,6 @@ def test_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(lambda s: dkd_loss(s, teacher, target, 1, 8, 4.0), student.requires_grad_())
 
 
-def test_target_is_the_hard_label():
-    samples = [DataSample().set_gt_label(2), DataSample().set_gt_label(0)]
-    assert hard_targets(samples).tolist() == [2, 0]
-
-
-def test_target_of_a_mixed_label_is_its_largest_share_and_of_equal_shares_the_first():
-    samples = [DataSample().set_gt_label(0).set_gt_score(torch.tensor(score))
-               for score in ([0.3, 0.0, 0.7], [0.0, 0.5, 0.5])]
-    assert hard_targets(samples).tolist() == [2, 1]
-
-
-def test_a_soft_label_of_none_falls_back_to_the_hard_label():
-    sample = DataSample().set_gt_label(1)
-    sample.set_field(None, 'gt_score')
-    assert hard_targets([sample]).tolist() == [1]
-
-
-@pytest.mark.parametrize('sample', [DataSample(), DataSample().set_gt_label([0, 2])])
-def test_a_sample_without_one_class_is_refused(sample):
-    with pytest.raises(ValueError, match='sample 1 has gt_label='):
-        hard_targets([DataSample().set_gt_label(0), sample])
-
-
 @pytest.mark.parametrize('wrong, match', [
     (dict(temperature=0.0), 'temperature must be a positive finite number, got 0.0'),
     (dict(zeta=-1.0), 'zeta must be a finite number >= 0, got -1.0'),
@@ -117,8 +96,10 @@ def test_shapes_that_do_not_agree_are_refused(student, teacher, target):
         dkd_loss(student, teacher, target, 1, 8, 4.0)
 
 
-def test_module_is_built_from_a_config_and_calls_the_function():
+def test_term_takes_its_targets_from_the_task(make_distiller):
     student, teacher, target = logits(4)
     samples = [DataSample().set_gt_label(int(label)) for label in target]
-    module = MODELS.build(dict(type='mmamd.DKDLoss'))
-    assert module(student, teacher, samples) == dkd_loss(student, teacher, target, zeta=1.0, eta=8.0, temperature=4.0)
+    network = make_distiller().network
+    own, other = (Outputs(network, None, samples, each, {}) for each in (student, teacher))
+    term = MODELS.build(dict(type='mmamd.DKDLoss'))
+    assert term.compare(own, other, 0) == dkd_loss(student, teacher, target, zeta=1.0, eta=8.0, temperature=4.0)

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmamd.distillation.losses import FeatureLoss, feature_loss, leading_channels, resolve_layers
+from mmamd.distillation.losses import FeatureLoss
+from mmamd.distillation.losses.feature import feature_loss, resolve_layers
 from mmamd.registry import MODELS
 
 
@@ -94,26 +95,20 @@ def test_a_network_without_blocks_is_refused():
         resolve_layers('auto', 0)
 
 
-def test_module_is_built_from_a_config_and_calls_the_functions():
-    generator = torch.Generator().manual_seed(1)
-    student, teacher = ([torch.randn(2, 3, 4, generator=generator) for _ in range(2)] for _ in range(2))
-    module = MODELS.build(dict(type='mmamd.FeatureLoss', layers=[0, 2], normalize=True))
-    assert module.layers_of(2) == [0, 2]
-    assert module(student, teacher) == feature_loss(student, teacher, normalize=True)
-    assert FeatureLoss().layers_of(12) == resolve_layers('auto', 12)
+def test_term_is_built_from_a_config_and_calls_the_functions(make_distiller):
+    term = MODELS.build(dict(type='mmamd.FeatureLoss', layers=[0, 2], normalize=True))
+    distiller = make_distiller(losses={'only': dict(type='mmamd.FeatureLoss', layers=[0, 2], normalize=True)})
+    assert term.watches(distiller.network, distiller.teacher) == [(name, name) for name in (
+        'backbone.pre_norm', 'backbone.layers.1')]
+    images = torch.randn(2, 3, 8, 8)
+    distiller.eval()
+    student = distiller._run(images, None)
+    teacher, = distiller.teach(images, None)
+    expected = feature_loss(list(student.states.values()), list(teacher.states.values()), normalize=True)
+    assert distiller.terms['only'].compare(student, teacher, 0) == expected
 
 
-# --- a candidate with fewer channels than its teacher ---
-
-def test_maps_of_a_narrower_candidate_are_compared_with_the_teachers_first_channels():
-    teacher = torch.arange(24.).reshape(1, 6, 2, 2)
-    student = teacher[:, :4] + 3  # nine apart, squared, in each of its four channels; the last two are not compared
-    compared = leading_channels([teacher, teacher], [student, teacher])
-    assert [tuple(state.shape) for state in compared] == [(1, 4, 2, 2), (1, 6, 2, 2)]
-    assert feature_loss([student], compared[:1]).item() == pytest.approx(9.)
-
-
-def test_tokens_are_not_cut_so_that_another_width_is_refused():
-    teacher, student = torch.zeros(1, 5, 6), torch.zeros(1, 5, 4)
-    with pytest.raises(ValueError, match='state 0 of the student'):
-        feature_loss([student], leading_channels([teacher], [student]))
+def test_another_architecture_is_told_to_name_pairs():
+    plain = torch.nn.Sequential()
+    with pytest.raises(ValueError, match=r"needs layers=\[\('<its module>', '<the teacher's>'\).*got layers='auto'"):
+        FeatureLoss().watches(plain, plain)

@@ -6,7 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmamd.distillation.losses import LogitLoss, logit_loss
+from mmamd.distillation.losses import LogitLoss
+from mmamd.distillation.losses.logit import logit_loss
+from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
 # Teacher probabilities (3/4, 1/4), student (1/2, 1/2): KL = 3/4 ln(3/2) + 1/4 ln(1/2).
@@ -85,7 +87,7 @@ def test_temperature_must_be_positive(temperature):
     with pytest.raises(ValueError, match='temperature must be a positive finite number, got'):
         logit_loss(STUDENT, TEACHER, temperature)
     with pytest.raises(ValueError, match='temperature must be a positive finite number, got'):
-        LogitLoss(temperature)
+        LogitLoss(temperature=temperature)
 
 
 def test_different_class_counts_are_refused_rather_than_broadcast():
@@ -93,8 +95,9 @@ def test_different_class_counts_are_refused_rather_than_broadcast():
         logit_loss(torch.zeros(1, 1), TEACHER, 1.0)
 
 
-def test_module_is_built_from_a_config_and_calls_the_function():
+def test_term_is_built_from_a_config_and_calls_the_function():
     student, teacher = logits(3)
-    module = MODELS.build(dict(type='mmamd.LogitLoss', temperature=2.0))
-    assert module(student, teacher, data_samples=[]) == logit_loss(student, teacher, 2.0)
+    term = MODELS.build(dict(type='mmamd.LogitLoss', temperature=2.0))
+    own, other = (Outputs(None, None, [], each, {}) for each in (student, teacher))
+    assert term.compare(own, other, 0) == logit_loss(student, teacher, 2.0)
     assert LogitLoss().temperature == 1.0

@@ -42,10 +42,10 @@ def config(architecture, tiny_config, tmp_path):
 
 def test_every_stage_runs_and_the_student_is_as_small_and_as_good_as_the_summary_says(config, digits, tmp_path):
     summary = mmamd.compress(config, work_dir=tmp_path / 'run')
-    assert set(summary['seconds']) == {'teacher', 'score', 'joint', 'select', 'student', 'export'}
+    assert list(summary['stages']) == ['score', 'nest', 'joint', 'select', 'student', 'export']
     assert summary['student']['macs'] <= 0.3 * summary['teacher']['macs']
     family = CandidateFamily.load(tmp_path / 'run' / 'nest' / 'family.json')
-    assert [candidate['macs'] for candidate in summary['rounds'][0]['candidates']] == [
+    assert [candidate['macs'] for candidate in summary['selections'][0]['candidates']] == [
         candidate.cost.macs for candidate in family.candidates]
     # A third of so few heads leaves blocks without any.
     assert 0 in family.student.kept.values()

@@ -26,22 +26,22 @@ def refused(config, match, work_dir, error=ValueError):
 # --- candidates ---
 
 @pytest.mark.parametrize('compression, match', [
-    (dict(student=0), r'student scale must lie in \(0, 1\), got 0'),
-    (dict(student=1.0), r'student scale must lie in \(0, 1\), got 1.0'),
-    (dict(student=-0.3), r'student scale must lie in \(0, 1\), got -0.3'),
-    (dict(student=1.7, scales=[0.5]), r'must lie in \(0, 1\), got 1.7'),
+    (dict(student_scale=0), r'student scale must lie in \(0, 1\), got 0'),
+    (dict(student_scale=1.0), r'student scale must lie in \(0, 1\), got 1.0'),
+    (dict(student_scale=-0.3), r'student scale must lie in \(0, 1\), got -0.3'),
+    (dict(student_scale=1.7, scales=[0.5]), r'must lie in \(0, 1\), got 1.7'),
     # Embedding and head take 4 x 3 x 16 x 32 + 32 x 10 = 6,464 MACs of 132,544, a share of 0.0488.
-    (dict(student=0.04), "scale 0.04 lies below the network's fixed part.* 6464 of 132544 .* 0.0488; use"),
+    (dict(student_scale=0.04), "scale 0.04 lies below the network's fixed part.* 6464 of 132544 .* 0.0488; use"),
     (dict(num_candidates=0), 'num_candidates must be an integer of at least 1, got 0'),
-    (dict(student=0.8), 'no candidate above the student.*0.75, the student scale is 0.8; raise num_candidates'),
+    (dict(student_scale=0.8), 'no candidate above the student.*0.75, the student scale is 0.8; raise num_candidates'),
     (dict(scales=[]), 'no candidate above the student'),
     (dict(scales=[0.2, 0.5]), r'scales must ascend from the student, got 0.2 after 0.3'),
     (dict(scales=[0.5, 0.5]), 'scales must be distinct, got 0.5 twice'),
-    (dict(num_assistants=-1), 'num_assistants must be an integer of at least 0, got -1'),
-    (dict(num_assistants=3), r'num_assistants=3 needs as many candidates.*got the scales \[0.5, 0.75\]; raise'),
+    (dict(num_assistants=1), r'compression.num_assistants was the key of an earlier version; write method=dict.*KD'),
+    (dict(student=0.1), 'compression.student was the key of an earlier version; write compression.student_scale'),
     (dict(scale_by='size'), "scale_by must be one of .*'params'.*got 'size'"),
-    (dict(sudent=0.1), r"compression has no key \['sudent'\]; expected some of .*'student'"),
-    (dict(importance=dict(images=5)), r"importance has no key \['images'\]; expected some of .*'num_images'"),
+    (dict(student_sale=0.1), "compression has no key 'student_sale'. Did you mean student_scale.*Expected some of"),
+    (dict(importance=dict(images=5)), r"importance has no key 'images'.*Expected some of .*'num_images'"),
     (dict(importance=dict(num_images=0)), 'importance.num_images must be a positive integer, got 0'),
 ], ids=str)
 def test_a_compression_that_cannot_be_is_refused(tiny_config, tmp_path, compression, match):
@@ -51,18 +51,20 @@ def test_a_compression_that_cannot_be_is_refused(tiny_config, tmp_path, compress
 def test_a_config_without_a_compression_is_told_the_least_it_needs(tiny_config, tmp_path):
     config = tiny_config()
     config.pop('compression')
-    refused(config, r"no section 'compression'; at least compression=dict\(student=0.10\)", tmp_path / 'run')
+    refused(config, r"no section 'compression'; at least compression=dict\(student_scale=0.10\)", tmp_path / 'run')
 
 
 # --- losses ---
 
 @pytest.mark.parametrize('losses, match', [
-    (dict(ce=0., logit=0., feat=0.), 'all loss weights are 0.*Make at least one positive'),
-    (dict(feat=-1.), 'loss weight feat must be a finite number >= 0, got -1.0'),
-    (dict(temperature=0.), 'temperature must be a positive finite number, got 0.0'),
-    (dict(temperature=-2.), 'temperature must be a positive finite number, got -2.0'),
-    (dict(feat_layers=[0, 3]), r'layers has 3, got \[0, 3\]; expected different integers within 0..2'),
-    (dict(feat_layers=[-1]), r'layers has -1.*within 0..2 \(0 is the embedding\)'),
+    (dict(ce=dict(weight=0.), logit=dict(weight=0.), feat=dict(weight=0.)),
+     'all loss weights are 0.*Make at least one positive'),
+    (dict(feat=dict(weight=-1.)), 'losses.feat: weight must be a finite number >= 0, got -1.0'),
+    (dict(logit=dict(temperature=-2.)), 'losses.logit: temperature must be a positive finite number, got -2.0'),
+    (dict(ce=0.5), r'losses.ce=0.5 is no term: .*write losses.ce=dict'),
+    (dict(logit=dict(type='mmamd.DKDLos')), "losses.logit: there is no term of type .*Did you mean mmamd.DKDLoss"),
+    (dict(feat=dict(layers=[0, 3])), r'layers has 3, got \[0, 3\]; expected different integers within 0..2'),
+    (dict(feat=dict(layers=[-1])), r'layers has -1.*within 0..2 \(0 is the embedding\)'),
 ], ids=str)
 def test_losses_that_train_nothing_or_do_not_exist_are_refused(tiny_config, tmp_path, losses, match):
     refused(tiny_config(**{'model.losses': losses}), match, tmp_path / 'run')
@@ -124,8 +126,9 @@ def test_a_teacher_whose_units_cannot_be_ranked_is_refused_before_they_are(tiny_
 @pytest.mark.parametrize('hooks, match', [
     ([dict(NPSD, metric='accuracy/top5')], r"asks for the metric 'accuracy/top5', but val_evaluator computes "
                                            r"\['accuracy/top1'\]; set metric= to one of these"),
-    ([dict(NPSD, rule='best')], "unknown rule 'best'; expected one of npsd"),
-    ([NPSD, NPSD], 'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 2'),
+    ([dict(NPSD, rule='npsdd')], "unknown rule 'npsdd'; expected one of npsd.*Did you mean npsd"),
+    ([NPSD, NPSD], 'expected one NPSDSelectionHook in custom_hooks, got 2'),
+    ([dict(NPSD, rulle='npsd')], "NPSDSelectionHook has no key 'rulle'. Did you mean rule"),
     ([], 'expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0'),
     ([dict(NPSD, rule='manual', scale=0.6)], r"rule='manual' got scale=0.6; expected .*0.50, 0.75"),
     ([NPSD, dict(type='mmamd.SandwichSparsityHook', sampler='every')], "unknown candidate sampler 'every'"),
@@ -135,13 +138,14 @@ def test_hooks_that_cannot_choose_an_assistant_are_refused(tiny_config, tmp_path
 
 
 def test_the_baseline_refuses_an_unknown_metric_too_because_its_student_is_reported_by_it(tiny_config, tmp_path):
-    config = tiny_config(custom_hooks=[dict(NPSD, metric='accuracy/top5')], **{'compression.num_assistants': 0})
+    config = tiny_config(custom_hooks=[dict(NPSD, metric='accuracy/top5')], **{'method.type': 'mmamd.KD'})
     refused(config, "asks for the metric 'accuracy/top5', but test_evaluator computes", tmp_path / 'run')
 
 
 @pytest.mark.parametrize('overrides, match', [
     ({'optim_wrapper.accumulative_counts': 2}, 'accumulative_counts must stay 1.*got 2'),
-    ({'joint.train_cfg': dict(_delete_=True, by_epoch=False, max_iters=100)}, "'joint' must be scheduled in epochs"),
+    ({'joint.train_cfg': dict(_delete_=True, by_epoch=False, max_iters=100)},
+     "'joint' counts steps, so it needs epoch_iters that divide them"),
     ({'student': dict(_delete_=True)}, "no schedule for the stage 'student'.*max_epochs"),
     ({'load_from': 'x.pth'}, "load_from='x.pth' is not read by MultiStepRunner.*model.teacher"),
     ({'model.type': 'ImageClassifier'}, "needs model=dict.type='mmamd.AMDDistiller'.*got 'ImageClassifier'")])
@@ -157,8 +161,8 @@ def test_halving_with_no_epoch_after_it_is_refused(tiny_config, tmp_path):
 
 def test_halving_by_a_loss_that_is_not_computed_is_refused(tiny_config, tmp_path):
     hooks = [NPSD, dict(type='mmamd.SandwichSparsityHook', halve_after=[1])]
-    refused(tiny_config(custom_hooks=hooks, **{'model.losses.logit': 0.}),
-            r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit', tmp_path / 'run')
+    refused(tiny_config(custom_hooks=hooks, **{'model.losses.logit.weight': 0.}),
+            r'halve_after=\[1\] judges candidates by their logit loss.*set losses.logit.weight', tmp_path / 'run')
 
 
 def test_test_images_of_another_size_than_the_costs_are_refused(tiny_config, tmp_path):
@@ -254,14 +258,15 @@ def refused_in(finished_run, contents):
 
 
 @pytest.mark.parametrize('overrides, match', [
-    ({'compression.student': 0.35}, "a stage 'nest' .* changed since: scales, student. Redo it with --start-from nest"),
-    ({'joint.train_cfg.max_epochs': 4}, "a stage 'joint' .* changed since: train_cfg. Redo it with --start-from joint"),
-    ({'student.optim_wrapper': dict(optimizer=dict(lr=1e-4))}, "'student' .* changed since: optim_wrapper"),
-    ({'model.losses.feat': 0.5}, "a stage 'joint' .* changed since: losses"),
-    ({'compression.importance.num_images': 32}, "'score' .* changed since: importance"),
-    ({'train_dataloader.dataset.dataset.indices': 150}, "'score' .* changed since: train_data"),
+    ({'compression.student_scale': 0.35}, "a stage 'nest' .* changed since: scales. Redo it with --start-from nest"),
+    ({'joint.train_cfg.max_epochs': 4},
+     "a stage 'joint' .* changed since: schedule.train_cfg. Redo it with --start-from joint"),
+    ({'student.optim_wrapper': dict(optimizer=dict(lr=1e-4))}, "'student' .* changed since: schedule.optim_wrapper"),
+    ({'model.losses.feat.weight': 0.5}, "a stage 'joint' .* changed since: losses.feat"),
+    ({'compression.importance.num_images': 32}, "'score' .* changed since: importance.num_images"),
+    ({'train_dataloader.dataset.dataset.indices': 150}, "'score' .* changed since: images"),
     ({'randomness.seed': 1}, "'score' .* changed since: seed"),
-    ({'model.architecture.backbone.drop_path_rate': 0.2}, "'score' .* changed since: architecture"),
+    ({'model.architecture.backbone.drop_path_rate': 0.2}, "'score' .* changed since: architecture.backbone"),
 ], ids=lambda value: '' if isinstance(value, str) else next(iter(value)))
 def test_a_finished_stage_of_other_inputs_is_refused_with_what_changed(refused_in, tiny_config, overrides, match):
     refused_in(tiny_config(**overrides), match)
@@ -271,7 +276,7 @@ def test_a_changed_teacher_file_is_noticed_by_its_content(refused_in, tiny_confi
     state = torch.load(teacher)['state_dict']
     state['head.fc.bias'] += 1
     torch.save({'state_dict': state}, tmp_path / 'teacher.pth')
-    refused_in(tiny_config(**{'model.teacher': str(tmp_path / 'teacher.pth')}), "'score' .* changed since: .*file")
+    refused_in(tiny_config(**{'model.teacher': str(tmp_path / 'teacher.pth')}), "'score' .* changed since: teacher")
 
 
 @pytest.mark.parametrize('overrides', [
@@ -288,7 +293,7 @@ def test_an_unknown_stage_to_start_from_is_refused(refused_in, tiny_config):
 
 def test_starting_from_a_late_stage_keeps_it_while_an_earlier_one_has_changed(refused_in, tiny_config):
     config = tiny_config(start_from='student', **{'joint.train_cfg.max_epochs': 4})
-    refused_in(config, "a stage 'joint' .* changed since: train_cfg")
+    refused_in(config, "a stage 'joint' .* changed since: schedule.train_cfg")
 
 
 def test_starting_from_a_stage_whose_forerunners_are_not_finished_is_refused(tiny_config, tmp_path):
@@ -328,8 +333,8 @@ def test_a_checkpoint_to_resume_from_is_refused_when_no_stage_was_interrupted(re
 
 def test_a_work_dir_with_stages_that_the_config_lacks_is_refused(refused_in, tiny_config):
     # Plain distillation has no joint and no select stage.
-    refused_in(tiny_config(compression=dict(num_assistants=0)),
-               r"holds the stages \['joint', 'select'\] of another method")
+    refused_in(tiny_config(**{'method.type': 'mmamd.KD'}),
+               r"holds the stages \['joint', 'select'\] of another method, AMD, which KD does not have")
 
 
 def test_a_student_of_another_method_is_not_taken_over(finished_run, tiny_config, tmp_path):

@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 
 import mmamd
 from mmamd.backbones.recalibration import batch_norms, load_statistics, recalibrate, statistics
-from mmamd.pipeline.settings import with_test_pipeline
+from mmamd.pipeline.inputs import with_test_pipeline
 from mmamd.pipeline.summary import format_summary
 from mmamd.pruning import greedy_norms, independent_norms, profiled_cost
 from mmamd.structures import CandidateFamily, Importance, Selection
@@ -29,8 +29,8 @@ WRN = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedWideResNet', 
 VGG = dict(type='ImageClassifier', backbone=dict(type='mmamd.CifarVGG', depth=8, widths=(16, 24, 32, 40, 48)),
            neck=dict(type='GlobalAveragePooling'),
            head=dict(type='LinearClsHead', num_classes=NUM_CLASSES, in_channels=48))
-EXTERNAL = {'model.student_architecture': VGG, 'model.connect': [('backbone.stages.1', 'backbone.stages.1')],
-            'compression.student': 0.18}
+EXTERNAL = {'compression.student_architecture': VGG, 'compression.student_scale': 0.18,
+            'student.losses': dict(feat=dict(layers=[('backbone.stages.1', 'backbone.stages.1')]))}
 
 
 @pytest.fixture(scope='module')
@@ -88,12 +88,12 @@ def test_each_candidate_is_judged_and_exported_with_statistics_of_its_own(greedy
     work_dir, summary = greedy_run
     assert summary['recalibration_images'] == 64, '70 images are two batches of 32; the third would not be full'
     family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
-    own = load_statistics(work_dir / 'select' / 'statistics.pth')
+    own = load_statistics(work_dir / 'joint' / 'statistics.pth')
     assert set(own) == {'1.00', *(candidate.key for candidate in family.candidates)}
     assert not torch.equal(own['1.00']['backbone.stages.0.0.norm2.running_mean'],
                            own[family.student.key]['backbone.stages.0.0.norm2.running_mean'])
     # The exported assistant is the network that was judged, to the image.
-    chosen = family.at(Selection.load(work_dir / 'select' / 'selection.json').assistant)
+    chosen = Selection.load(work_dir / 'select' / 'selection.json').winner
     judged = json.loads((work_dir / 'select' / 'test_metrics.json').read_text())
     mmamd.export_model(work_dir, scale='assistant', out=tmp_path)
     assistant = get_model(str(tmp_path / 'config.py'), str(tmp_path / 'model.pth')).eval()
@@ -134,7 +134,7 @@ def test_every_candidate_sees_the_same_draws_of_augmentation(greedy_run, make_co
         shutil.copytree(greedy_run[0], tmp_path / name)
         mmamd.compress(make_config(start_from='joint', **{'train_dataloader.dataset.dataset.pipeline': crop}),
                        work_dir=tmp_path / name)
-    first, second = (load_statistics(tmp_path / name / 'select' / 'statistics.pth') for name in 'ab')
+    first, second = (load_statistics(tmp_path / name / 'joint' / 'statistics.pth') for name in 'ab')
     for key, own in first.items():
         assert all(torch.equal(value, second[key][name]) for name, value in own.items())
 
@@ -154,11 +154,11 @@ def test_filters_are_ranked_without_what_the_student_loses_before_them(greedy_ru
 
 def test_gates_score_filters_too(make_config, tmp_path):
     importance = dict(method='taylor', num_images=32, batch_size=16)
-    summary = mmamd.compress(make_config(**{'compression.importance': importance, 'compression.num_assistants': 2}),
+    summary = mmamd.compress(make_config(**{'compression.importance': importance, 'method.num_assistants': 2}),
                              work_dir=tmp_path / 'run')
     assert Importance.load(tmp_path / 'run' / 'score' / 'importance.json').level == 'sample'
     # The second assistant is chosen with statistics of its own joint stage.
-    assert len(summary['rounds']) == 2 and (tmp_path / 'run' / 'select_2' / 'statistics.pth').is_file()
+    assert len(summary['selections']) == 2 and (tmp_path / 'run' / 'joint_2' / 'statistics.pth').is_file()
 
 
 def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_alone(make_config, digits, tmp_path):
@@ -170,13 +170,13 @@ def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_
     assert (summary['student']['macs'], summary['student']['params']) == (cost.macs, cost.params)
     assert accuracy(student, *digits('test')) == pytest.approx(summary['student']['value'])
     trained = torch.load(work_dir / 'student' / 'epoch_1.pth', weights_only=False)['state_dict']
-    assert [key for key in trained if key.startswith('connectors.')]
+    assert [key for key in trained if key.startswith('terms.feat.connectors.')]
     state = torch.load(work_dir / 'student' / 'student.pth', weights_only=True)['state_dict']
     assert set(state) == set(student.state_dict())
     # Distilled under its scale, from an assistant above it.
     logged = (work_dir / 'student').glob('*/vis_data/scalars.json')
     assert all('0.18.loss_feat' in json.loads(path.read_text().splitlines()[0]) for path in logged)
-    assert summary['rounds'][0]['assistant']['scale'] > 0.18
+    assert summary['selections'][0]['chosen']['scale'] > 0.18
     with pytest.raises(ValueError, match="is of another architecture, and its files are in .*student; expected scale"):
         mmamd.export_model(work_dir, scale='student')
     assert mmamd.export_model(work_dir, scale='assistant')
@@ -188,17 +188,18 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
 
 
 @pytest.mark.parametrize('overrides, message', [
-    (dict(EXTERNAL, **{'model.student_architecture': OTHER_CLASSES}),
+    (dict(EXTERNAL, **{'compression.student_architecture': OTHER_CLASSES}),
      r'student_architecture has logits of shape \(7,\) .*the teacher \(10,\); .*head.num_classes=10'),
-    (dict(EXTERNAL, **{'compression.student': 0.5}),
-     r'has 0.1789 of the macs of the teacher, but compression.student=0.5; .* set compression.student=0.18'),
-    (dict(EXTERNAL, **{'model.connect': None}), 'needs model.connect=.* for the feature loss; .*or set losses.feat=0'),
-    (dict(EXTERNAL, **{'model.connect': [('backbone.stages.9', 'backbone.stages.1')]}),
-     "connect names 'backbone.stages.9', which the student does not have; .*such as .'backbone.stages"),
-    (dict(EXTERNAL, **{'model.connect': [('backbone.stages.0', 'backbone.stages.2')]}),
-     r"joins 'backbone.stages.0' of the student, whose output is \(16, 8, 8\), .*\(64, 2, 2\); .* equally large"),
+    (dict(EXTERNAL, **{'compression.student_scale': 0.5}),
+     r'has 0.1789 of the macs of the teacher, but compression.student_scale=0.5; .* compression.student_scale=0.18'),
+    (dict(EXTERNAL, **{'student.losses': {}}), "losses.feat: a student of another architecture needs layers="),
+    (dict(EXTERNAL, **{'student.losses': dict(feat=dict(layers=[('backbone.stages.9', 'backbone.stages.1')]))}),
+     "losses.feat: of the student: ImageClassifier has no module 'backbone.stages.9'. Did you mean backbone.stages"),
+    (dict(EXTERNAL, **{'student.losses': dict(feat=dict(layers=[('backbone.stages.0', 'backbone.stages.2')]))}),
+     r"losses.feat: cannot compare 'backbone.stages.0' of the student, whose output is \(16, 8, 8\), "
+     r'.*\(64, 2, 2\); .* equally large'),
     ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
-    ({'compression.recalibration.every': 2}, r"recalibration has no key \['every'\]; expected .*num_images"),
+    ({'compression.recalibration.every': 2}, r"recalibration has no key 'every'.*Expected .*num_images"),
     ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),
     ({'compression.prune': ('head',)}, r"prune must name kinds .*\['filter'\], got \('head',\)"),
 ])
@@ -215,5 +216,5 @@ def test_filter_norms_of_heads_and_neurons_are_refused(tiny_config, tmp_path):
 
 def test_a_network_without_batch_norm_has_no_statistics(finished_run):
     work_dir, summary = finished_run
-    assert summary['recalibration_images'] == 0 and not (work_dir / 'select' / 'statistics.pth').exists()
+    assert summary['recalibration_images'] == 0 and not (work_dir / 'joint' / 'statistics.pth').exists()
     assert not batch_norms(mmamd.load_student(work_dir)) and not statistics(mmamd.load_student(work_dir))

@@ -4,11 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmpretrain import get_model
 from safetensors.torch import load_file
 
@@ -16,7 +16,9 @@ import mmamd
 from mmamd.export import load_safetensors
 from mmamd.pipeline.finished_run import load_candidate
 from mmamd.structures import Selection
+from mmamd.weights.networks import read_networks, save_networks
 
+KINDS = {'joint': 'distil', 'select': 'select'}
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'export.py'
 
 
@@ -34,16 +36,11 @@ def has_weights(network, path):
     return all(torch.equal(value, weights_of(path)[key]) for key, value in network.state_dict().items())
 
 
-def change_config(run, **changes):
-    config = Config.fromfile(run / 'run_config.py')
-    config.merge_from_dict(changes)
-    config.dump(run / 'run_config.py')
-
-
 def mark(run, **finished):
     state = json.loads((run / 'stages.json').read_text())
     for stage, is_finished in finished.items():
-        state['stages'].setdefault(stage, {'seconds': 0.})['finished'] = is_finished
+        kind = KINDS.get(stage.partition('_')[0])
+        state['stages'].setdefault(stage, {'seconds': 0., 'kind': kind})['finished'] = is_finished
     (run / 'stages.json').write_text(json.dumps(state))
 
 
@@ -65,20 +62,20 @@ def test_another_candidate_has_the_weights_of_the_joint_stage(run):
 
 def test_the_assistant_is_the_candidate_that_was_chosen(run):
     _, network, candidate = load_candidate(run, 'assistant')
-    assert candidate.scale == Selection.load(run / 'select' / 'selection.json').assistant
+    assert candidate.scale == Selection.load(run / 'select' / 'selection.json').winner.scale
     assert has_weights(network, run / 'joint' / 'shared.pth')
 
 
 def test_with_two_assistants_each_candidate_is_as_the_last_stage_left_it_that_trained_it(run):
     # 0.75 is the first assistant and 0.5 the second: only the second joint stage trained 0.5 last.
-    change_config(run, **{'compression.num_assistants': 2})
-    for stage, assistant in (('select', 0.75), ('select_2', 0.5)):
-        selection = json.loads((run / 'select' / 'selection.json').read_text())
-        (run / stage).mkdir(exist_ok=True)
-        (run / stage / 'selection.json').write_text(json.dumps({**selection, 'assistant': assistant}))
+    networks = read_networks(run, 'joint')
     state = {key: value + 1 for key, value in weights_of(run / 'joint' / 'shared.pth').items()}
     (run / 'joint_2').mkdir()
     torch.save({'state_dict': state}, run / 'joint_2' / 'shared.pth')
+    again = {key: replace(networks[key], weights=str(run / 'joint_2' / 'shared.pth')) for key in ('0.30', '0.50')}
+    save_networks(run, 'joint_2', again)
+    save_networks(run, 'select', {'0.75': networks['0.75']})
+    save_networks(run, 'select_2', {'0.50': again['0.50']})
     mark(run, joint_2=True, select_2=True)
     for scale, number in ((0.75, 1), (0.5, 2), ('assistant', 2)):
         _, network, _ = load_candidate(run, scale)
@@ -137,10 +134,11 @@ def test_the_tool_writes_the_assistant_in_several_forms_and_prints_a_table(run, 
 # --- bad input ---
 
 @pytest.mark.parametrize('scale, match', [
-    (0.33, r"no candidate of scale 0.33; expected one of \[0.3, 0.5, 0.75\], 'student' or 'assistant'; the nearest is "
+    (0.33, r"no network of scale 0.33; expected one of \[0.3, 0.5, 0.75\], 'student' or 'assistant'; the nearest is "
            '0.3'),
-    (1.0, 'no candidate of scale 1.0.*the nearest is 0.75'),
-    ('teacher', r"no candidate of scale 'teacher'; expected one of \[0.3")])
+    (1.0, 'no network of scale 1.0.*the nearest is 0.75'),
+    ('teacher', r"no network of scale 'teacher'; expected one of \[0.3"),
+    ('studnet', 'Did you mean student')])
 def test_a_scale_that_the_run_has_not_is_answered_with_those_it_has(finished_run, scale, match):
     with pytest.raises(ValueError, match=match):
         load_candidate(finished_run[0], scale)
@@ -149,13 +147,12 @@ def test_a_scale_that_the_run_has_not_is_answered_with_those_it_has(finished_run
 def test_a_folder_that_holds_no_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'holds no run \(stages.json is missing\); give the work_dir of a run'):
         load_candidate(tmp_path)
-    (tmp_path / 'stages.json').write_text('{"seed": 0, "stages": {}}')
+    (tmp_path / 'stages.json').write_text('{"format": 2, "seed": 0, "stages": {}}')
     with pytest.raises(FileNotFoundError, match=r'holds no run \(run_config.py is missing\)'):
         load_candidate(tmp_path)
 
 
-@pytest.mark.parametrize('scale, missing', [('student', 'student'), (0.5, 'joint'), ('assistant', 'select'),
-                                            (0.5, 'nest')])
+@pytest.mark.parametrize('scale, missing', [('student', 'student'), (0.5, 'joint'), ('assistant', 'select')])
 def test_a_stage_that_has_not_finished_is_named(run, scale, missing):
     mark(run, **{missing: False})
     with pytest.raises(FileNotFoundError, match=f"the stage '{missing}' of .* has not finished; continue the run by"):
@@ -164,15 +161,24 @@ def test_a_stage_that_has_not_finished_is_named(run, scale, missing):
 
 def test_before_the_student_is_trained_the_other_candidates_are_there(run):
     mark(run, student=False, export=False)
-    with pytest.raises(FileNotFoundError, match="in the joint stage before it: scale 'assistant', or a number"):
+    with pytest.raises(FileNotFoundError, match="in the stages before it: scale 'assistant', or a number"):
         load_candidate(run)
     assert load_candidate(run, 'assistant')[2].scale > 0.3
 
 
-def test_without_an_assistant_the_student_alone_has_been_trained(run):
-    change_config(run, **{'compression.num_assistants': 0})
-    assert load_candidate(run)[2].scale == 0.3
-    with pytest.raises(ValueError, match='candidate 0.50 has not been trained: .* no joint stage; export the student'):
-        load_candidate(run, 0.5)
-    with pytest.raises(ValueError, match=r'a run without an assistant \(compression.num_assistants=0\); export scale'):
-        load_candidate(run, 'assistant')
+def test_by_plain_distillation_the_student_alone_has_been_trained(tiny_config, tmp_path):
+    mmamd.compress(tiny_config(**{'method.type': 'mmamd.KD', 'student.train_cfg.max_epochs': 1}), work_dir=tmp_path)
+    assert load_candidate(tmp_path)[2].scale == 0.3
+    with pytest.raises(ValueError, match=r'has trained no network of scale 0.5; expected one of \[0.3\]'):
+        load_candidate(tmp_path, 0.5)
+    with pytest.raises(ValueError, match="a run of KD, which chooses no assistant on the way; export scale 'student'"):
+        load_candidate(tmp_path, 'assistant')
+
+
+def test_a_run_of_an_earlier_version_is_refused(run):
+    state = json.loads((run / 'stages.json').read_text())
+    del state['format']
+    (run / 'stages.json').write_text(json.dumps(state))
+    with pytest.raises(ValueError, match='holds a run in format 1 of another version of mmamd, and this one reads '
+                                         'format 2; finish it with that version, or give another --work-dir'):
+        load_candidate(run)

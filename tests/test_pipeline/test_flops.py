@@ -36,7 +36,7 @@ def test_vit_b_has_the_cost_that_is_known_of_it():
         'fixed part': (115_605_504, 762_624), 'attention': (6_292_703_232, 28_357_632),
         'feed-forward': (11_154_751_488, 56_678_400), 'head': (768_000, 769_000),
         'total': (17_563_828_224, 86_567_656)}
-    assert 'student: at most 1,756,382,822 MACs (compression.student=0.1' in text
+    assert 'student: at most 1,756,382,822 MACs (compression.student_scale=0.1' in text
     assert 'multiply-accumulate' in text and 'are not counted' in text
 
 
@@ -85,11 +85,11 @@ def test_a_shape_is_that_of_a_network_built_for_it():
     assert cost_by_part(network)['fixed part'].macs == 8 * 48 * 32
 
 
-@pytest.mark.parametrize('scale_by, expected', [('params', 'parameters (compression.student=0.3'),
+@pytest.mark.parametrize('scale_by, expected', [('params', 'parameters (compression.student_scale=0.3'),
                                                 ('units', 'at most 30.00% of the units of each kind')])
 def test_the_budget_is_one_of_what_the_scale_is_a_fraction_of(scale_by, expected):
     cfg = classifier(**TINY_VIT)
-    cfg.compression = dict(student=0.3, scale_by=scale_by)
+    cfg.compression = dict(student_scale=0.3, scale_by=scale_by)
     assert expected in format_flops(cfg)
 
 

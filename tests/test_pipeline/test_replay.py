@@ -28,7 +28,7 @@ def work_dir(finished_run, tmp_path):
 
 def other(work_dir):
     """The eligible scale that the run has not chosen."""
-    chosen = Selection.load(work_dir / 'select' / 'selection.json').assistant
+    chosen = Selection.load(work_dir / 'select' / 'selection.json').winner.scale
     return {0.5: 0.75, 0.75: 0.5}[chosen]
 
 
@@ -37,12 +37,12 @@ def test_a_replay_writes_nothing_unless_it_is_told_to(work_dir, contents):
     found = replay_stage(work_dir, 'manual', scale=other(work_dir))
     text = format_replay(found, written=False)
     assert f'would be {other(work_dir):.2f} (manual); nothing was written' in text
-    assert '<- assistant' in text
+    assert '<- chosen' in text
     assert contents(work_dir) == before
 
 
 def test_a_rule_that_chooses_the_same_has_nothing_to_change(work_dir):
-    chosen = Selection.load(work_dir / 'select' / 'selection.json').assistant
+    chosen = Selection.load(work_dir / 'select' / 'selection.json').winner.scale
     found = replay_stage(work_dir, 'manual', scale=chosen)
     assert found.is_same
     assert f'manual chooses {chosen:.2f}, as npsd did; nothing to change' in format_replay(found, written=False)
@@ -55,7 +55,7 @@ def test_a_written_choice_refuses_the_old_student_until_the_printed_command_redo
     write_replay(found)
     assert Selection.load(work_dir / 'select' / 'selection.json') == found.after
     assert (work_dir / 'select' / 'selection.png').read_bytes() != picture
-    with pytest.raises(ValueError, match="stage 'student'.*changed since: file select/selection.json. "
+    with pytest.raises(ValueError, match="stage 'student'.*changed since: network select. "
                                          'Redo it with --start-from student'):
         mmamd.compress(tiny_config(), work_dir=work_dir)
 
@@ -68,7 +68,7 @@ def test_a_written_choice_refuses_the_old_student_until_the_printed_command_redo
     done = subprocess.run(['bash', '-c', command], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     summary = json.loads((work_dir / 'summary.json').read_text())
-    assert summary['rounds'][0]['assistant']['scale'] == scale
+    assert summary['selections'][0]['chosen']['scale'] == scale
     after = contents(work_dir)
     for stage in ('score', 'nest', 'joint', 'select'):
         assert f'{stage}: finished before, skipped' in done.stdout
@@ -76,7 +76,7 @@ def test_a_written_choice_refuses_the_old_student_until_the_printed_command_redo
             {path: at for path, at in before.items() if path.parts[0] == stage}
     assert after[Path('student/student.pth')] != before[Path('student/student.pth')]
     # The run is whole again: the same command without --start-from has nothing to do.
-    assert mmamd.compress(tiny_config(), work_dir=work_dir)['rounds'] == summary['rounds']
+    assert mmamd.compress(tiny_config(), work_dir=work_dir)['selections'] == summary['selections']
 
 
 def test_a_run_that_is_going_on_keeps_its_choice(work_dir, contents):
@@ -104,7 +104,7 @@ def test_a_run_of_several_processes_is_redone_by_as_many(work_dir):
 
 
 @pytest.mark.parametrize('arguments, error, message', [
-    (dict(rule='npsd', number=2), FileNotFoundError, r"no finished stage 'select_2' .*selections: \['select'\]"),
+    (dict(rule='npsd', number=2), FileNotFoundError, r"no finished selection number 2 .*selections: \['select'\]"),
     (dict(rule='dice'), ValueError, "unknown rule 'dice'; expected one of npsd, "),
     (dict(rule='manual', scale=0.6), ValueError, r'got scale=0.6; expected .* one of the eligible scales'),
     (dict(rule='npsd', scale=0.5), ValueError, "read by rule='manual' alone")])

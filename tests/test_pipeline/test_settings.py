@@ -4,28 +4,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from mmamd.pipeline.seeding import derive_seed
-from mmamd.pipeline.settings import (
-    RecalibrationSettings,
-    digest,
-    fill_data_root,
-    stage_settings,
-    teacher_settings,
-    with_test_pipeline,
-)
-from mmamd.pipeline.stages import last_checkpoint
+from mmamd.pipeline.inputs import fill_data_root, with_test_pipeline
+from mmamd.pipeline.plain import digest
+from mmamd.pipeline.settings import RecalibrationSettings, section_settings, teacher_settings
+from mmamd.pipeline.stages.training import last_checkpoint
+from mmamd.seeds import derive_seed
 
 
 def config(**extra):
-    return Config(dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)), batch=8,
+    return Config(dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)), log_level='INFO',
                        joint=dict(train_cfg=dict(max_epochs=2)), **extra))
 
 
 def test_a_stages_section_is_merged_over_the_top_level_key_by_key():
-    student = stage_settings(config(student=dict(
+    student = section_settings(config(student=dict(
         train_cfg=dict(max_epochs=5), optim_wrapper=dict(optimizer=dict(lr=1e-4)))), 'student')
     assert student.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-4)
-    assert (student.train_cfg, student.batch) == (dict(max_epochs=5), 8)
+    assert (student.train_cfg, student.log_level) == (dict(max_epochs=5), 'INFO')
     assert 'joint' not in student
 
 
@@ -33,7 +28,7 @@ def test_mixed_precision_at_the_top_level_reaches_a_stage_with_an_optimizer_of_i
     cfg = config()
     cfg.joint.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(lr=1e-4))
     cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')  # what --amp does
-    wrapper = stage_settings(cfg, 'joint').optim_wrapper
+    wrapper = section_settings(cfg, 'joint').optim_wrapper
     assert (wrapper.type, wrapper.loss_scale, wrapper.optimizer.lr) == ('AmpOptimWrapper', 'dynamic', 1e-4)
 
 
@@ -50,7 +45,7 @@ def test_mixed_precision_data_and_rate_scaling_reach_the_teachers_training_too(t
 
 
 def test_a_checkpoint_to_resume_from_does_not_initialise_the_stages():
-    assert 'load_from' not in stage_settings(config(load_from='joint/epoch_2.pth', resume=True), 'joint')
+    assert 'load_from' not in section_settings(config(load_from='joint/epoch_2.pth', resume=True), 'joint')
 
 
 def test_the_newest_whole_checkpoint_is_found_without_the_hosts_note_of_it(tmp_path):
@@ -66,7 +61,7 @@ def test_the_newest_whole_checkpoint_is_found_without_the_hosts_note_of_it(tmp_p
 
 def test_a_stage_without_an_optimizer_is_refused():
     with pytest.raises(ValueError, match="stage 'joint' has no optimizer; set optim_wrapper"):
-        stage_settings(Config(dict(optim_wrapper=dict(), joint=dict(train_cfg=dict(max_epochs=2)))), 'joint')
+        section_settings(Config(dict(optim_wrapper=dict(), joint=dict(train_cfg=dict(max_epochs=2)))), 'joint')
 
 
 def test_one_data_root_reaches_every_data_set_that_names_none():

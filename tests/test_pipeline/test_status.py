@@ -37,7 +37,7 @@ def work_dir(tmp_path):
     """A folder with a quote and a space in its name."""
     folder = tmp_path / "it's a run"
     folder.mkdir()
-    (folder / 'stages.json').write_text('{"seed": 0, "stages": {}}')
+    (folder / 'stages.json').write_text('{"format": 2, "seed": 0, "stages": {}}')
     return folder
 
 
@@ -144,9 +144,9 @@ def test_the_status_of_a_finished_run_tells_what_it_found(finished_run):
     assert [stage.name for stage in status.snapshot.stages] == ['score', 'nest', 'joint', 'select', 'student', 'export']
     assert status.snapshot.fraction == pytest.approx(1)
     text = format_status(work_dir)
-    for candidate in summary['rounds'][0]['candidates']:
+    for candidate in summary['selections'][0]['candidates']:
         assert f'{candidate["scale"]:.2f} {100 * candidate["value"]:.2f} +- ' in text
-    assert f'assistant: {summary["rounds"][0]["assistant"]["scale"]:.2f} by the rule npsd' in text
+    assert f'chosen: {summary["selections"][0]["chosen"]["name"]} by the rule npsd' in text
     assert f'student {100 * summary["student"]["value"]:.2f}' in text
     assert 'student, last losses: 0.30 ' in text
 

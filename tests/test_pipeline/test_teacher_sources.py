@@ -6,11 +6,13 @@ import pytest
 import timm
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 import mmamd
 from mmamd.backbones.timm_vit import architecture_of_model
-from mmamd.pipeline import preflight
-from mmamd.pipeline.settings import pretrained_sources
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.settings import Settings, pretrained_sources
+from mmamd.pipeline.stages import score
 
 # A timm model of the digits: 32 wide, 4 heads.
 SIZES = dict(img_size=8, patch_size=4, embed_dim=32, depth=2, num_heads=4, num_classes=10)
@@ -39,7 +41,7 @@ def timm_teacher(tmp_path):
 def config(tiny_config, architecture):
     """Function (overrides) -> tiny_config.py over the network of the timm model: one epoch, no assistant."""
     return lambda **overrides: tiny_config(**{
-        'model.architecture': dict(_delete_=True, **architecture), 'compression.num_assistants': 0,
+        'model.architecture': dict(_delete_=True, **architecture), 'method.type': 'mmamd.KD',
         'student.train_cfg.max_epochs': 1, 'train_dataloader.num_workers': 0, **overrides})
 
 
@@ -48,7 +50,7 @@ def test_a_timm_checkpoint_is_compressed_and_known_by_its_content(config, timm_t
     summary = mmamd.compress(config(**{'model.teacher': timm_teacher(0)}), work_dir=work_dir)
     assert summary['student']['params'] < summary['teacher']['params']
     before = contents(work_dir)
-    with pytest.raises(ValueError, match="a stage 'score' .* changed since: file teacher. Redo it with --start-from"):
+    with pytest.raises(ValueError, match="a stage 'score' .* changed since: teacher. Redo it with --start-from"):
         mmamd.compress(config(**{'model.teacher': timm_teacher(1)}), work_dir=work_dir)
     assert contents(work_dir) == before
 
@@ -86,7 +88,7 @@ def test_a_teacher_is_fine_tuned_from_timm_and_the_start_is_known_by_its_content
     config = with_teacher_config(config, architecture, tmp_path, timm_teacher(0))
     mmamd.compress(config, work_dir=tmp_path / 'run')
     timm_teacher(1)
-    with pytest.raises(ValueError, match="a stage 'teacher' .* changed since: file pretrained timm:VisionTransformer@"):
+    with pytest.raises(ValueError, match="a stage 'teacher' .* changed since: sources. Redo it with"):
         mmamd.compress(config, work_dir=tmp_path / 'run')
 
 
@@ -99,8 +101,11 @@ def test_every_place_that_weights_start_from_is_found():
 
 def test_another_normalisation_than_the_teachers_is_warned_of(config, monkeypatch, timm_teacher):
     asked = []
-    monkeypatch.setattr(preflight, 'warn_of_normalisation', lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(score, 'warn_of_normalisation', lambda *arguments: asked.append(arguments))
     source = timm_teacher(0)
-    preflight.check(config(**{'model.teacher': source}))
+    cfg = config(**{'model.teacher': source})
+    context = Context(cfg, Settings.from_cfg(cfg), Path('nowhere'), 0, lambda *_: None)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        score.Score.of(context).check(context)
     (preprocessor, warned), = asked
     assert preprocessor['mean'] == [77.8] * 3 and warned == source

@@ -9,7 +9,7 @@ from mmpretrain import get_model
 import mmamd
 from mmamd.distillation import mixed_precision
 from mmamd.export import cut_network
-from mmamd.selection.npsd import replay
+from mmamd.selection.choice import replay
 from mmamd.structures import CandidateFamily, Selection
 
 # One epoch of each training: enough to see that a path through the stages exists.
@@ -35,25 +35,30 @@ def test_every_stage_leaves_the_files_that_the_next_one_reads(finished_run):
 def test_summary_has_the_promised_structure(finished_run):
     work_dir, summary = finished_run
     assert json.loads((work_dir / 'summary.json').read_text()) == summary
-    assert set(summary) == {'metric', 'teacher', 'rounds', 'student', 'recalibration_images', 'seconds', 'record'}
+    assert set(summary) == {'metric', 'method', 'teacher', 'selections', 'student', 'students', 'recalibration_images',
+                            'cost', 'stages', 'record'}
     assert summary['metric'] == 'accuracy/top1'
     assert set(summary['teacher']) == {'value', 'macs', 'params'}
-    assert set(summary['student']) == {'scale', 'value', 'macs', 'params', 'path'}
-    assert set(summary['seconds']) == {'teacher', 'score', 'joint', 'select', 'student', 'export'}
-    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'dataset fingerprint'}
-    found, = summary['rounds']
-    assert set(found) == {'candidates', 'assistant'}
-    assert set(found['assistant']) == {'scale', 'value'}
+    assert set(summary['student']) == {'name', 'scale', 'value', 'macs', 'params', 'path'}
+    assert summary['students'] == [summary['student']]
+    assert {name: stage['kind'] for name, stage in summary['stages'].items()} == {
+        'score': 'score', 'nest': 'nest', 'joint': 'distil', 'select': 'select', 'student': 'distil',
+        'export': 'export'}
+    assert set(summary['cost']) == {'trainings', 'macs', 'seconds'}
+    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'images'}
+    found, = summary['selections']
+    assert set(found) == {'stage', 'rule', 'candidates', 'chosen'}
+    assert set(found['chosen']) == {'name', 'scale', 'value'}
     for candidate in found['candidates']:
-        assert set(candidate) == {'scale', 'macs', 'params', 'units', 'value', 'stderr', 'npsd', 'test_value'}
+        assert set(candidate) == {'name', 'scale', 'macs', 'params', 'value', 'stderr', 'scores', 'test_value'}
 
 
 def test_performances_are_fractions_on_the_split_they_claim(finished_run):
     _, summary = finished_run
-    candidates = summary['rounds'][0]['candidates']
+    candidates = summary['selections'][0]['candidates']
     # A multiple of 1/37 where the 37 held-out images were read, of 1/100 where the 100 test images were.
     held_out = [candidate['value'] for candidate in candidates]
-    test = [summary['teacher']['value'], summary['student']['value'], summary['rounds'][0]['assistant']['value'],
+    test = [summary['teacher']['value'], summary['student']['value'], summary['selections'][0]['chosen']['value'],
             *(candidate['test_value'] for candidate in candidates)]
     for values, images in ((held_out, 37), (test, 100)):
         assert all(0 <= value <= 1 for value in values)
@@ -63,12 +68,12 @@ def test_performances_are_fractions_on_the_split_they_claim(finished_run):
 
 def test_assistant_has_the_largest_npsd_and_the_student_has_none(finished_run):
     _, summary = finished_run
-    found, = summary['rounds']
+    found, = summary['selections']
     student, *others = found['candidates']
     assert [student['scale'], *(other['scale'] for other in others)] == [0.3, 0.5, 0.75]
-    assert student['npsd'] is None
-    best = max(others, key=lambda candidate: candidate['npsd'])
-    assert found['assistant'] == {'scale': best['scale'], 'value': best['test_value']}
+    assert student['scores'] == {}
+    best = max(others, key=lambda candidate: candidate['scores']['npsd'])
+    assert found['chosen'] == {'name': best['name'], 'scale': best['scale'], 'value': best['test_value']}
 
 
 def test_candidates_are_nested_and_within_budget(finished_run):
@@ -76,7 +81,7 @@ def test_candidates_are_nested_and_within_budget(finished_run):
     family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
     for smaller, larger in zip(family.candidates, family.candidates[1:], strict=False):
         assert all(smaller.kept[name] <= larger.kept[name] for name in larger.kept)
-    for candidate in summary['rounds'][0]['candidates']:
+    for candidate in summary['selections'][0]['candidates']:
         assert candidate['macs'] <= candidate['scale'] * summary['teacher']['macs']
     assert summary['student']['macs'] == family.student.cost.macs
 
@@ -85,12 +90,14 @@ def test_the_teacher_teaches_all_candidates_and_the_assistant_teaches_the_studen
     work_dir, summary = finished_run
     joint, student = (Config.fromfile(work_dir / stage / f'{stage}_settings.py').model
                       for stage in ('joint', 'student'))
-    assert (joint.teacher, joint.teacher_scale) == (str(work_dir / 'nest' / 'reordered.pth'), None)
-    assert joint.train_scales == [0.3, 0.5, 0.75]
+    teacher, = joint.teacher
+    assert (teacher.weights, teacher.kept) == (str(work_dir / 'nest' / 'reordered.pth'), None)
+    assert [candidate.scale for candidate in joint.candidates] == [0.3, 0.5, 0.75]
     # The assistant is a part of the shared network, and the student starts from the weights that it shares with it.
     shared = str(work_dir / 'joint' / 'shared.pth')
-    assert (student.teacher, student.teacher_scale) == (shared, summary['rounds'][0]['assistant']['scale'])
-    assert (student.init, student.train_scales) == (shared, [0.3])
+    teacher, = student.teacher
+    assert (teacher.weights, teacher.scale) == (shared, summary['selections'][0]['chosen']['scale'])
+    assert (student.start, [candidate.scale for candidate in student.candidates]) == (shared, [0.3])
 
 
 def test_loaded_student_is_as_small_and_as_good_as_the_summary_says(finished_run, digits):
@@ -105,7 +112,7 @@ def test_candidates_test_value_is_that_of_the_network_cut_to_it(finished_run, di
     architecture = Config.fromfile(work_dir / 'run_config.py').model.architecture
     shared = get_model(Config(dict(model=architecture)), pretrained=str(work_dir / 'joint' / 'shared.pth'))
     family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
-    for candidate, reported in zip(family.candidates, summary['rounds'][0]['candidates'], strict=True):
+    for candidate, reported in zip(family.candidates, summary['selections'][0]['candidates'], strict=True):
         assert accuracy(cut_network(shared, candidate), *digits('test')) == pytest.approx(reported['test_value'])
 
 
@@ -134,8 +141,8 @@ def test_another_rule_is_a_replay_of_the_saved_table(finished_run):
     work_dir, _ = finished_run
     selection = Selection.load(work_dir / 'select' / 'selection.json')
     assert replay(selection, 'npsd') == selection
-    assert replay(selection, 'manual', scale='largest').assistant == 0.75
-    assert replay(selection, 'manual', scale='smallest').assistant == 0.5
+    assert replay(selection, 'manual', scale='largest').chosen == '0.75'
+    assert replay(selection, 'manual', scale='smallest').chosen == '0.50'
 
 
 def test_another_rule_is_refused_until_its_stage_is_redone_without_joint_training(finished_run, tiny_config, contents,
@@ -149,7 +156,7 @@ def test_another_rule_is_refused_until_its_stage_is_redone_without_joint_trainin
     assert contents(work_dir) == before
 
     summary = mmamd.compress(changed, work_dir=work_dir, start_from='select')
-    assert summary['rounds'][0]['assistant']['scale'] == 0.75
+    assert summary['selections'][0]['chosen']['scale'] == 0.75
     assert contents(work_dir / 'joint') == {path.relative_to('joint'): stamp for path, stamp in before.items()
                                             if path.parts[0] == 'joint'}
 
@@ -158,9 +165,9 @@ def test_another_rule_is_refused_until_its_stage_is_redone_without_joint_trainin
 
 def test_without_an_assistant_the_teacher_distils_straight_into_the_same_pruned_student(finished_run, tiny_config,
                                                                                         tmp_path):
-    summary = mmamd.compress(tiny_config(**SHORT), work_dir=tmp_path, **{'compression.num_assistants': 0})
-    assert summary['rounds'] == []
-    assert summary['seconds']['joint'] == summary['seconds']['select'] == 0
+    summary = mmamd.compress(tiny_config(**SHORT), work_dir=tmp_path, **{'method.type': 'mmamd.KD'})
+    assert (summary['method'], summary['selections'], summary['cost']['trainings']) == ('KD', [], 1)
+    assert list(summary['stages']) == ['score', 'nest', 'student', 'export']
     assert not (tmp_path / 'joint').exists()
     # The same weights, ranked and pruned the same way, as the run with an assistant.
     family, other = (CandidateFamily.load(folder / 'nest' / 'family.json') for folder in (tmp_path, finished_run[0]))
@@ -171,25 +178,25 @@ def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path)
     # The smallest candidate that leaves one for the second round, which is the larger of the two.
     hooks = [dict(type='mmamd.SandwichSparsityHook', sampler='all'),
              dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='smallest', report_test=False)]
-    config = {'custom_hooks': hooks, 'model.teacher': None, 'compression.num_assistants': 2}
+    config = {'custom_hooks': hooks, 'model.teacher': None, 'method.num_assistants': 2}
     summary = mmamd.compress(tiny_config(**SHORT, **config), work_dir=tmp_path)
     assert (tmp_path / 'teacher' / 'teacher.pth').is_file()
-    assert summary['seconds']['teacher'] > 0
-    first, second = summary['rounds']
+    assert summary['stages']['teacher']['seconds'] > 0
+    first, second = summary['selections']
     # The second round has what is smaller than the first assistant, and is measured against that assistant.
     assert [candidate['scale'] for candidate in first['candidates']] == [0.3, 0.5, 0.75]
     assert [candidate['scale'] for candidate in second['candidates']] == [0.3, 0.5]
-    assert (first['assistant']['scale'], second['assistant']['scale']) == (0.75, 0.5)
+    assert (first['chosen']['scale'], second['chosen']['scale']) == (0.75, 0.5)
     reference = Selection.load(tmp_path / 'select_2' / 'selection.json').reference
     assert reference.scale == 0.75
     # NPSD of 0.5 against the assistant at 0.75: (P_0.5 - P_0.75) / 0.25.
     value = second['candidates'][1]['value']
-    assert second['candidates'][1]['npsd'] == pytest.approx((value - reference.value) / 0.25)
+    assert second['candidates'][1]['scores']['npsd'] == pytest.approx((value - reference.value) / 0.25)
     # Nothing was read of the test split but by teacher and student.
     assert [candidate['test_value'] for candidate in first['candidates']] == [None] * 3
-    assert first['assistant']['value'] is None and summary['student']['value'] > 0
+    assert first['chosen']['value'] is None and summary['student']['value'] > 0
     # So with other test images no selection has to be made again.
-    with pytest.raises(ValueError, match="stage 'export'.*changed since: test_data"):
+    with pytest.raises(ValueError, match="stage 'export'.*changed since: images"):
         mmamd.compress(tiny_config(**SHORT, **config, **{'test_dataloader.dataset.indices': 50}), work_dir=tmp_path)
 
 

@@ -15,10 +15,12 @@ model = dict(
         head=dict(type='LinearClsHead', num_classes=10, in_channels=32),
         train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8)])),
     teacher=None,
-    losses=dict(ce=1.0, logit=1.0, feat=1.0, temperature=1.0, feat_layers='auto'))
+    losses=dict(ce=dict(type='mmamd.TaskLoss'), logit=dict(type='mmamd.LogitLoss'),
+                feat=dict(type='mmamd.FeatureLoss')))
 
 # The grid 0.25, 0.50, 0.75 leaves two candidates above the student.
-compression = dict(student=0.3, num_candidates=3, num_assistants=1, importance=dict(num_images=64, batch_size=32))
+compression = dict(student_scale=0.3, num_candidates=3, importance=dict(num_images=64, batch_size=32))
+method = dict(type='mmamd.AMD')
 custom_hooks = [
     dict(type='mmamd.SandwichSparsityHook', sampler='sandwich', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]

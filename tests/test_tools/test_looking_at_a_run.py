@@ -20,14 +20,14 @@ def copy(work_dir, tmp_path):
 def test_the_status_of_a_run_is_printed(work_dir):
     printed = tool('status.py', work_dir)
     assert printed.startswith(f'{work_dir}: finished ')
-    assert 'student' in printed and 'assistant: ' in printed
+    assert 'student' in printed and 'select, chosen: ' in printed
 
 
 def test_a_choice_is_replayed_and_written(copy):
     table = copy / 'select' / 'selection.json'
-    scale = '0.5' if Selection.load(table).assistant == 0.75 else '0.75'
+    scale = '0.5' if Selection.load(table).winner.scale == 0.75 else '0.75'
     printed = tool('replay_selection.py', copy, '--rule', 'manual', '--scale', scale, '--write')
-    assert Selection.load(table).assistant == float(scale)
+    assert Selection.load(table).winner.scale == float(scale)
     command = printed.splitlines()[-1].strip()
     assert command.startswith('tools/dist_train.sh ') and command.endswith('--start-from student')
 

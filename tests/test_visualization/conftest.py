@@ -7,51 +7,97 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 from mmengine.config import Config
-from picture_toys import log_rows, make_family, make_importance, make_selection, write_log
+from picture_toys import log_rows, make_family, make_importance, make_selection, make_student_selection, write_log
 
-from mmamd.structures import write_json
+from mmamd.structures import Network, write_json
 from mmamd.visualization import read_run, write_report
 from mmamd.visualization.examples_plot import Example, Examples, Prediction
+from mmamd.weights.networks import find_network, save_judged, save_networks
+
+# Method -> what it lays between the stages nest and export, stage -> kind and seconds; and what it delivers.
+METHODS = {
+    'AMD': ({'joint': ('distil', 70.), 'select': ('select', 5.), 'student': ('distil', 30.)}, 'student'),
+    'KD': ({'student': ('distil', 30.)}, 'student'),
+    'MMD': ({'assistant_0.50': ('distil', 40.), 'student_0.50': ('distil', 30.), 'assistant_0.75': ('distil', 50.),
+             'student_0.75': ('distil', 30.), 'select': ('select', 5.)}, 'select')}
+ARCHITECTURE = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedViT'))
 
 
-def make_run(folder):
-    """Files of a finished run with one assistant and two test images."""
-    seconds = {'score': 2., 'nest': 0.1, 'joint': 70., 'select': 5., 'student': 30., 'export': 3.}
-    write_json(folder / 'stages.json', {'seed': 7, 'stages': {name: {
-        'finished': True, 'seconds': value, 'planned_macs': 1e9 * value, 'fingerprint': {}}
-        for name, value in seconds.items()}})
+def make_run(folder, method='AMD'):
+    """Files of a finished run by a method, with two test images."""
+    laid, delivered = METHODS[method]
+    stages = {'score': ('score', 2.), 'nest': ('nest', 0.1), **laid, 'export': ('export', 3.)}
+    write_json(folder / 'stages.json', {'format': 2, 'seed': 7, 'method': method, 'delivered': [delivered], 'stages': {
+        name: {'kind': kind, 'finished': True, 'seconds': value, 'macs': 1e9 * value, 'planned_macs': 1e9 * value,
+               'fingerprint': {}} for name, (kind, value) in stages.items()}})
     make_importance().save(folder / 'score' / 'importance.json')
     make_family().save(folder / 'nest' / 'family.json')
-    selection = make_selection()
-    (folder / 'select').mkdir()
-    selection.save(folder / 'select' / 'selection.json')
-    write_log(folder / 'joint' / '20260101_000000', log_rows([10, 20, 30]))
-    write_log(folder / 'student' / '20260101_000100', log_rows([10, 20], ['0.25']))
+    for name, (kind, _) in laid.items():
+        if kind == 'distil':
+            scales = ['0.25', '0.50', '0.75'] if name == 'joint' else [
+                name.removeprefix('assistant_') if name.startswith('assistant') else '0.25']
+            write_log(folder / name / '20260101_000000', log_rows([10, 20, 30], scales))
+            save_networks(folder, name, {scale: network_of(folder, name, scale) for scale in scales})
+    selection = {'AMD': make_selection, 'MMD': make_student_selection, 'KD': lambda: None}[method]()
+    if selection is not None:
+        selection.save(folder / 'select' / 'selection.json')
+        judged = {m.key: f'joint@{m.key}' if method == 'AMD' else m.key for m in selection.measurements}
+        save_judged(folder, 'select', judged)
+        save_networks(folder, 'select', {selection.chosen: find_network(folder, judged[selection.chosen])})
+    save_networks(folder, 'export', {delivered: network_of(folder, 'student', '0.25')})
     (folder / 'export' / 'examples').mkdir(parents=True)
     for i in range(2):
         imsave(folder / 'export' / 'examples' / f'{i}.png', np.full((4, 4, 3), 0.5))
-    says = {'teacher': Prediction(0, 0.9), 'assistant': Prediction(0, 0.8), 'student': Prediction(1, 0.6)}
+    says = {'teacher': Prediction(0, 0.9), **({'assistant': Prediction(0, 0.8)} if method == 'AMD' else {}),
+            'student': Prediction(1, 0.6)}
     Examples([Example(f'examples/{i}.png', i, says) for i in range(2)], ['cat', 'dog']).save(
         folder / 'export' / 'examples.json')
-    Config(dict(data_root='some/data', compression=dict(student=0.25), visualizer=dict(type='Visualizer'),
-                model=dict(architecture=dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedViT')),
+    Config(dict(data_root='some/data', compression=dict(student_scale=0.25), visualizer=dict(type='Visualizer'),
+                method=dict(type=f'mmamd.{method}'),
+                model=dict(architecture=ARCHITECTURE,
                            teacher='<script>alert("teacher")</script>.pth'))).dump(folder / 'run_config.py')
-    candidates = [{'scale': m.scale, 'test_value': m.value - 0.1} for m in selection.measurements]
-    write_json(folder / 'summary.json', {
-        'metric': 'accuracy/top1', 'teacher': {'value': 0.7, 'macs': 1000, 'params': 100},
-        'rounds': [{'candidates': candidates, 'assistant': {'scale': 0.75, 'value': 0.66}}],
-        'student': {'scale': 0.25, 'value': 0.63, 'macs': 250, 'params': 40, 'path': 'student/student.pth'},
+    write_json(folder / 'summary.json', summary_of(stages, method, delivered, selection))
+    return folder
+
+
+def network_of(folder, stage, scale):
+    candidate = make_family().at(float(scale))
+    return Network(ARCHITECTURE, str(folder / stage / 'trained.pth'), candidate.scale, candidate.kept, candidate.cost)
+
+
+def summary_of(stages, method, delivered, selection):
+    """As the pipeline writes it: what was chosen does on the test images by 0.1 less than on the held-out ones."""
+    student = {'name': delivered, 'scale': 0.25, 'value': 0.63, 'macs': 250, 'params': 40,
+               'path': 'student/student.pth'}
+    selections = [] if selection is None else [{
+        'stage': 'select', 'rule': selection.rule,
+        'candidates': [{'name': m.key, 'scale': m.scale, 'value': m.value, 'test_value': m.value - 0.1}
+                       for m in selection.measurements],
+        'chosen': {'name': selection.chosen, 'scale': selection.winner.scale, 'value': selection.winner.value - 0.1}}]
+    seconds = {name: value for name, (_, value) in stages.items()}
+    return {
+        'metric': 'accuracy/top1', 'method': method, 'teacher': {'value': 0.7, 'macs': 1000, 'params': 100},
+        'selections': selections, 'student': student, 'students': [student], 'recalibration_images': 0,
+        'cost': {'trainings': sum(kind == 'distil' for kind, _ in stages.values()),
+                 'macs': 1e9 * sum(seconds.values()), 'seconds': sum(seconds.values())},
+        'stages': {name: {'kind': kind, 'macs': 1e9 * value, 'seconds': value}
+                   for name, (kind, value) in stages.items()},
         'record': {'commit': 'abc123', 'versions': {'torch': '2.12'}, 'seed': 7,
                    'command': "tools/train.py a.py --work-dir 'a & b'",
-                   'dataset fingerprint': {split: {'images': 1234, 'digest': f'digest of {split}'}
-                                           for split in ('train', 'val', 'test')}}})
-    return folder
+                   'images': {split: {'images': 1234, 'digest': f'digest of {split}'}
+                              for split in ('train', 'val', 'test')}}}
 
 
 @pytest.fixture
 def work_dir(tmp_path):
     """Folder of a run of its own for each test."""
     return make_run(tmp_path / 'a run')
+
+
+@pytest.fixture
+def run_by(tmp_path):
+    """Function that makes the folder of a run by a method."""
+    return lambda method: make_run(tmp_path / f'a run by {method}', method)
 
 
 @pytest.fixture(scope='session')

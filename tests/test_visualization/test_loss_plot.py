@@ -37,7 +37,7 @@ def test_a_short_curve_is_drawn_as_it_is_and_a_long_one_in_means_of_equal_pieces
 
 def test_several_networks_have_a_panel_a_term_and_a_line_each():
     figure = loss_figure(read_losses(log_rows([10, 20, 30])))
-    assert [axes.get_title() for axes in figure.axes] == ['Sum of the terms', 'Task loss', 'Feature distillation']
+    assert [axes.get_title() for axes in figure.axes] == ['sum of the terms', 'ce', 'feat']
     # The terms add up to 1 / scale / step.
     np.testing.assert_allclose([line.get_ydata() for line in figure.axes[0].lines],
                                [[1 / scale / step for step in (10, 20, 30)] for scale in (0.25, 0.5, 0.75)])
@@ -48,8 +48,18 @@ def test_one_network_has_one_panel_with_a_line_a_term():
     figure = loss_figure(read_losses(log_rows([10, 20], ['0.25'])))
     axes, = figure.axes
     assert len(axes.lines) == 3
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ['Sum of the terms', 'Task loss',
-                                                                           'Feature distillation']
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ['sum of the terms', 'ce', 'feat']
+
+
+@pytest.mark.parametrize('logged, title', [('loss_my_term', 'my_term'), ('loss_at.loss_2', 'at.loss_2')])
+def test_a_term_is_called_as_the_config_calls_it(logged, title):
+    losses = read_losses([{'step': 1, f'{scale}.{logged}': 1., 'loss': 9.} for scale in ('0.30', '0.50')])
+    assert [axes.get_title() for axes in loss_figure(losses).axes] == ['sum of the terms', title]
+
+
+def test_more_terms_than_looks_are_drawn_all():
+    losses = read_losses([{'step': 1, **{f'0.30.loss_{name}': 1. for name in 'abcdefg'}}])
+    assert len(loss_figure(losses).axes[0].lines) == 8
 
 
 @pytest.mark.parametrize('values, scale', [([1., 9.], 'log'), ([1., 2.], 'linear'), ([0., 9.], 'linear'),

@@ -24,11 +24,42 @@ def test_an_unfinished_run_has_the_pictures_of_what_is_there(work_dir, unfinish,
     unfinish(work_dir, *forgotten, interrupted='joint')
     found, missing = make_pictures(read_run(work_dir))
     assert {picture.name for picture in found} == set(names)
-    assert set(missing) == set() if 'selection' in names else {'selection'}
+    assert set(missing) == (set() if 'selection' in names else {'selection'})
+
+
+@pytest.mark.parametrize('method, missing', [
+    ('KD', {'selection': 'the method KD chooses among no networks'}), ('MMD', {})])
+def test_runs_by_other_methods_have_the_pictures_of_their_stages(run_by, method, missing):
+    folder = run_by(method)
+    pictures, reasons = make_pictures(read_run(folder))
+    losses = [f'loss_{name.parent.name}' for name in folder.glob('*/20260101_000000')]
+    assert sorted(picture.name for picture in pictures) == sorted(
+        [name for name in PICTURES if name not in ('loss', *missing)] + losses)
+    assert reasons == missing
+    for picture in pictures:
+        assert isinstance(picture.draw(style=LIGHT), Figure)
+
+
+def test_a_run_that_goes_on_may_still_have_a_choice_before_it(work_dir, run_by, unfinish):
+    for folder in (work_dir, run_by('KD')):
+        unfinish(folder, 'select', 'export')
+        assert make_pictures(read_run(folder))[1]['selection'] == 'no network has been chosen yet'
+
+
+def test_pictures_say_what_a_stage_has_trained_and_what_was_chosen(work_dir, run_by):
+    titles = {picture.name: picture.title for picture in make_pictures(read_run(work_dir))[0]}
+    assert titles['loss_joint'] == 'Joint training of candidates: joint'
+    assert titles['loss_student'] == 'Distillation: student'
+    assert titles['selection'] == 'Choice of the teacher assistant'
+    pictures = {picture.name: picture for picture in make_pictures(read_run(run_by('MMD')))[0]}
+    assert pictures['loss_assistant_0.50'].title == 'Distillation: assistant_0.50'
+    assert pictures['selection'].title == 'Choice of the student'
+    assert pictures['selection'].caption.endswith('of each network; the best one is in a ring.')
+    assert pictures['kept'].draw().axes[0].get_xlabel() == 'Scale\n(0.25: student, 1.00: teacher)'
 
 
 def test_what_cannot_be_drawn_is_said_with_its_reason(tmp_path):
-    (tmp_path / 'stages.json').write_text('{"seed": 1, "stages": {}}')
+    (tmp_path / 'stages.json').write_text('{"format": 2, "seed": 1, "stages": {}}')
     pictures, missing = make_pictures(read_run(tmp_path))
     assert pictures == [] and set(missing) == set(PICTURES)
     assert missing['importance'] == 'the stage score is not finished'
@@ -43,7 +74,7 @@ def test_examples_that_a_run_had_to_skip_give_the_reason(work_dir):
 
 def test_a_student_of_another_architecture_has_no_mark_among_the_units(work_dir):
     with (work_dir / 'run_config.py').open('a') as config:
-        config.write("model['student_architecture'] = dict(type='ImageClassifier')\n")
+        config.write("compression['student_architecture'] = dict(type='ImageClassifier')\n")
     pictures = {picture.name: picture for picture in make_pictures(read_run(work_dir))[0]}
     assert 'student' not in pictures['importance'].caption
     assert pictures['kept'].draw().axes[0].get_xlabel() == 'Scale\n(0.75: assistant, 1.00: teacher)'

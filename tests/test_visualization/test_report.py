@@ -4,7 +4,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from picture_toys import make_selection
 
+from mmamd.selection.choice import replay
 from mmamd.visualization import read_run, write_report
 from mmamd.visualization.report import report_html
 
@@ -27,7 +29,7 @@ class Page(HTMLParser):
         self._cell = False
 
     def handle_data(self, data):
-        self.text += data
+        self.text += data.strip('\n')
         if self._cell:
             self.rows[-1].append(data)
 
@@ -43,7 +45,7 @@ def report_of(work_dir):
 
 def test_the_table_holds_every_network_with_its_cost_and_its_performances(page):
     rows = page.rows[:6]
-    assert rows[0] == ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', 'NPSD', 'Test, %']
+    assert rows[0] == ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', 'npsd', 'Test, %']
     names, scales, macs, shares, params, held_out, npsd, test = zip(*rows[1:], strict=True)
     assert names == ('teacher', 'assistant', 'candidate', 'student, shared weights', 'student, distilled')
     assert scales == ('1.00', '0.75', '0.50', '0.25', '0.25')
@@ -109,12 +111,12 @@ def test_an_unfinished_run_is_reported_as_far_as_it_is(work_dir, unfinish):
     unfinish(work_dir, 'select', 'student', 'export', interrupted='joint')
     page = report_of(work_dir)
     assert 'This run is not finished; it has come to the stage joint.' in page.text
-    assert 'no assistant has been chosen' in page.text
-    assert page.rows[2][:3] == ['candidate', '0.75', '750'] and page.rows[2][5:] == ['\u2013'] * 3
+    assert 'no network has been chosen yet' in page.text
+    assert page.rows[2][:3] == ['candidate', '0.75', '750'] and page.rows[2][5:] == ['\u2013'] * 2
 
 
 def test_a_run_that_has_just_begun_has_a_report_too(tmp_path):
-    (tmp_path / 'stages.json').write_text('{"seed": 1, "stages": {}}')
+    (tmp_path / 'stages.json').write_text('{"format": 2, "seed": 1, "stages": {}}')
     write_report(read_run(tmp_path), tmp_path / 'out' / 'report.html')
     assert 'This run is not finished' in (tmp_path / 'out' / 'report.html').read_text()
 
@@ -129,12 +131,65 @@ def test_a_reference_that_is_not_the_teacher_is_not_written_into_the_teachers_li
     assert report_of(work_dir).rows[1][5] == '\u2013'
 
 
-def test_plain_distillation_has_a_teacher_and_a_student_and_no_candidates(work_dir, unfinish):
-    unfinish(work_dir, 'joint', 'select')
-    summary = json.loads((work_dir / 'summary.json').read_text())
-    (work_dir / 'summary.json').write_text(json.dumps({**summary, 'rounds': []}))
+def test_a_run_that_is_judging_test_images_is_reported_without_the_costs_of_its_candidates(work_dir, unfinish):
+    unfinish(work_dir, 'student', 'export', interrupted='select')
+    (work_dir / 'select' / 'judged.json').unlink()
+    assert report_of(work_dir).rows[2][:5] == ['assistant', '0.75'] + ['\u2013'] * 3
+
+
+def test_the_lead_names_the_method_and_a_student_of_another_architecture(work_dir):
+    assert 'compressed to 25.0% of its MACs, by the method AMD.' in report_of(work_dir).text
     with (work_dir / 'run_config.py').open('a') as config:
-        config.write("compression['num_assistants'] = 0\n")
+        config.write("compression['student_architecture'] = dict(backbone=dict(type='mmamd.WideResNet'))\n")
+    assert '25.0% of its MACs, as mmamd.WideResNet, by the method AMD.' in report_of(work_dir).text
+
+
+def test_the_tiles_say_what_was_chosen_and_what_it_cost(page):
+    for text in ('Teacher assistant0.75of 2 candidates, by the rule npsd', 'Arithmetic of the run110.1 G MACs'
+                 'in 2 trainings'):
+        assert text in page.text
+
+
+def test_a_choice_by_hand_is_called_so(work_dir):
+    replay(make_selection(), 'manual', scale=0.5).save(work_dir / 'select' / 'selection.json')
     page = report_of(work_dir)
-    assert [row[0] for row in page.rows[1:3]] == ['teacher', 'student, distilled']
-    assert 'by plain distillation' in page.text and 'assistant is chosen' not in page.text
+    assert 'Teacher assistant0.50of 2 candidates, by hand' in page.text
+    assert page.rows[0][6] == 'npsd' and page.rows[3][0] == 'assistant'
+
+
+# --- other methods ---
+
+def test_plain_distillation_has_a_teacher_and_a_student_and_no_candidates(run_by, unfinish):
+    folder = run_by('KD')
+    page = report_of(folder)
+    assert page.rows[0] == ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', 'Test, %']
+    assert [row[0] for row in page.rows[1:3]] == ['teacher', 'student, distilled'] and page.rows[3][0] == 'Stage'
+    assert 'by the method KD' in page.text and 'choices are made' not in page.text
+    assert 'the method KD chooses among no networks' in page.text
+    assert 'assistant' not in page.text and 'selection' not in {a.get('id') for _, a in page.tags}
+    unfinish(folder, 'export', interrupted='student')
+    assert [row[0] for row in report_of(folder).rows[1:3]] == ['teacher', 'student, distilled']
+
+
+def test_students_of_several_assistants_are_told_apart_by_name(run_by):
+    page = report_of(run_by('MMD'))
+    assert page.rows[0] == ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', 'best', 'Test, %']
+    assert [[cell[:6] for cell in row[1:]] for row in page.rows[2:5]] == [
+        ['0.25', '250', '25.0%', '40', '73.00 ', '+0.730', '63.00'],
+        ['0.25', '250', '25.0%', '40', '70.00 ', '+0.700', '60.00'],
+        ['0.25', '250', '25.0%', '40', '\u2013', '\u2013', '63.00']]
+    assert [row[0] for row in page.rows[1:5]] == ['teacher', 'student (student_0.75)', 'candidate (student_0.50)',
+                                                  'student, distilled']
+    for text in ('by the method MMD', 'Choice of the student', 'Studentstudent_0.75of 2 candidates, by the rule best',
+                 'in 4 trainings'):
+        assert text in page.text, text
+    assert 'Teacher assistant' not in page.text
+    assert {'selection', 'loss_assistant_0.50', 'loss_student_0.75'} <= {a.get('id') for _, a in page.tags}
+
+
+def test_networks_that_are_trained_apart_are_not_listed_as_candidates_before_they_are_judged(run_by, unfinish):
+    folder = run_by('MMD')
+    unfinish(folder, 'select', 'export', interrupted='student_0.75')
+    page = report_of(folder)
+    assert [row[0] for row in page.rows[1:3]] == ['teacher', 'student, distilled'] and page.rows[3][0] == 'Stage'
+    assert 'no network has been chosen yet' in page.text

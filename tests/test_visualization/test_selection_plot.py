@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mmamd.selection.npsd import select
-from mmamd.structures import Candidate, CandidateFamily, Cost, Measurement
+from mmamd.selection.choice import select
+from mmamd.selection.rules import RULES, rule
+from mmamd.structures import Measurement
 from mmamd.visualization import plot_selection
 from mmamd.visualization.selection_plot import selection_figure
 
@@ -21,9 +22,15 @@ def selection_of(scales, rule='npsd', num_draws=50, **kwargs):
     return select([measure(s, 0.89 - 0.012 / s) for s in scales], measure(1.0, 0.8933), scales[0], rule, **kwargs)
 
 
-def family_of(selection, scale_by='flops'):
-    candidates = [Candidate(m.scale, {}, Cost(1, 1), m.scale) for m in selection.measurements]
-    return CandidateFamily(candidates, Cost(1, 1), {}, scale_by)
+def students_of(num, num_draws=50):
+    """Separate networks of one scale; the second one is the best."""
+    rng = np.random.default_rng(0)
+
+    def measure(scale, value, name=None):
+        return Measurement(scale, value, [value + float(d) for d in rng.normal(0, 0.004, num_draws)], name)
+
+    students = [measure(0.1, 0.85 - 0.01 * abs(i - 1), f'student_0.{i + 2}0') for i in range(num)]
+    return select(students, measure(1.0, 0.8933), None, 'best')
 
 
 TENTHS = [i / 10 for i in range(1, 10)]
@@ -31,7 +38,7 @@ TENTHS = [i / 10 for i in range(1, 10)]
 
 def test_figure_is_written_as_a_png_into_a_new_folder(tmp_path):
     selection = selection_of(TENTHS)
-    plot_selection(selection, family_of(selection), tmp_path / 'new' / 'selection.png', student_value=0.8)
+    plot_selection(selection, 'flops', tmp_path / 'new' / 'selection.png', student_value=0.8)
     height, width, _ = imread(tmp_path / 'new' / 'selection.png').shape
     assert width >= 1200 and height >= 800
     assert plt.get_fignums() == []  # no state of pyplot is touched
@@ -39,7 +46,7 @@ def test_figure_is_written_as_a_png_into_a_new_folder(tmp_path):
 
 def test_both_axes_show_the_numbers_of_the_selection():
     selection = selection_of(TENTHS)
-    upper, lower = selection_figure(selection, family_of(selection)).axes
+    upper, lower = selection_figure(selection, 'flops').axes
     performance, score = upper.containers[0].lines[0], lower.containers[0].lines[0]
     np.testing.assert_allclose(performance.get_xydata(), [[m.scale, m.value] for m in selection.measurements])
     np.testing.assert_allclose(score.get_xydata(), np.column_stack([TENTHS[1:], selection.scores['npsd'][1:]]))
@@ -50,33 +57,40 @@ def test_both_axes_show_the_numbers_of_the_selection():
                                                  ('manual', dict(scale='smallest'), 'NPSD')])
 def test_second_axis_shows_the_score_of_the_rule_and_of_npsd_for_a_manual_choice(rule, kwargs, label):
     selection = selection_of(TENTHS, rule, **kwargs)
-    assert selection_figure(selection, family_of(selection)).axes[1].get_ylabel().splitlines()[0] == label
+    assert selection_figure(selection, 'flops').axes[1].get_ylabel().splitlines()[0] == label
 
 
 @pytest.mark.parametrize('scale_by, text', [('flops', 'MACs'), ('params', 'parameters'), ('units', 'prunable units')])
 def test_horizontal_axis_says_what_the_scale_is_a_fraction_of(scale_by, text):
     selection = selection_of(TENTHS)
-    label = selection_figure(selection, family_of(selection, scale_by)).axes[0].get_xlabel()
+    label = selection_figure(selection, scale_by).axes[0].get_xlabel()
     assert label == f"Scale (fraction of the teacher's {text})"
 
 
-def test_legend_names_teacher_assistant_and_both_students():
+def test_legend_names_teacher_choice_and_both_students():
     selection = selection_of(TENTHS)
-    assistant = next(m for m in selection.measurements if m.scale == selection.assistant)
-    texts = [t.get_text() for t in selection_figure(selection, family_of(selection), 0.8123).legends[0].get_texts()]
+    texts = [t.get_text() for t in selection_figure(selection, 'flops', 0.8123).legends[0].get_texts()]
     assert texts == ['candidate, 95% interval', 'teacher (0.893)', 'student, shared weights (0.770)',
-                     f'assistant ({assistant.value:.3f})', 'student, distilled (0.812)', 'NPSD, 95% interval']
+                     f'chosen ({selection.winner.value:.3f})', 'student, distilled (0.812)', 'NPSD, 95% interval']
+
+
+@pytest.mark.parametrize('rule, kwargs, by', [('npsd', {}, 'by NPSD'), ('best', {}, 'by performance'),
+                                              ('manual', dict(scale='smallest'), 'by hand')])
+def test_the_title_says_what_was_chosen_and_how(rule, kwargs, by):
+    selection = selection_of(TENTHS, rule, **kwargs)
+    title = selection_figure(selection, 'flops').legends[0].get_title().get_text()
+    assert title == f'{selection.chosen} chosen {by}'
 
 
 def test_a_student_of_another_architecture_is_none_of_the_candidates():
     selection = selection_of(TENTHS)
-    figure = selection_figure(selection, family_of(selection), has_student=False)
+    figure = selection_figure(selection, 'flops', has_student=False)
     assert not any('student' in text.get_text() for text in figure.legends[0].get_texts())
 
 
 def test_without_draws_no_interval_is_claimed():
     selection = selection_of(TENTHS, num_draws=0)
-    texts = [t.get_text() for t in selection_figure(selection, family_of(selection)).legends[0].get_texts()]
+    texts = [t.get_text() for t in selection_figure(selection, 'flops').legends[0].get_texts()]
     assert not any('interval' in text for text in texts)
 
 
@@ -84,10 +98,14 @@ def test_without_draws_no_interval_is_claimed():
 @pytest.mark.parametrize('rule', ['npsd', 'lambda_tradeoff'])
 def test_no_text_overlaps_another_or_leaves_the_figure(scales, rule):
     selection = selection_of(scales, rule)
-    figure = selection_figure(selection, family_of(selection, 'units'), student_value=0.85)
+    figure = selection_figure(selection, 'units', student_value=0.85)
+    _check_texts(figure, 15)
+
+
+def _check_texts(figure, least):
     figure.draw_without_rendering()
     boxes = [(text.get_text(), text.get_window_extent()) for text in _shown_texts(figure)]
-    assert len(boxes) > 15
+    assert len(boxes) > least
     for (a, box_a), (b, box_b) in combinations(boxes, 2):
         assert not box_a.overlaps(box_b), (a, b)
     for text, box in boxes:
@@ -96,17 +114,16 @@ def test_no_text_overlaps_another_or_leaves_the_figure(scales, rule):
 
 
 def _shown_texts(figure):
-    upper, lower = figure.axes
-    legend = figure.legends[0]
+    upper, legend = figure.axes[0], figure.legends[0]
     low, high = upper.get_xlim()
     across = [label for label in upper.get_xticklabels() if low <= label.get_position()[0] <= high]
-    return [*across, *upper.get_yticklabels(), *lower.get_yticklabels(), upper.xaxis.label, upper.yaxis.label,
-            lower.yaxis.label, legend.get_title(), *legend.get_texts()]
+    beside = [text for axes in figure.axes for text in (*axes.get_yticklabels(), axes.yaxis.label)]
+    return [*across, *beside, upper.xaxis.label, legend.get_title(), *legend.get_texts()]
 
 
 def test_the_curves_have_a_part_of_the_frame_each():
     selection = selection_of(TENTHS)
-    upper, lower = selection_figure(selection, family_of(selection)).axes
+    upper, lower = selection_figure(selection, 'flops').axes
     lowest = min(_heights(upper, [m.resampled for m in selection.measurements]))
     highest = max(_heights(lower, [score for score in selection.scores['npsd'] if score is not None]))
     assert lowest > highest
@@ -116,3 +133,62 @@ def _heights(axes, values):
     """Heights in the frame, as fractions."""
     low, high = axes.get_ylim()
     return [(float(v) - low) / (high - low) for v in np.ravel(values)]
+
+
+# --- a new rule ---
+
+@pytest.fixture
+def middle():
+    """A rule that prefers the candidate nearest to half of the teacher's scale; it is gone after the test."""
+    @rule('my label', 'my unit')
+    def middle(scales, values, reference_scale, reference_value):
+        return 0 * values - abs(scales - reference_scale / 2)
+
+    yield
+    del RULES['middle']
+
+
+def test_a_new_rule_brings_its_label_and_its_unit_into_the_figure(middle):
+    selection = selection_of(TENTHS, 'middle')
+    figure = selection_figure(selection, 'flops')
+    assert figure.axes[1].get_ylabel() == 'my label\n(my unit)'
+    legend = figure.legends[0]
+    assert legend.get_title().get_text() == '0.50 chosen by my label'
+    assert legend.get_texts()[-1].get_text() == 'my label, 95% interval'
+    np.testing.assert_allclose(figure.axes[1].containers[0].lines[0].get_xydata()[:, 1],
+                               selection.scores['middle'][1:])
+    _check_texts(figure, 15)
+
+
+# --- networks of one scale ---
+
+def test_networks_of_one_scale_stand_side_by_side_under_their_names():
+    selection = students_of(3)
+    figure = selection_figure(selection, 'flops')
+    axes, = figure.axes  # no second axis: the score is the performance
+    assert [label.get_text() for label in axes.get_xticklabels()] == ['student_0.20', 'student_0.30', 'student_0.40']
+    assert axes.get_xlabel() == 'Network'
+    np.testing.assert_allclose(axes.containers[0].lines[0].get_xydata(), [[0, 0.84], [1, 0.85], [2, 0.84]])
+    assert axes.containers[0].lines[0].get_linewidth() == 0  # nothing lies between two networks
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ['candidate, 95% interval', 'teacher (0.893)', 'chosen (0.850)']
+    assert figure.legends[0].get_title().get_text() == 'student_0.30 chosen by performance'
+
+
+def test_the_performance_has_the_whole_frame_where_there_is_no_score():
+    selection = students_of(3)
+    axes, = selection_figure(selection, 'flops').axes
+    heights = _heights(axes, [*(m.resampled for m in selection.measurements), selection.reference.resampled])
+    assert min(heights) < 0.2 and max(heights) > 0.8
+    assert 0.45 < axes.yaxis.label.get_position()[1] < 0.55
+
+
+def test_best_among_scales_is_drawn_over_the_scale_without_a_second_axis():
+    axes, = selection_figure(selection_of(TENTHS, 'best'), 'flops').axes
+    assert axes.get_xlabel() == "Scale (fraction of the teacher's MACs)"
+
+
+@pytest.mark.parametrize('num', [2, 3, 5, 6, 8])
+@pytest.mark.parametrize('num_draws', [0, 50])
+def test_no_name_overlaps_another_or_leaves_the_figure(num, num_draws):
+    _check_texts(selection_figure(students_of(num, num_draws), 'flops'), 8)

@@ -41,7 +41,7 @@ def test_some_pictures_are_drawn_elsewhere_and_nothing_else_is_touched(work_dir,
     visualise(work_dir, '--out', out, '--only', 'loss', 'selection', '--format', form)
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob('*.*')) == [f'pictures/loss_joint.{form}']
     assert (out / 'pictures' / f'loss_joint.{form}').read_bytes().startswith(begin)
-    assert 'not drawn: selection: no assistant has been chosen' in capsys.readouterr().out
+    assert 'not drawn: selection: no network has been chosen yet' in capsys.readouterr().out
     assert sorted(work_dir.rglob('*')) == before
 
 

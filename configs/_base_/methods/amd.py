@@ -10,18 +10,18 @@ arithmetic of docs/costs.md, where the published sampler in as many epochs as th
 model = dict(
     type='mmamd.AMDDistiller',
     losses=dict(
-        ce=1.0, logit=1.0,  # alpha = 1, supplement 5.1
-        feat=1.0,  # beta is not published
-        temperature=1.0, feat_layers='auto'))
+        ce=dict(type='mmamd.TaskLoss', weight=1.0),
+        logit=dict(type='mmamd.LogitLoss', weight=1.0, temperature=1.0),  # alpha = 1, supplement 5.1
+        feat=dict(type='mmamd.FeatureLoss', weight=1.0, layers='auto')))  # beta is not published
 
-# --- candidates ---
+# --- candidates and method ---
 compression = dict(
     num_candidates=9,  # m = 9, supplement 5.3: the grid 0.1, 0.2, ..., 0.9
-    num_assistants=1,
     scale_by='flops',
     prune=('head', 'neuron'),
     round_to=1,
     importance=dict(num_images=2048, level='sample', batch_size=64))
+method = dict(type='mmamd.AMD')
 custom_hooks = [
     dict(type='mmamd.SandwichSparsityHook', sampler='smallest_random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]

@@ -7,17 +7,20 @@ of the losses, and that batch norm statistics are found anew for each candidate.
 # --- network ---
 model = dict(
     type='mmamd.AMDDistiller',
-    losses=dict(ce=1.0, logit=1.0, feat=1.0, temperature=1.0, feat_layers='auto'))
+    losses=dict(
+        ce=dict(type='mmamd.TaskLoss', weight=1.0),
+        logit=dict(type='mmamd.LogitLoss', weight=1.0, temperature=1.0),
+        feat=dict(type='mmamd.FeatureLoss', weight=1.0, layers='auto')))
 
-# --- candidates ---
+# --- candidates and method ---
 compression = dict(
     num_candidates=9,  # as for transformers: the grid 0.1, 0.2, ..., 0.9, of which those above the student
-    num_assistants=1,
     scale_by='flops',
     prune=('filter',),
     round_to=1,
     importance=dict(method='l1_greedy'),
     recalibration=dict(num_images=2048, batch_size=64))
+method = dict(type='mmamd.AMD')
 custom_hooks = [
     # As in the recorded run of ResNet-20. Algorithm 1 has sampler='all'. Where the student is another network, no
     # candidate becomes the student, so none is trained in every step.

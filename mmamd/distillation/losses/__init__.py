@@ -1,30 +1,19 @@
-"""The terms of ``L = L_ce + alpha * L_logit + beta * L_feat`` (and L_dkd), one formula a file.
+"""The terms of the loss, one formula a file; :mod:`mmamd.distillation.losses.loss` says what a term is.
 
-L_ce is the host head's own loss and has no file here.
+Each file of this folder is found by itself and registers its term. AMD's own are
+``L = L_ce + alpha * L_logit + beta * L_feat``.
 """
 
-import math
+from importlib import import_module
+from pkgutil import iter_modules
 
-from mmamd.distillation.losses.dkd import DKDLoss, dkd_loss
-from mmamd.distillation.losses.feature import FeatureLoss, feature_loss, leading_channels, resolve_layers
-from mmamd.distillation.losses.logit import LogitLoss, logit_loss
+from mmamd.distillation.losses.dkd import DKDLoss
+from mmamd.distillation.losses.feature import FeatureLoss
+from mmamd.distillation.losses.logit import LogitLoss
+from mmamd.distillation.losses.loss import Loss, build_terms
+from mmamd.distillation.losses.task import TaskLoss
 
-__all__ = ['DKDLoss', 'FeatureLoss', 'LogitLoss', 'check_loss_weights', 'dkd_loss', 'feature_loss',
-           'leading_channels', 'logit_loss', 'resolve_layers']
+for _module in iter_modules(__path__):
+    import_module(f'{__name__}.{_module.name}')
 
-
-def check_loss_weights(ce: float, logit: float, feat: float, dkd: float = 0.0) -> None:
-    """Refuses weights with which nothing, or the opposite of the intended, would be learned.
-
-    A weight of 0 leaves its term out (it is not computed), which is how the ablations of AMD, supplement Table 4 are
-    reached.
-
-    Raises:
-        ValueError: A weight is negative or not finite, or all weights are 0.
-    """
-    weights = {'ce': ce, 'logit': logit, 'feat': feat, 'dkd': dkd}
-    for name, weight in weights.items():
-        if not 0 <= weight < math.inf:
-            raise ValueError(f'loss weight {name} must be a finite number >= 0, got {weight}; 0 leaves the term out')
-    if not any(weights.values()):
-        raise ValueError(f'all loss weights are 0, got {weights}; nothing would be trained. Make at least one positive')
+__all__ = ['DKDLoss', 'FeatureLoss', 'LogitLoss', 'Loss', 'TaskLoss', 'build_terms']

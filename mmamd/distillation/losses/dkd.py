@@ -6,10 +6,13 @@ Legend: N samples, C classes, T temperature.
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmamd.distillation.losses.logit import at_least_float32, check_temperature, kl_divergence
+from mmamd.distillation.losses.logit import check_temperature, kl_divergence
+from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
+from mmamd.tasks import task_of
 
 
 def dkd_loss(student_NC: Tensor, teacher_NC: Tensor, target_N: Tensor, zeta: float, eta: float,
@@ -64,32 +67,6 @@ def _decouple(logits_NC: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([target_logit_N1, other_logits.logsumexp(dim=1, keepdim=True)], dim=1), other_logits
 
 
-def hard_targets(data_samples: list) -> Tensor:
-    """One class index a sample, int64, shape (N,).
-
-    DKD is defined for one target class. A soft label (``gt_score``, what mixup, cutmix and label smoothing leave)
-    is read as the class of its largest share, the argmax; of equal shares the smallest class index counts. Without a
-    soft label ``gt_label`` is read.
-
-    Args:
-        data_samples: MMPretrain ``DataSample``, one a sample.
-
-    Raises:
-        ValueError: A sample has neither field, or not exactly one label.
-    """
-    return torch.stack([_hard_target(index, sample) for index, sample in enumerate(data_samples)])
-
-
-def _hard_target(index: int, sample) -> Tensor:
-    score, label = sample.get('gt_score', None), sample.get('gt_label', None)
-    if score is not None:
-        return score.argmax()
-    if label is None or label.numel() != 1:
-        raise ValueError(f'DKD needs one class a sample, in gt_score or gt_label; sample {index} has gt_label={label}. '
-                         'Use LogitLoss for multi-label or dense tasks')
-    return label.reshape(()).long()
-
-
 def check_decoupling(zeta: float, eta: float) -> None:
     """Raises ValueError unless both weights are finite and >= 0."""
     for name, weight in (('zeta', zeta), ('eta', eta)):
@@ -99,8 +76,8 @@ def check_decoupling(zeta: float, eta: float) -> None:
 
 
 @MODELS.register_module()
-class DKDLoss(nn.Module):
-    """:func:`dkd_loss` with fixed weights and the target of :func:`hard_targets`.
+class DKDLoss(Loss):
+    """:func:`dkd_loss` with fixed weights; the target is the task's one class a sample.
 
     Under mixup or cutmix the target of a sample is the class of its larger share: the argmax of ``gt_score``.
 
@@ -108,23 +85,20 @@ class DKDLoss(nn.Module):
         zeta: Weight of TCKD, >= 0.
         eta: Weight of NCKD, >= 0.
         temperature: T > 0. The defaults 1, 8, 4 are those of Zhao et al. 2022 for CIFAR-100.
+        weight: Factor of the term.
 
     Raises:
         ValueError: A weight is negative or the temperature is not positive.
     """
 
-    def __init__(self, zeta: float = 1.0, eta: float = 8.0, temperature: float = 4.0):
-        super().__init__()
+    def __init__(self, *, zeta: float = 1.0, eta: float = 8.0, temperature: float = 4.0, weight: float = 1.0) -> None:
+        super().__init__(weight=weight)
         check_decoupling(zeta, eta)
         check_temperature(temperature)
         self.zeta = zeta
         self.eta = eta
         self.temperature = temperature
 
-    def forward(self, student_logits: Tensor, teacher_logits: Tensor, data_samples: list) -> Tensor:
-        """Scalar loss; ``data_samples`` hold the targets."""
-        target_N = hard_targets(data_samples).to(student_logits.device)
-        return dkd_loss(student_logits, teacher_logits, target_N, self.zeta, self.eta, self.temperature)
-
-    def extra_repr(self) -> str:
-        return f'zeta={self.zeta}, eta={self.eta}, temperature={self.temperature}'
+    def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
+        target_N = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
+        return dkd_loss(student.logits, teacher.logits, target_N, self.zeta, self.eta, self.temperature)

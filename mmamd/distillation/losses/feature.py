@@ -2,7 +2,8 @@
 
 The embedding width of a transformer is never pruned, so the states of a candidate and of its teacher have one shape
 and no projector is needed. The channels of a convolutional network are pruned, but candidate and teacher have them in
-one order, so the candidate's are compared with the teacher's first ones. Other states that differ in shape are refused.
+one order, so the candidate's are compared with the teacher's first ones. States of two architectures meet through
+connectors.
 
 Legend: N samples, L tokens, D channels.
 """
@@ -13,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmamd.distillation.losses.logit import at_least_float32
+from mmamd.distillation.connectors import Connectors, are_pairs, check_pairs, same_architecture, state_names
+from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
 NUM_AUTO_BLOCKS = 7  # block outputs that 'auto' takes beside the embedding
@@ -58,15 +61,6 @@ def _squared_difference(index: int, student: Tensor, teacher: Tensor, normalize:
     return F.mse_loss(student, teacher)
 
 
-def leading_channels(teacher_states: Sequence[Tensor], student_states: Sequence[Tensor]) -> list[Tensor]:
-    """The teacher's maps (N, D, H, W) cut to the channels that the student's have; other states as they are.
-
-    For networks of one architecture whose channels have one order, such as a candidate and its teacher.
-    """
-    return [teacher[:, :student.shape[1]] if teacher.ndim == 4 else teacher
-            for teacher, student in zip(teacher_states, student_states, strict=True)]
-
-
 def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
     """Numbers of the hidden states to compare; state 0 is the embedding, state i the output of block i.
 
@@ -105,28 +99,37 @@ def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
 
 
 @MODELS.register_module()
-class FeatureLoss(nn.Module):
-    """:func:`feature_loss` over the layers of a specification.
+class FeatureLoss(Loss):
+    """:func:`feature_loss` over some layers; what differs in shape is made comparable by :class:`Connectors`.
 
     Args:
-        layers: ``'auto'`` or explicit numbers, see :func:`resolve_layers`. Whoever runs the networks asks
-            ``layers_of(num_blocks)`` which states to keep, and passes those states alone to ``forward``.
+        layers: ``'auto'`` or explicit numbers of hidden states, see :func:`resolve_layers`, for networks of one
+            architecture; or pairs of names of modules, the student's own and the teacher's, for any two networks:
+            ``[('backbone.stages.0', 'backbone.layer1'), ...]``.
         normalize: See :func:`feature_loss`.
+        weight: Factor of the term; AMD's beta.
     """
 
-    def __init__(self, layers: str | Sequence[int] = 'auto', normalize: bool = False):
-        super().__init__()
+    def __init__(self, *, layers: str | Sequence[int] | Sequence[tuple[str, str]] = 'auto', normalize: bool = False,
+                 weight: float = 1.0) -> None:
+        super().__init__(weight=weight)
         self.layers = layers
         self.normalize = normalize
+        self.connectors = nn.ModuleList()
 
-    def layers_of(self, num_blocks: int) -> list[int]:
-        """Numbers of the states of a network of ``num_blocks`` blocks; raises what :func:`resolve_layers` raises."""
-        return resolve_layers(self.layers, num_blocks)
+    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
+        if are_pairs(self.layers):
+            return check_pairs(self.layers, student, teacher)
+        if not same_architecture(student, teacher):
+            raise ValueError("a student of another architecture needs layers=[('<its module>', '<the teacher's>'), "
+                             "...]: pairs of modules whose outputs are to be compared, e.g. ('backbone.stages.0', "
+                             f"'backbone.stages.0'); got layers={self.layers!r}. Or give the term weight 0")
+        own, teachers = (state_names(network) for network in (student, teacher))
+        return [(own[i], teachers[i]) for i in resolve_layers(self.layers, len(own) - 1)]
 
-    def forward(self, student_states: Sequence[Tensor], teacher_states: Sequence[Tensor],
-                data_samples: list | None = None) -> Tensor:
-        """Scalar loss. ``data_samples`` is not read: the teacher's states are the target."""
-        return feature_loss(student_states, teacher_states, self.normalize)
+    def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
+        self.connectors.extend(Connectors(pairs, student, teacher)
+                               for pairs, teacher in zip(self.pairs, teachers, strict=True))
 
-    def extra_repr(self) -> str:
-        return f'layers={self.layers!r}, normalize={self.normalize}'
+    def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
+        return feature_loss(*self.connectors[index](student, teacher), self.normalize)

@@ -5,9 +5,10 @@ Legend: N samples, C classes, ``...`` positions of a dense prediction (H, W), T 
 
 import math
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
 
@@ -48,11 +49,6 @@ def kl_divergence(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1
     return (teacher_log_NC.exp() * (teacher_log_NC - student_log_NC)).sum(dim=1).mean()
 
 
-def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision as float32, so that sums and squares neither overflow nor round away under autocast."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 def check_temperature(temperature: float) -> None:
     """Raises ValueError unless the temperature is a positive finite number."""
     if not 0 < temperature < math.inf:
@@ -61,24 +57,21 @@ def check_temperature(temperature: float) -> None:
 
 
 @MODELS.register_module()
-class LogitLoss(nn.Module):
+class LogitLoss(Loss):
     """:func:`logit_loss` with a fixed temperature.
 
     Args:
         temperature: T > 0. 1.0 is the setting of AMD's ancestor MiniDisc; AMD prints none.
+        weight: Factor of the term; AMD's alpha.
 
     Raises:
         ValueError: ``temperature`` is not a positive finite number.
     """
 
-    def __init__(self, temperature: float = 1.0):
-        super().__init__()
+    def __init__(self, *, temperature: float = 1.0, weight: float = 1.0) -> None:
+        super().__init__(weight=weight)
         check_temperature(temperature)
         self.temperature = temperature
 
-    def forward(self, student_logits: Tensor, teacher_logits: Tensor, data_samples: list | None = None) -> Tensor:
-        """Scalar loss. ``data_samples`` is not read: the teacher's probabilities are the target."""
-        return logit_loss(student_logits, teacher_logits, self.temperature)
-
-    def extra_repr(self) -> str:
-        return f'temperature={self.temperature}'
+    def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
+        return logit_loss(student.logits, teacher.logits, self.temperature)

@@ -1,0 +1,284 @@
+"""The algorithm: frozen teachers, and one network that runs as any candidate and is trained by terms of a loss."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn as nn
+from mmengine.model import BaseModel, is_model_wrapper
+from torch import Tensor
+
+from mmamd.backbones.elastic_backbone import ElasticBackbone
+from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values
+from mmamd.distillation.outputs import Outputs
+from mmamd.passes import frozen_eval, one_tensor, watch
+from mmamd.registry import MODELS
+from mmamd.seeds import derive_seed
+from mmamd.structures import Candidate, Network, scale_key
+from mmamd.tasks import task_of
+from mmamd.weights.networks import build_network, with_preprocessor
+
+AMD_LOSSES = {'ce': dict(type='mmamd.TaskLoss'), 'logit': dict(type='mmamd.LogitLoss'),
+              'feat': dict(type='mmamd.FeatureLoss')}
+
+
+@MODELS.register_module()
+class AMDDistiller(BaseModel):
+    """Distil teachers into candidates that share their weights: the loss is a sum of named terms.
+
+    In a joint step these run, in order: :meth:`JointTrainLoop.step`, :meth:`teach`, for each candidate
+    :meth:`activate` and :meth:`loss`, which is one walk over the terms (:class:`mmamd.distillation.losses.Loss`), and
+    last :meth:`after_step`.
+
+    A teacher that is a candidate of the shared network, a teacher assistant, runs as one. Teachers are no sub-modules:
+    they stay in eval mode, have no gradients and are in no checkpoint, no optimizer and no DistributedDataParallel
+    bucket. Parameters that no term reaches (a head without a task loss, an auxiliary head) are frozen.
+
+    Args:
+        architecture: Config of the network that is trained: the host's classifier or segmentor.
+        teacher: The teacher, or several: weights of ``architecture`` from any source of :mod:`mmamd.weights.sources`,
+            or a dict of the fields of :class:`mmamd.structures.Network`. None leaves it untrained, which only a
+            pipeline that trains its teacher first may do.
+        losses: Name -> term, ``dict(type=..., weight=..., ...)``; by default AMD's three with weight 1.
+        start: Weights that the network starts from: ``'teacher'`` for those of the first teacher, None for a draw as
+            its config says, or a source.
+        candidates: What is trained: fields of :class:`mmamd.structures.Candidate`, ascending by scale; by default the
+            whole network.
+        logits_from: Name of the network's module whose output is the logits.
+        data_preprocessor: Preprocessor of the batches, with mixup and cutmix where configured.
+        num_images: Number of training images, which some terms ask for.
+        seed: From which each term draws its parameters.
+        trains: ``'student'``, or ``'losses'``: the parameters of the terms alone, the network being frozen.
+        terms_from: File of the state of terms, by name, that those of the same names start from.
+    """
+
+    def __init__(self, *, architecture: dict, teacher: str | dict | Sequence | None, losses: dict | None = None,
+                 start: str | None = 'teacher', candidates: Sequence[dict] | None = None, logits_from: str = 'head',
+                 data_preprocessor: dict | None = None, num_images: int = 0, seed: int = 0,
+                 trains: str = 'student', terms_from: str | None = None) -> None:
+        architecture = with_preprocessor(architecture, data_preprocessor)
+        described = [_described(each, architecture)
+                       for each in (teacher if isinstance(teacher, (list, tuple)) else [teacher])]
+        network = build_network(Network(architecture, described[0].weights if start == 'teacher' else start)).train()
+        super().__init__(data_preprocessor=network.data_preprocessor)
+        self.network = network
+        self.is_drawn = start is None
+        self.teacher_networks = described
+        # Past nn.Module.__setattr__ on purpose: a teacher must not be a sub-module.
+        self.__dict__['teachers'] = [build_network(each).requires_grad_(False) for each in described]
+        self.candidates = [None] if candidates is None else [
+            each if isinstance(each, Candidate) else Candidate.from_dict(each) for each in candidates]
+        self.progress = 0.  # share of the stage that is done
+        self._logits_from = logits_from
+        self._latest: tuple[Outputs, list[Outputs]] | None = None
+        network.requires_grad_(trains == 'student')
+        self._set_up(AMD_LOSSES if losses is None else losses, num_images, seed)
+        if terms_from is not None:
+            self._take_over(terms_from)
+        self.activate(None)
+
+    @property
+    def teacher(self) -> nn.Module:
+        """The first teacher."""
+        return self.teachers[0]
+
+    # --- construction ---
+
+    def _set_up(self, losses: dict, num_images: int, seed: int) -> None:
+        self.terms: nn.ModuleDict = nn.ModuleDict(build_terms(losses))
+        self._check_several()
+        for name, term in self._each_term():
+            if term.needs_teacher:
+                term.pairs = [self._named(name, term.watches, self.network, teacher) for teacher in self.teachers]
+        pairs = [[pair for term in self.terms.values() for pair in term.pairs[i:i + 1]] for i in range(
+            len(self.teachers))]
+        self._own_names = list(dict.fromkeys(own for each in pairs for term in each for own, _ in term))
+        self._teacher_names = [list(dict.fromkeys(name for term in each for _, name in term)) for each in pairs]
+        with self._dry() as (inputs, samples):
+            with torch.no_grad(), frozen_eval(self.network):
+                self.activate(self.candidates[-1])
+                student, teachers = self._run(inputs, samples), self._teach(inputs, samples)
+            for name, term in self._each_term():
+                # What a term draws depends on nothing but its name, so that one term changes no other's start.
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(derive_seed(seed, 'term', name))
+                    self._named(name, term.build, student, teachers, num_images)
+            self._freeze_what_nothing_reaches(inputs, samples)
+
+    def _each_term(self) -> Iterator[tuple[str, Loss]]:
+        yield from self.terms.items()
+
+    def _check_several(self) -> None:
+        alone = [name for name, term in self.terms.items() if not term.joint]
+        if alone and len(self.candidates) > 1:
+            raise ValueError(f'losses.{alone[0]}: a {type(self.terms[alone[0]]).__name__} cannot train several '
+                             f'candidates in one step, got {len(self.candidates)}; give it weight 0 in the joint '
+                             f'stage: joint.losses.{alone[0]}.weight=0')
+
+    @staticmethod
+    def _named(name: str, function, *args) -> Any:
+        """What a term's function returns; what it refuses is said to be of the term."""
+        try:
+            return function(*args)
+        except ValueError as error:
+            raise ValueError(f'losses.{name}: {error}') from error
+
+    @contextmanager
+    def _dry(self) -> Iterator[tuple[Tensor, list]]:
+        """One image and its annotation, to run the networks on, and eval mode meanwhile."""
+        shape = next(network.backbone.input_shape for network in (self.network, *self.teachers)
+                     if isinstance(network.backbone, ElasticBackbone))
+        like = next(self.network.parameters())
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()  # batch norms of a training network refuse a single image, and would remember it
+        try:
+            yield (torch.zeros(1, *shape, dtype=like.dtype, device=like.device),
+                   [task_of(self.network).example(self.network)])
+        finally:
+            for module, flag in modes:
+                module.training = flag
+
+    def _freeze_what_nothing_reaches(self, inputs: Tensor, samples: list) -> None:
+        """One dry backward pass a candidate: DistributedDataParallel waits for every parameter that has gradients.
+
+        Raises:
+            ValueError: If a parameter takes part in the loss of some candidates and not of others.
+        """
+        names, parameters = zip(*((name, p) for name, p in self.named_parameters() if p.requires_grad), strict=True)
+        reached: dict[str, set[str]] = {}
+        targets = self.teach(inputs, samples)
+        for candidate in self.candidates:
+            self.activate(candidate)
+            values = self.loss(inputs, samples, targets)
+            total = sum(value.sum() for key, value in values.items() if 'loss' in key)
+            found = torch.autograd.grad(total, parameters, allow_unused=True)
+            reached[_key(candidate)] = {name for name, gradient in zip(names, found, strict=True)
+                                        if gradient is not None}
+        everywhere, anywhere = set.intersection(*reached.values()), set.union(*reached.values())
+        if everywhere != anywhere:
+            name = sorted(anywhere - everywhere)[0]
+            without = [key for key, found in reached.items() if name not in found]
+            raise ValueError(f'the parameter {name} takes no part in the loss of the candidates {", ".join(without)}, '
+                             'but in that of others; processes would train on different gradients. A term slices its '
+                             'parameters to a candidate, it does not choose them by it')
+        for name, parameter in zip(names, parameters, strict=True):
+            parameter.requires_grad_(name in anywhere)
+        self._latest = None
+
+    def _take_over(self, path: str) -> None:
+        """Give the terms what terms of the same names have learnt in an earlier stage."""
+        for name, state in torch.load(path, map_location='cpu', weights_only=True).items():
+            if name in self.terms and state:
+                self._named(name, _load, self.terms[name], state)
+
+    # --- what a joint step calls ---
+
+    def macs(self, candidates: Sequence[Candidate]) -> int:
+        """MACs of a step of these candidates, an image; a backward pass is two forward passes."""
+        taught = any(term.needs_teacher for term in self.terms.values())
+        return taught * sum(network.cost.macs for network in self.teacher_networks) + 3 * sum(
+            candidate.cost.macs for candidate in candidates)
+
+    def teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
+        """What each teacher makes of a preprocessed batch; nothing when no term asks for it."""
+        with torch.no_grad():
+            outputs = self._teach(inputs, samples)
+            for term in self.terms.values():
+                for each in outputs if term.needs_teacher else ():
+                    term.ahead(each)
+        return outputs
+
+    def _teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
+        if not any(term.needs_teacher for term in self.terms.values()):
+            return []
+        outputs = []
+        for teacher, names in zip(self.teachers, self._teacher_names, strict=True):
+            with watch(teacher, names) as seen:
+                logits = teacher(inputs, mode='tensor')
+            states = {name: one_tensor(seen, name, 'teacher') for name in names}
+            outputs.append(Outputs(teacher, inputs, samples, logits, states, None, self.progress))
+        return outputs
+
+    def activate(self, candidate: Candidate | None) -> None:
+        """Run as a candidate from now on; None, and a candidate that is no part of the network, is the whole of it."""
+        self.active = candidate
+        if isinstance(self.network.backbone, ElasticBackbone):
+            self.network.backbone.activate(None if candidate is None else candidate.kept)
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor',
+                targets: list[Outputs] | None = None) -> Any:
+        """``mode='loss'`` needs ``targets`` from :meth:`teach`; other modes are the active candidate's own."""
+        if mode != 'loss':
+            return self.network(inputs, data_samples, mode=mode)
+        if targets is None:
+            raise ValueError("AMDDistiller needs the teacher's targets for a loss; train it with mmamd.JointTrainLoop, "
+                             'as mmamd.MultiStepRunner does')
+        return self.loss(inputs, data_samples, targets)
+
+    def loss(self, inputs: Tensor, data_samples: list, targets: list[Outputs]) -> dict[str, Tensor]:
+        """Weighted terms of the active candidate, named ``'<scale>.loss_<term>'``, and what else they report."""
+        student = self._run(inputs, data_samples)
+        losses: dict[str, Tensor] = {}
+        for name, term in self.terms.items():
+            found = mean([term.compare(student, teacher, i) for i, teacher in enumerate(
+                targets if term.needs_teacher else [None])])
+            for key, value in named_values(name, found, term.weight).items():
+                if key in losses:
+                    raise ValueError(f"losses.{name}: another term reports '{key}' too; leave one of them out")
+                losses[key] = value
+        if any(type(term).after_step is not Loss.after_step for term in self.terms.values()):
+            self._latest = student.detached(), targets
+        return {f'{_key(self.active)}.{key}': value for key, value in losses.items()}
+
+    def _run(self, inputs: Tensor, samples: list) -> Outputs:
+        """One pass of the active candidate."""
+        with watch(self.network, [*self._own_names, self._logits_from]) as seen:
+            needs_task = any(term.needs_task for term in self.terms.values())
+            out = self.network(inputs, samples if needs_task else None, mode='loss' if needs_task else 'tensor')
+        logits = one_tensor(seen, self._logits_from, 'student') if needs_task else out
+        states = {name: one_tensor(seen, name, 'student') for name in self._own_names}
+        return Outputs(self.network, inputs, samples, logits, states, out if needs_task else None, self.progress)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Let the terms remember what a step has seen."""
+        if self._latest is not None:
+            student, teachers = self._latest
+            self._latest = None  # no graph, and no batch, outlives its step
+            for term in self.terms.values():
+                term.after_step(student, teachers)
+
+    # --- what the host calls ---
+
+    def init_weights(self) -> None:
+        """Keep the weights that were loaded; Runner.train() would otherwise draw them anew."""
+        if self.is_drawn:
+            self.network.init_weights()
+
+    def _apply(self, fn, recurse: bool = True) -> 'AMDDistiller':
+        # The teachers follow the distiller to another device or dtype although they are no sub-modules.
+        for teacher in self.teachers:
+            teacher._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+def distiller_of(model: nn.Module) -> AMDDistiller:
+    """The distiller that a runner's model is, or wraps for several processes."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def _described(teacher: str | dict | None, architecture: dict) -> Network:
+    """A teacher as plain data; a mere source has the architecture of what is trained."""
+    return Network.from_dict(dict(teacher)) if isinstance(teacher, dict) else Network(architecture, teacher)
+
+
+def _load(term: Loss, state: dict[str, Tensor]) -> None:
+    try:
+        term.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f'cannot take over what this term has learnt before: {error}') from error
+
+
+def _key(candidate: Candidate | None) -> str:
+    return scale_key(1.0) if candidate is None else candidate.key

@@ -1,0 +1,13 @@
+"""Methods: which stages there are, and who teaches whom. Each file of this folder is one and registers itself."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mmamd.methods.amd import AMD
+from mmamd.methods.kd import KD
+from mmamd.methods.plan import Method, Plan
+
+for _module in iter_modules(__path__):
+    import_module(f'{__name__}.{_module.name}')
+
+__all__ = ['AMD', 'KD', 'Method', 'Plan']

@@ -1,0 +1,175 @@
+"""The builder with which a method lays its stages in order."""
+
+from collections.abc import Sequence
+
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Loader, pipeline_of
+from mmamd.pipeline.plain import plain
+from mmamd.pipeline.settings import section_losses, section_settings
+from mmamd.pipeline.stages import Distil, Export, Nest, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages.training import training_fields
+from mmamd.selection.npsd_hook import NPSDSelectionHook
+from mmamd.selection.rules import RULES
+from mmamd.structures import scale_key
+
+OF_THE_STAGE = ('architecture', 'teacher', 'losses')  # keys of `model` that a stage says itself
+
+
+class Plan:
+    """Stages of a run, in order. A method asks for networks and gets references to them.
+
+    Every plan begins with the stages teacher (where the config names no weights), score and nest.
+
+    Attributes:
+        stages: What has been laid so far.
+        teacher: Reference to the teacher, its units in their order.
+        student: Scale of the student.
+        grid: Scales of the other candidates, ascending.
+        scales: Scales of all candidates, the student's first.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.stages: list[Stage] = [] if context.cfg.model.get('teacher') else [Teacher.of(context)]
+        self.stages += [Score.of(context), Nest.of(context)]
+        self.scales = list(context.settings.compression.family_scales)
+        self.student, *grid = self.scales
+        self.grid = tuple(grid)
+        self.teacher = 'nest'
+        context.planned_scales['nest'] = 1.
+
+    def check_scale(self, where: str, scale: float) -> None:
+        """Raise ValueError unless a scale that a method was given is that of a candidate above the student."""
+        if scale_key(scale) not in map(scale_key, self.grid):
+            raise ValueError(f'{where} names the scale {scale}, which is no candidate above the student; expected some '
+                             f'of {list(self.grid)}: choose among these, or name yours in compression.scales')
+
+    def distil(self, name: str, *, teacher: str | Sequence[str], into: float | Sequence[float],
+               start: str | None = None) -> str:
+        """Train one candidate, or several jointly, and return the reference to them.
+
+        Args:
+            name: Of the stage.
+            teacher: Reference to who teaches, or several.
+            into: Scale of what is trained, or scales: those not smaller than the teacher are left out. The student's
+                own scale alone is the configured student, which may be of another architecture.
+            start: Reference to the network whose weights it starts from; by default the first teacher.
+        """
+        teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
+        several = not isinstance(into, (int, float))
+        section = 'joint' if several else 'student'
+        scales = tuple(into) if several else (into,)
+        other = None if several or into != self.student else self._context.student_architecture
+        start = None if other else start or teachers[0]
+        common = dict(teachers=teachers, into=scales, is_candidate=other is None,
+                      architecture=other or self._context.architecture, sampler=self._context.settings.sampler
+                      if several else None, recalibration=None if other else self._recalibration(),
+                      **self._training())
+        if not several and self._context.cfg.get('pretrain'):
+            pretrain = f'pretrain_{name}'
+            trains = self._context.cfg.pretrain.get('trains', 'student')
+            self._lay(Distil(name=pretrain, section='pretrain', start=start, trains=trains, **common,
+                             **self._scheduled('pretrain')))
+            common |= dict(terms_from=pretrain)
+            start = pretrain if trains == 'student' else start
+        self._lay(Distil(name=name, section=section, start=start, **common, **self._scheduled(section)))
+        for scale in scales:
+            self._context.planned_scales[f'{name}@{scale_key(scale)}'] = scale
+        if not several:
+            self._context.planned_scales[name] = into
+        return name
+
+    def select(self, name: str, networks: str | Sequence[str], *, reference: str | None = None, above: float | None =
+               None, rule: str | None = None) -> str:
+        """Judge networks on held-out images and return the reference to the chosen one.
+
+        Args:
+            name: Of the stage.
+            networks: Reference to a stage whose networks are slices of one, or references to separate networks.
+            reference: Who they are compared with; the teacher by default.
+            above: Scale that the choice must exceed; None for no such bound.
+            rule: Takes the place of the configured rule.
+
+        Raises:
+            ValueError: If no rule is configured and the method brings none.
+        """
+        hook = self._context.settings.selection
+        if hook is None and rule is None:
+            raise ValueError('expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0')
+        hook = hook or NPSDSelectionHook(rule=rule, metric=self._context.metric)
+        hook = hook if rule is None else hook.with_rule(rule)
+        named = hook.rule == 'manual' and not isinstance(hook.scale, str)
+        if named and any(isinstance(stage, Select) for stage in self.stages):
+            raise ValueError(f"rule 'manual' names one assistant, scale={hook.scale}, but this method chooses several; "
+                             "name 'largest' or 'smallest', or choose by another rule")
+        slices = isinstance(networks, str)
+        if not slices and hook.reference == 'full':
+            raise ValueError("NPSDSelectionHook.reference='full' is the shared network with all units, and what "
+                             f"{name!r} judges are separate networks; set reference='teacher'")
+        if not slices and hook.rule in RULES and RULES[hook.rule].by_scale:
+            scales = [self._context.planned_scales.get(reference) for reference in networks]
+            if len(set(scales)) < len(scales):
+                raise ValueError(f'rule {hook.rule!r} compares networks by their scales, and those of {name!r} have '
+                                 "one; choose by rule='best'")
+        if above is not None:
+            hook.check_scale([scale for scale in self.scales if scale > above])
+        self._lay(Select(name=name, candidates=(networks,) if slices else tuple(networks), are_slices=slices,
+                         reference=reference or self.teacher, above=above, **Select.fields_of(self._context, hook)))
+        return name
+
+    def finish(self, delivered: Sequence[str]) -> list[Stage]:
+        """Lay the stage that delivers networks; returns all stages."""
+        context = self._context
+        chosen = [stage.name for stage in self.stages if isinstance(stage, Select) and stage.name not in delivered]
+        shown = {'teacher': self.teacher, **{'assistant' if len(chosen) == 1 else f'assistant {number}': name
+                                             for number, name in enumerate(chosen, 1)}}
+        self._lay(Export(
+            delivered=tuple(delivered), shown=shown, teacher=context.teacher, images=context.images('test'),
+            loader=Loader({'dataset': context.cfg.test_dataloader.dataset.to_dict()}),
+            evaluator=plain(context.cfg.test_evaluator), seed=context.seed))
+        return self.stages
+
+    def _lay(self, stage: Stage) -> None:
+        if stage.name in [earlier.name for earlier in self.stages]:
+            raise ValueError(f'a method lays two stages of the name {stage.name!r}; each needs a name of its own')
+        known = {earlier.name for earlier in self.stages}
+        for reference in stage.networks():
+            if reference.partition('@')[0] not in known:
+                raise ValueError(f'the stage {stage.name!r} of this method reads {reference!r}, which no stage before '
+                                 f'it makes; there are {sorted(known)}')
+        self.stages.append(stage)
+
+    def _scheduled(self, section: str) -> dict:
+        settings = section_settings(self._context.cfg, section)
+        return dict(losses=section_losses(self._context.cfg, section), **training_fields(settings.to_dict(), section))
+
+    def _training(self) -> dict:
+        context = self._context
+        distiller = {key: value for key, value in plain(context.cfg.model).items() if key not in OF_THE_STAGE}
+        distiller.setdefault('logits_from', context.task.logits_from)
+        return dict(distiller=distiller, images=context.images('train'), seed=context.seed)
+
+    def _recalibration(self) -> dict | None:
+        context, loader = self._context, self._context.cfg.train_dataloader
+        if not context.num_recalibration:
+            return None
+        return {**context.settings.compression.recalibration.__dict__, 'pipeline': pipeline_of(loader),
+                'num_workers': loader.get('num_workers', 0)}
+
+
+class Method:
+    """A way from a teacher to students. A registered dataclass whose fields are the options of ``method``."""
+
+    def lay(self, plan: Plan) -> tuple[str, ...]:
+        """Lay the stages; returns references to the networks that are delivered."""
+        raise NotImplementedError
+
+    def stages(self, context: Context) -> list[Stage]:
+        """All stages of a run by this method, in order."""
+        plan = Plan(context)
+        return plan.finish(self.lay(plan))
+
+
+def numbered(stage: str, number: int) -> str:
+    """Name of the n-th repetition of a stage: joint, joint_2, ..."""
+    return stage if number == 1 else f'{stage}_{number}'

@@ -1,0 +1,176 @@
+"""What every stage of a run may read: the config, and what it amounts to."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+
+from mmamd.backbones.recalibration import batch_norms
+from mmamd.pipeline.inputs import Images, Weights
+from mmamd.pipeline.progress import Progress
+from mmamd.pipeline.settings import Settings
+from mmamd.pipeline.splits import build_dataset, images_of
+from mmamd.pruning.candidates import make_family
+from mmamd.pruning.complexity import cost_function, profiled_cost
+from mmamd.registry import MODELS
+from mmamd.structures import CandidateFamily, Cost, Importance, Network
+from mmamd.tasks import Task, task_of
+from mmamd.weights.networks import find_network, with_preprocessor
+
+
+@dataclass
+class Context:
+    """A run as its stages see it.
+
+    Attributes:
+        cfg: The run's config, data_root filled in.
+        settings: What it says of the method, checked.
+        work_dir: The run's folder.
+        seed: The run's seed.
+        spend: Called with a stage, the wall time of each of its epochs, and the MACs that it took.
+        resume_from: Checkpoint that the user asked the interrupted stage to continue from.
+        progress: What the stages tell how far they are.
+        planned_scales: Reference -> scale of the network that it will name, as far as the method knows it beforehand.
+    """
+
+    cfg: Config
+    settings: Settings
+    work_dir: Path
+    seed: int
+    spend: Callable[[str, float, float], None]
+    resume_from: str | None = None
+    progress: Progress = field(default_factory=lambda: Progress({}))
+    planned_scales: dict[str, float] = field(default_factory=dict)
+
+    # --- networks ---
+
+    @cached_property
+    def architecture(self) -> dict:
+        """Config of the teacher's network, preprocessor included."""
+        return with_preprocessor(self.cfg.model.architecture.to_dict(), self.cfg.get('data_preprocessor'))
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The teacher's network, uncut, with weights as they are drawn; to be asked, not to be run as a teacher."""
+        with torch.random.fork_rng(devices=[]):
+            return MODELS.build(copy.deepcopy(self.architecture)).eval()
+
+    @cached_property
+    def task(self) -> Task:
+        return task_of(self.network)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the images that costs speak of."""
+        return tuple(self.network.backbone.input_shape)
+
+    @cached_property
+    def flat_family(self) -> CandidateFamily:
+        """Family of a network whose units are all equally important: it meets the same budgets.
+
+        Impossible scales show by it before anything is scored, and where every layer is a scope of its own it keeps as
+        many units as the real one.
+        """
+        groups, settings = self.network.backbone.unit_groups(), self.settings.compression
+        flat = Importance({group.name: [1.] * group.count for group in groups}, 1, 'sample')
+        return make_family(groups, flat, cost_function(self.network), settings.family_scales,
+                           scale_by=settings.scale_by, prune=settings.prune, round_to=settings.round_to)
+
+    @property
+    def family(self) -> CandidateFamily:
+        """The candidates, once the stage nest has made them."""
+        return CandidateFamily.load(self.work_dir / 'nest' / 'family.json')
+
+    @property
+    def teacher_cost(self) -> Cost:
+        return self.flat_family.teacher_cost
+
+    @property
+    def teacher(self) -> str | Weights:
+        """Where the teacher's weights are: as configured, or a reference to what the stage teacher trains."""
+        source = self.cfg.model.get('teacher')
+        return Weights(source) if source else 'teacher'
+
+    def teacher_network(self) -> Network:
+        """The teacher as plain data."""
+        if isinstance(self.teacher, Weights):
+            return Network(self.architecture, self.teacher.source, cost=self.teacher_cost)
+        return find_network(self.work_dir, self.teacher)
+
+    @cached_property
+    def student_architecture(self) -> dict | None:
+        """Config of the student where it is of another architecture, preprocessor included."""
+        other = self.settings.compression.student_architecture
+        return None if other is None else with_preprocessor(other, self.cfg.get('data_preprocessor'))
+
+    @cached_property
+    def student_cost(self) -> Cost:
+        """What the student costs; of a candidate, as far as that is known before units are ranked."""
+        if self.student_architecture is None:
+            return self.flat_family.student.cost
+        with torch.random.fork_rng(devices=[]):
+            other = MODELS.build(copy.deepcopy(self.student_architecture))
+        return profiled_cost(other, self.input_shape)
+
+    def scale_of(self, reference: str) -> float:
+        """Scale of the network that a reference names: as it is, or as it is planned."""
+        try:
+            return find_network(self.work_dir, reference).scale
+        except FileNotFoundError:
+            # Of a choice that is still to be made; half the teacher is the middle of what it can be.
+            return self.planned_scales.get(reference, 0.5)
+
+    def macs_of(self, reference: str) -> float:
+        """MACs of the network that a reference names: as counted, or as its scale promises."""
+        try:
+            return find_network(self.work_dir, reference).cost.macs
+        except FileNotFoundError:
+            return self.scale_of(reference) * self.teacher_cost.macs
+
+    # --- images ---
+
+    def dataset(self, split: str) -> BaseDataset:
+        """The data set of a split, checked against the network; built once."""
+        if split not in self._datasets:
+            self._datasets[split] = build_dataset(self.cfg, split, self.network, self.task)
+        return self._datasets[split]
+
+    def images(self, split: str) -> Images:
+        """The images of a split; looked through once."""
+        if split not in self._images:
+            self._images[split] = images_of(self.dataset(split), split, self.task)
+        return self._images[split]
+
+    @cached_property
+    def _datasets(self) -> dict[str, BaseDataset]:
+        return {}
+
+    @cached_property
+    def _images(self) -> dict[str, Images]:
+        return {}
+
+    @property
+    def num_recalibration(self) -> int:
+        """Training images on which batch norm statistics are found; 0 for a network without batch norm."""
+        if not batch_norms(self.network):
+            return 0
+        return self.settings.compression.recalibration.num_used(self.images('train').num)
+
+    # --- what is reported ---
+
+    @property
+    def metric(self) -> str:
+        """Key of the metric of the choice, by which teacher and student are reported too."""
+        return self.settings.selection.metric if self.settings.selection else self.task.metric
+
+    @property
+    def unit(self) -> float:
+        """What the metric's values are divided by to be fractions."""
+        hook = self.settings.selection
+        return 100. if (hook.percent if hook else self.task.is_percent) else 1.

@@ -1,0 +1,94 @@
+"""The splits of a run: built, checked against the network, and known by their images."""
+
+import copy
+import hashlib
+
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DATASETS
+
+from mmamd.pipeline.inputs import Images, leaf_datasets
+from mmamd.tasks import Task
+
+
+def build_dataset(cfg: Config, split: str, network: nn.Module, task: Task) -> BaseDataset:
+    """Build a split's data set, read its first sample, and compare its classes with the network's.
+
+    Raises:
+        ValueError, FileNotFoundError: If it cannot be read, is empty, or has other classes.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    if loader is None:
+        raise ValueError(f'the config has no {split}_dataloader; expected training images (train), held-out training '
+                         'images (val) and test images (test)')
+    leaf = next(leaf_datasets(loader.dataset))
+    where = f"{split} data set {leaf['type']} (data_root={leaf.get('data_root')!r}, " \
+            f"data_prefix={leaf.get('data_prefix')!r}, ann_file={leaf.get('ann_file')!r})"
+    try:
+        dataset = DATASETS.build(copy.deepcopy(loader.dataset))
+        dataset.full_init()
+        empty = len(dataset) == 0 or dataset[0] is None
+    # ValueError: the host's for an empty annotation file; AssertionError and RuntimeError: its data sets' own checks.
+    except (OSError, RuntimeError, AssertionError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else FileNotFoundError
+        raise kind(
+            f'cannot read the {where}: {error}. Expected images under data_root/data_prefix, listed one a line as '
+            '"<class>/<file> <label>" in data_root/ann_file, or one folder a class where there is no ann_file; '
+            'set data_root, e.g. --cfg-options data_root=/path/to/data') from error
+    if empty:
+        raise ValueError(f'the {where} is empty; expected images, check data_prefix and ann_file')
+    _check_classes(dataset, where, task.num_classes(network), task)
+    return dataset
+
+
+def _check_classes(dataset: BaseDataset, where: str, outputs: int | None, task: Task) -> None:
+    if outputs is None:
+        return
+    classes = dataset.metainfo.get('classes')
+    if classes is not None and len(classes) != outputs:
+        raise ValueError(f'the {where} has {len(classes)} classes but the head has {outputs}; set '
+                         'model.architecture.head.num_classes to that of the data')
+    for i in range(len(dataset)):
+        wrong = task.check(dataset.get_data_info(i), outputs)
+        if wrong:
+            raise ValueError(f'the {where} {wrong}')
+
+
+def images_of(dataset: BaseDataset, split: str, task: Task) -> Images:
+    """What a split's images are known by."""
+    sha = hashlib.sha256()
+    for i in range(len(dataset)):
+        sha.update(task.identity(dataset.get_data_info(i)))
+    return Images(split, len(dataset), sha.hexdigest()[:16])
+
+
+@torch.no_grad()
+def check_metric(cfg: Config, split: str, dataset: BaseDataset, network: nn.Module, task: Task, metric: str) -> None:
+    """Run two images of a split through a network and the split's evaluator, and look for a metric.
+
+    Raises:
+        ValueError: If the evaluator does not compute it; it names those that it does.
+    """
+    samples = [dataset[i] for i in range(min(2, len(dataset)))]
+    batch = task.collate(samples)
+    data = network.data_preprocessor(batch, training=False)
+    evaluator = cfg[f'{split}_evaluator']
+    evaluator = Evaluator(copy.deepcopy(evaluator if isinstance(evaluator, list) else [evaluator]))
+    evaluator.process(data_samples=network(**data, mode='predict'), data_batch=batch)
+    keys = sorted(evaluator.evaluate(len(samples)))
+    if metric not in keys:
+        raise ValueError(f'NPSDSelectionHook asks for the metric {metric!r}, but {split}_evaluator computes '
+                         f'{keys}; set metric= to one of these')
+
+
+def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> None:
+    """Budgets, costs and ONNX speak of images of the backbone's input_shape: raise ValueError for another."""
+    images = network.data_preprocessor(task.collate([dataset[0]]), training=False)['inputs']
+    got, expected = tuple(images.shape[1:]), tuple(network.backbone.input_shape)
+    if got != expected:
+        raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
+                         f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
+                         'images in the pipeline of test_dataloader')

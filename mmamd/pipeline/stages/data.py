@@ -1,0 +1,43 @@
+"""Images that stages draw from the training split."""
+
+import copy
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn as nn
+from mmengine.dataset import default_collate
+from mmengine.registry import DATASETS
+from torch.utils.data import DataLoader, Subset
+
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import with_test_pipeline
+from mmamd.pipeline.seeding import seed_all, seed_worker
+from mmamd.seeds import derive_seed
+
+
+def drawn_images(context: Context, num_images: int, *, augmented: bool = False) -> Subset:
+    """Training images, read through the test pipeline, or augmented as in training."""
+    train, test = context.cfg.train_dataloader.dataset, context.cfg.test_dataloader.dataset
+    dataset = DATASETS.build(copy.deepcopy(train) if augmented else with_test_pipeline(train, test))
+    dataset.full_init()
+    # Data sets are often sorted by class, so the images are drawn, not taken from the front.
+    return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
+
+
+def recalibration_batches(context: Context, preprocessor: nn.Module) -> Callable[[], Iterator[torch.Tensor]]:
+    """Function that gives images as a training step sees them, the same on every rank and in every call."""
+    # Listed once for all candidates.
+    dataset = drawn_images(context, context.num_recalibration, augmented=True)
+    seed = derive_seed(context.seed, 'recalibration')
+
+    def batches() -> Iterator[torch.Tensor]:
+        seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
+        loader = DataLoader(dataset, collate_fn=default_collate, worker_init_fn=seed_worker,
+                            batch_size=context.settings.compression.recalibration.batch_size,
+                            num_workers=context.cfg.train_dataloader.get('num_workers', 0),
+                            generator=torch.Generator().manual_seed(seed))
+        for batch in loader:
+            yield preprocessor(batch, training=True)['inputs']
+
+    return batches

@@ -1,0 +1,206 @@
+"""Distil teachers into candidates that share their weights, into one candidate, or into another architecture."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner import Runner
+
+from mmamd.backbones.recalibration import recalibrate, save_statistics, statistics
+from mmamd.distillation.distiller import AMDDistiller, distiller_of
+from mmamd.distillation.samplers import sample_candidates
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook
+from mmamd.passes import frozen_eval
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Images, Loader
+from mmamd.pipeline.settings import section_settings
+from mmamd.pipeline.stages.data import recalibration_batches
+from mmamd.pipeline.stages.stage import Stage
+from mmamd.pipeline.stages.training import check_schedule, keep_last_weights, train
+from mmamd.registry import MODELS
+from mmamd.structures import Candidate, Network, scale_key
+from mmamd.weights.networks import build_network, find_network, save_networks
+
+TERMS = 'terms.pth'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distil(Stage):
+    """Train candidates by a sum of losses: ``shared.pth`` of several, ``trained.pth`` of one, and ``networks.json``.
+
+    Attributes:
+        section: Section of the config that it is scheduled by.
+        teachers: References to the networks that teach.
+        into: Scales that are trained, those that are smaller than the first teacher.
+        start: Reference to the network whose weights it starts from; None draws them.
+        architecture: Of the network that is trained.
+        is_candidate: Whether that is the teacher's architecture, cut; else it is another one.
+        losses: Terms of the loss.
+        distiller: What the config says of the distiller beside these.
+        schedule: ``train_cfg``, ``optim_wrapper``, ``param_scheduler``, ``auto_scale_lr``.
+        loader, hooks: Of the training.
+        sampler: Which candidates a step trains; None for all.
+        images: The training images.
+        recalibration: How batch norm statistics are found, with the images' pipeline; None without batch norm.
+        processes: Number of processes.
+        seed: The run's.
+        trains: ``'student'``, or ``'losses'`` for the parameters of the terms alone.
+        terms_from: Stage whose terms hand their state to the terms of the same names.
+    """
+
+    kind: ClassVar[str] = 'distil'
+    section: str
+    teachers: tuple
+    into: tuple
+    start: str | None
+    architecture: dict
+    is_candidate: bool
+    losses: dict
+    distiller: dict
+    schedule: dict
+    loader: Loader
+    hooks: list
+    images: Images
+    processes: int
+    seed: int
+    sampler: SandwichSparsityHook | None = None
+    recalibration: dict | None = None
+    trains: str = 'student'
+    terms_from: str | None = None
+
+    def networks(self) -> list[str]:
+        return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else [])]))
+
+    def files(self) -> list[str]:
+        return ['nest/family.json'] + ([f'{self.terms_from}/{TERMS}'] if self.terms_from else [])
+
+    def candidates(self, context: Context, family: Sequence[Candidate], below: float) -> list[Candidate]:
+        """What is trained, ascending by scale."""
+        if not self.is_candidate:
+            return [Candidate(self.into[0], None, context.student_cost, units=0.)]
+        wanted = [scale_key(scale) for scale in self.into]
+        return [candidate for candidate in family if candidate.key in wanted and candidate.scale < below]
+
+    # --- before anything runs ---
+
+    def check(self, context: Context) -> None:
+        check_schedule(self, section_settings(context.cfg, self.section))
+        if self.schedule['optim_wrapper'].get('accumulative_counts', 1) != 1:
+            raise ValueError('optim_wrapper.accumulative_counts must stay 1: a joint step accumulates over its '
+                             f'candidates, got {self.schedule["optim_wrapper"]["accumulative_counts"]}')
+        if self.trains not in ('student', 'losses'):
+            raise ValueError(f"pretrain.trains must be 'student' or 'losses', got {self.trains!r}")
+        # Untrained networks of the family of equally important units: they have the modules and the shapes.
+        candidates = self.candidates(context, context.flat_family.candidates, 1.)
+        teacher = asdict(Network(context.architecture, None, cost=context.teacher_cost))
+        if not self.is_candidate:
+            self._check_other(context)
+        with torch.random.fork_rng(devices=[]):
+            distiller = MODELS.build(self._model([teacher] * len(self.teachers), None, candidates))
+        if self.sampler is not None:
+            self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
+
+    def _check_other(self, context: Context) -> None:
+        """A student of another architecture must have the teacher's classes and the size that the config says."""
+        with torch.random.fork_rng(devices=[]):
+            network = MODELS.build(copy.deepcopy(self.architecture))
+        image = torch.zeros(1, *context.input_shape)
+        with torch.no_grad(), frozen_eval(network):
+            own, teachers = (tuple(each(image, mode='tensor').shape[1:]) for each in (network, context.network))
+        if own != teachers:
+            raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
+                             f'{teachers}; give both the classes of the data: '
+                             f'compression.student_architecture.head.num_classes={teachers[0]}')
+        name = 'params' if context.settings.compression.scale_by == 'params' else 'macs'
+        share = getattr(context.student_cost, name) / getattr(context.teacher_cost, name)
+        if abs(share - self.into[0]) > 0.005 + 1e-9:
+            raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher, but '
+                             f'compression.student_scale={self.into[0]}; the assistant is chosen above that scale, so '
+                             f'set compression.student_scale={share:.2f}')
+
+    def _model(self, teachers: list[dict], start: str | None, candidates: list[Candidate],
+               terms_from: str | None = None) -> dict:
+        return copy.deepcopy({**self.distiller, 'architecture': self.architecture, 'teacher': teachers, 'start': start,
+                              'candidates': [asdict(candidate) for candidate in candidates], 'losses': self.losses,
+                              'num_images': self.images.num, 'seed': self.seed, 'trains': self.trains,
+                              'terms_from': terms_from})
+
+    def macs(self, context: Context) -> float:
+        taught_by = sum(context.scale_of(reference) for reference in self.teachers)
+        if not self.is_candidate:
+            trained = [self.into[0]]
+        else:
+            below = context.scale_of(self.teachers[0])
+            trained = [scale for scale in self.into if scale < below] or list(self.into)
+        step = taught_by + 3 * expected_scale_sum(trained, self.sampler)
+        extra = context.num_recalibration * sum(trained) if self.recalibration else 0.
+        return context.teacher_cost.macs * (
+            step * self.images.num * self.schedule['train_cfg']['max_epochs'] + extra)
+
+    # --- doing it ---
+
+    def carry_out(self, context: Context) -> None:
+        folder = context.work_dir / self.name
+        teachers = [find_network(context.work_dir, reference) for reference in self.teachers]
+        candidates = self.candidates(context, context.family.candidates, teachers[0].scale)
+        start = None if self.start is None else find_network(context.work_dir, self.start).weights
+        terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
+        model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
+        hooks = () if self.sampler is None else (self.sampler,)
+        runner = train(context, self, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
+                       loop='mmamd.JointTrainLoop')
+        if is_main_process():
+            save_terms(distiller_of(runner.model), folder / TERMS)
+        if self.trains == 'losses':
+            barrier()
+            return
+        weights = keep_last_weights(folder, 'shared.pth' if len(candidates) > 1 else 'trained.pth')
+        networks = {candidate.key: Network(self.architecture, weights, candidate.scale, candidate.kept, candidate.cost)
+                    for candidate in candidates}
+        if self.recalibration:
+            networks = self._recalibrated(context, networks, folder / 'statistics.pth')
+        if is_main_process():
+            save_networks(context.work_dir, self.name, networks)
+        barrier()
+
+    def _recalibrated(self, context: Context, networks: dict[str, Network], path: Path) -> dict[str, Network]:
+        """The networks with batch norm statistics of their own; of several, those of the whole network beside them."""
+        shared = build_network(replace(next(iter(networks.values())), kept=None)).to(get_device())
+        batches = recalibration_batches(context, shared.data_preprocessor)
+        found: dict[str, Any] = {}
+        whole = {scale_key(1.0): None} if len(networks) > 1 else {}  # what a selection may compare the others with
+        for key, kept in {**whole, **{key: network.kept for key, network in networks.items()}}.items():
+            shared.backbone.activate(kept)
+            recalibrate(shared, batches())
+            found[key] = statistics(shared)
+        if is_main_process():
+            save_statistics(found, path)
+        return {key: replace(network, statistics=str(path)) for key, network in networks.items()}
+
+
+def macs_of_step(runner: Runner) -> int:
+    """MACs that an image of the latest step took."""
+    distiller = distiller_of(runner.model)
+    return distiller.macs(runner.train_loop.step_candidates or distiller.candidates)
+
+
+def save_terms(distiller: AMDDistiller, path: Path) -> None:
+    """Save what the terms of a loss have learnt and remembered, by their names, as plain tensors."""
+    torch.save({name: {key: value.cpu() for key, value in term.state_dict().items()}
+                for name, term in distiller.terms.items()}, path)
+
+
+def expected_scale_sum(scales: Sequence[float], sampler: SandwichSparsityHook | None) -> float:
+    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's.
+
+    Of the whole pool: a halving makes a stage cheaper than that.
+    """
+    if sampler is None:
+        return sum(scales)
+    draws = [sum(sample_candidates(scales, sampler.sampler, sampler.num_random, 0, i)) for i in range(100)]
+    return sum(draws) / len(draws)

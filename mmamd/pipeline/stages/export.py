@@ -1,0 +1,116 @@
+"""Cut the delivered network out, save its forms, and judge it and the teacher on the test images."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+
+from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.examples import write_examples
+from mmamd.pipeline.inputs import Images, Loader, Weights
+from mmamd.pipeline.progress import EvaluationProgressHook
+from mmamd.pipeline.splits import check_image_size, check_metric
+from mmamd.pipeline.stage_runner import build_stage_runner
+from mmamd.pipeline.stages.stage import Stage
+from mmamd.structures import Network, write_json
+from mmamd.weights.checkpoint import load_weights
+from mmamd.weights.networks import build_network, find_network, save_networks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Stage):
+    """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors and ONNX.
+
+    Where it delivers several networks, each has a folder of its own, ``student/<key>/``. Other forms, and other
+    candidates, are written by :func:`mmamd.export_model` when they are asked for.
+
+    Attributes:
+        delivered: References to the networks.
+        shown: Name -> reference of what the test images are shown to beside them.
+        teacher: The user's weights, or a reference to the stage that trained them.
+        images: The test images.
+        loader, evaluator: Of the test split.
+        seed: The run's.
+    """
+
+    kind: ClassVar[str] = 'export'
+    name: str = 'export'
+    delivered: tuple
+    teacher: str | Weights
+    images: Images
+    loader: Loader
+    evaluator: dict | list
+    seed: int
+    shown: dict = field(default_factory=dict)
+
+    def networks(self) -> list[str]:
+        return list(dict.fromkeys([*([self.teacher] if isinstance(self.teacher, str) else []), *self.delivered,
+                                   *self.shown.values()]))
+
+    def check(self, context: Context) -> None:
+        check_image_size(context.dataset('test'), context.network, context.task)
+        check_metric(context.cfg, 'test', context.dataset('test'), context.network, context.task, context.metric)
+
+    def macs(self, context: Context) -> float:
+        return (context.teacher_cost.macs + sum(map(context.macs_of, self.delivered))) * self.images.num
+
+    def folder(self, context: Context, network: Network) -> Path:
+        """Where the files of a delivered network lie."""
+        return context.work_dir / 'student' / (network.key if len(self.delivered) > 1 else '')
+
+    def carry_out(self, context: Context) -> None:
+        delivered = {reference: find_network(context.work_dir, reference) for reference in self.delivered}
+        done, all_macs = 0., 1. + sum(network.scale for network in delivered.values())
+        metrics, written = {}, {}
+        for name, network in {'teacher': context.teacher_network(), **delivered}.items():
+            model, weights = network.architecture, network.weights
+            if name != 'teacher':
+                written[name] = small = self._write(context, network)
+                model, weights = small.architecture, small.weights
+            part = done / all_macs, (done + network.scale) / all_macs
+            done += network.scale
+            metrics[name] = self._test(context, name, model, weights, part)
+        if is_main_process():
+            write_json(context.work_dir / self.name / 'test_metrics.json', metrics)
+            save_networks(context.work_dir, self.name, written)
+            write_examples(context, {**self.shown, **{'student' if len(delivered) == 1 else f'student {each.key}': name
+                                                      for name, each in delivered.items()}})
+        barrier()
+
+    def _write(self, context: Context, network: Network) -> Network:
+        """Write the forms of a network; returns the small network that stands alone."""
+        folder = self.folder(context, network)
+        config, small = stand_alone(context.cfg, network)
+        if is_main_process():
+            folder.mkdir(parents=True, exist_ok=True)
+            metadata = describe(config, network, context.input_shape)
+            save_student(small, folder / 'student.pth')
+            save_model(small, config, folder / 'student.safetensors', metadata)
+            config.dump(folder / 'config.py')
+            export_onnx(small, folder / 'model.onnx', metadata, input_shape=context.input_shape)
+        barrier()
+        return Network(config.model.to_dict(), str(folder / 'student.pth'), network.scale, None, network.cost)
+
+    def _test(self, context: Context, name: str, model: dict, weights: str,
+              part: tuple[float, float]) -> dict[str, float]:
+        """Metrics of a network on the test split; ``part`` is where in the stage this lies, for the progress."""
+        cfg = context.cfg
+        runner = build_stage_runner(
+            cfg, f'{self.name}_{name}', context.work_dir / self.name, model=model, custom_hooks=[],
+            test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator, test_cfg=cfg.test_cfg,
+            randomness=dict(seed=self.seed))
+        load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
+        runner.register_hook(EvaluationProgressHook(self.name, context.progress, test=part))
+        return runner.test()
+
+
+def stand_alone(cfg: Config, network: Network) -> tuple[Config, nn.Module]:
+    """Config and module of a network without what it does not keep; one of another architecture is as it is."""
+    whole = build_network(network)
+    if network.kept is None:
+        return config_of(cfg, network.architecture), whole
+    return student_config(cfg, whole, network), cut_network(whole, network)

@@ -1,0 +1,113 @@
+"""Judge networks on held-out images, side by side, and choose one."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
+from mmengine.dist import barrier, is_main_process
+
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Loader
+from mmamd.pipeline.progress import EvaluationProgressHook
+from mmamd.pipeline.splits import check_metric
+from mmamd.pipeline.stage_runner import build_stage_runner
+from mmamd.pipeline.stages.stage import Stage
+from mmamd.selection.npsd_hook import NPSDSelectionHook
+from mmamd.structures import Selection, write_json
+from mmamd.visualization import plot_selection
+from mmamd.weights.networks import find_network, read_networks, save_judged, save_networks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Select(Stage):
+    """Choose one of some networks: ``selection.json``, its picture, and ``networks.json`` with the chosen one.
+
+    Attributes:
+        candidates: References to separate networks, or the one stage whose networks are slices of one.
+        are_slices: Whether they are, and the whole network is judged beside them.
+        reference: Reference to the network that a rule compares them with.
+        rule: The rule and its options, and the metric.
+        above: Networks of this scale and below are judged but cannot be chosen; None leaves all to choose from.
+        images: Split -> its images: the held-out ones, and the test images where they are reported.
+        loaders, evaluators: Of the splits.
+        seed: The run's, for the bootstrap.
+    """
+
+    kind: ClassVar[str] = 'select'
+    candidates: tuple
+    are_slices: bool
+    reference: str
+    rule: NPSDSelectionHook
+    above: float | None
+    images: dict
+    loaders: dict
+    evaluators: dict
+    seed: int
+
+    @classmethod
+    def fields_of(cls, context: Context, rule: NPSDSelectionHook) -> dict:
+        """The fields that the config says."""
+        splits = ('val', 'test') if rule.report_test else ('val',)
+        return dict(rule=rule, images={split: context.images(split) for split in splits},
+                    loaders={split: Loader(_read_only(context.cfg[f'{split}_dataloader'].to_dict()))
+                             for split in splits},
+                    evaluators={split: context.cfg[f'{split}_evaluator'] for split in splits}, seed=context.seed)
+
+    def networks(self) -> list[str]:
+        return [self.reference, *self.candidates]
+
+    def check(self, context: Context) -> None:
+        for split in self.images:
+            check_metric(context.cfg, split, context.dataset(split), context.network, context.task, self.rule.metric)
+
+    def macs(self, context: Context) -> float:
+        shown = context.macs_of(self.reference) + context.teacher_cost.macs * self.are_slices
+        if not self.are_slices:
+            shown += sum(map(context.macs_of, self.candidates))
+        elif (context.work_dir / self.candidates[0] / 'networks.json').is_file():
+            shown += sum(network.cost.macs for network in read_networks(context.work_dir, self.candidates[0]).values())
+        else:
+            shown += sum(context.settings.compression.family_scales) * context.teacher_cost.macs
+        return shown * sum(images.num for images in self.images.values())
+
+    def carry_out(self, context: Context) -> None:
+        folder, cfg = context.work_dir / self.name, context.cfg
+        judged = self._judged(context)
+        networks = {key: find_network(context.work_dir, reference) for key, reference in judged.items()}
+        panel = {'teacher': find_network(context.work_dir, self.reference), **networks}
+        if self.are_slices:
+            first = next(iter(networks.values()))
+            panel['full'] = replace(first, scale=1.0, kept=None, cost=context.teacher_cost)
+        loop = dict(type='mmamd.CandidateValLoop', above=self.above)
+        runner = build_stage_runner(
+            cfg, self.name, folder, custom_hooks=[], randomness=dict(seed=self.seed),
+            model=dict(type='mmamd.Panel', networks={name: asdict(each) for name, each in panel.items()}),
+            val_dataloader=cfg.val_dataloader, val_evaluator=cfg.val_evaluator, val_cfg=loop,
+            test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator,
+            test_cfg=dict(loop, split='test', num_bootstrap=0))
+        runner.register_hook(self.rule)
+        held_out = self.images['val'].num / sum(images.num for images in self.images.values())
+        runner.register_hook(EvaluationProgressHook(self.name, context.progress, val=(0., held_out),
+                                                    test=(held_out, 1.)))
+        runner.val()
+        # The test split is reported, and read by no rule.
+        test = runner.test() if 'test' in self.images else {}
+        if is_main_process():
+            write_json(folder / 'test_metrics.json', test)
+            selection = Selection.load(folder / 'selection.json')
+            plot_selection(selection, context.settings.compression.scale_by, folder / 'selection.png',
+                           has_student=context.student_architecture is None)
+            save_judged(context.work_dir, self.name, judged)
+            save_networks(context.work_dir, self.name, {selection.chosen: networks[selection.chosen]})
+        barrier()
+
+    def _judged(self, context: Context) -> dict[str, str]:
+        """Key in the table -> reference: the key of a slice, the name of a stage that has made one network."""
+        if self.are_slices:
+            stage = self.candidates[0]
+            return {key: f'{stage}@{key}' for key in read_networks(context.work_dir, stage)}
+        return {reference: reference for reference in self.candidates}
+
+
+def _read_only(loader: dict) -> dict:
+    """What a loader reads: batches of another size, or other workers, change no measurement."""
+    return {'dataset': loader['dataset']}

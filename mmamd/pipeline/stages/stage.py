@@ -1,0 +1,102 @@
+"""The contract of a stage, and what it is known by."""
+
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mmamd.pipeline.plain import digest, file_digest
+from mmamd.structures import Network
+from mmamd.weights.networks import find_network, read_networks
+
+if TYPE_CHECKING:
+    from mmamd.pipeline.context import Context
+
+STAGES: dict[str, type['Stage']] = {}  # by kind
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run, as plain data.
+
+    Its fields are everything that its outcome depends on, so the fingerprint cannot drift from what it does. Logging,
+    checkpoint intervals and displays are the run's.
+
+    Attributes:
+        kind: What it is, by which others find it; a run may have several of a kind.
+        name: Its name in the run, and its folder below the work_dir.
+    """
+
+    kind: ClassVar[str]
+    name: str
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        STAGES[cls.kind] = cls
+
+    def networks(self) -> list[str]:
+        """References to the networks of earlier stages that it reads."""
+        return []
+
+    def files(self) -> list[str]:
+        """Other files that it reads, relative to the work_dir."""
+        return []
+
+    def check(self, context: 'Context') -> None:
+        """Refuse, before anything of the run is written, what can be known to go wrong.
+
+        Raises:
+            ValueError, FileNotFoundError: With the offending value, what was expected, and what to do.
+        """
+
+    def macs(self, context: 'Context') -> float:
+        """Arithmetic in MACs, a backward pass being twice a forward pass: planned before it runs, spent afterwards.
+
+        A training stage counts what it spends as it goes.
+        """
+        return 0.
+
+    def carry_out(self, context: 'Context') -> None:
+        """Do it: from files to files in the stage's folder."""
+        raise NotImplementedError
+
+
+def fingerprint(stage: Stage, work_dir: Path) -> dict[str, str]:
+    """Name of an input -> digest of its value or content. Raises what :func:`field_digests` raises."""
+    found = field_digests(stage)
+    found |= {f'network {reference}': _network_digest(work_dir, reference) for reference in stage.networks()}
+    return found | {f'file {name}': file_digest(work_dir / name) for name in stage.files()}
+
+
+def field_digests(stage: Stage) -> dict[str, str]:
+    """Name of a field, or of a key of one -> digest of its value.
+
+    A field at its default is left out, so that a new field does not refuse every run that was made before it.
+
+    Raises:
+        ValueError: If a field holds what is no plain value; it names the place.
+    """
+    found = {}
+    for field in fields(stage):
+        value = getattr(stage, field.name)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if value == default:
+            continue
+        if isinstance(value, dict):
+            found |= {f'{field.name}.{key}': digest(item, f'{stage.name}.{field.name}.{key}')
+                      for key, item in value.items()}
+        else:
+            found[field.name] = digest(value, f'{stage.name}.{field.name}')
+    return found
+
+
+def _network_digest(work_dir: Path, reference: str) -> str:
+    """Of what a reference names: a network, or all that a stage has made."""
+    stage, _, key = reference.partition('@')
+    networks = [find_network(work_dir, reference)] if key else list(read_networks(work_dir, stage).values())
+    return digest([_identity(network) for network in networks])
+
+
+def _identity(network: Network) -> list:
+    files = [path if path is None or not Path(path).is_file() else file_digest(path)
+             for path in (network.weights, network.statistics)]
+    return [network.architecture, network.scale, network.kept, *files]

@@ -1,0 +1,99 @@
+"""Train the teacher, where the config names none."""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from mmengine.dist import barrier, is_main_process
+
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Images, Loader, Weights
+from mmamd.pipeline.settings import pretrained_sources, refuse_sync_bn, teacher_settings
+from mmamd.pipeline.stages.stage import Stage
+from mmamd.pipeline.stages.training import check_schedule, keep_last_weights, train, training_fields
+from mmamd.registry import MODELS
+from mmamd.structures import Network
+from mmamd.weights.checkpoint import check_start, warn_of_normalisation
+from mmamd.weights.networks import save_networks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher(Stage):
+    """Train a network by a config of its own: ``teacher.pth``.
+
+    Attributes:
+        model: Config of the network.
+        schedule: ``train_cfg``, ``optim_wrapper``, ``param_scheduler``, ``auto_scale_lr``.
+        loader, hooks: Of its training.
+        images: The training images.
+        processes: Number of processes.
+        seed: The run's.
+        start: ``load_from`` of its config.
+        sources: Weights that it starts from, wherever its config names them.
+        data_preprocessor: Of its config.
+    """
+
+    kind: ClassVar[str] = 'teacher'
+    name: str = 'teacher'
+    model: dict
+    schedule: dict
+    loader: Loader
+    hooks: list
+    images: Images
+    processes: int
+    seed: int
+    start: str | None = None
+    sources: tuple[Weights, ...] = field(default=())
+    data_preprocessor: dict | None = None
+
+    @classmethod
+    def of(cls, context: Context) -> 'Teacher':
+        """The stage that a config asks for.
+
+        Raises:
+            ValueError, FileNotFoundError: If there is no config to train it by.
+        """
+        path = context.cfg.get('teacher_config')
+        if path is None:
+            raise ValueError('there is no teacher: set model.teacher to a checkpoint, or teacher_config to the config '
+                             'that trains one')
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'teacher_config={path!r} is not a file; expected a config that trains '
+                                    'model.architecture')
+        cfg = teacher_settings(context.cfg)
+        refuse_sync_bn(cfg)
+        preprocessor = cfg.get('data_preprocessor')
+        return cls(model=cfg.model.to_dict(), images=context.images('train'), seed=context.seed,
+                   start=cfg.get('load_from'), sources=tuple(map(Weights, pretrained_sources(cfg))),
+                   data_preprocessor=None if preprocessor is None else preprocessor.to_dict(),
+                   **training_fields(cfg.to_dict(), 'teacher'))
+
+    def check(self, context: Context) -> None:
+        """The network that is trained must be the one to compress, and what it starts from must be there."""
+        check_schedule(self, teacher_settings(context.cfg))
+        network = MODELS.build(copy.deepcopy(self.model))
+        for weights in self.sources:
+            check_start(network, weights.source)
+            warn_of_normalisation(self.model.get('data_preprocessor') or self.data_preprocessor, weights.source)
+        trained, expected = network.state_dict(), context.network.state_dict()
+        for key in [*expected, *(key for key in trained if key not in expected)]:
+            shapes = [tuple(state[key].shape) if key in state else 'absent' for state in (trained, expected)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(f'teacher_config={context.cfg.teacher_config!r} trains another network than '
+                                 f'model.architecture: {key} is {shapes[0]} there and {shapes[1]} here; make the two '
+                                 'the same')
+
+    def macs(self, context: Context) -> float:
+        return 3. * context.teacher_cost.macs * self.images.num * self.schedule['train_cfg']['max_epochs']
+
+    def carry_out(self, context: Context) -> None:
+        cfg = teacher_settings(context.cfg)
+        runtime = {**cfg, 'launcher': context.cfg.get('launcher', 'none'), 'env_cfg': context.cfg.get('env_cfg')}
+        train(context, self, copy.deepcopy(self.model), runtime, lambda _: 3 * context.teacher_cost.macs,
+              load_from=self.start)
+        weights = keep_last_weights(context.work_dir / self.name, 'teacher.pth')
+        if is_main_process():
+            save_networks(context.work_dir, self.name, {'1.00': Network(
+                context.architecture, weights, cost=context.teacher_cost)})
+        barrier()

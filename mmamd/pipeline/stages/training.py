@@ -1,0 +1,151 @@
+"""What the stages that train have in common: one Runner, one schedule, one way to continue."""
+
+import copy
+import logging
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from mmamd.distillation.mixed_precision import on_this_machine
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Loader
+from mmamd.pipeline.progress import TrainingProgressHook
+from mmamd.pipeline.seeding import EpochSeedHook
+from mmamd.pipeline.stage_runner import build_stage_runner
+from mmamd.seeds import derive_seed
+from mmamd.weights.checkpoint import read_weights
+
+SCHEDULE = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr')
+
+
+def training_fields(settings: dict, stage: str) -> dict:
+    """Fields of a training stage that its settings say: schedule, loader, hooks, processes.
+
+    Raises:
+        ValueError: If the schedule cannot be kept.
+    """
+    train_cfg, loader = in_epochs(stage, settings['train_cfg'], settings['train_dataloader'])
+    return dict(schedule={'train_cfg': train_cfg, **{key: settings.get(key) for key in SCHEDULE}},
+                loader=Loader(loader), hooks=list(settings.get('custom_hooks') or []), processes=get_world_size())
+
+
+def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
+    """A schedule and its loader in epochs, at whose ends a run is resumed.
+
+    ``max_iters`` with ``epoch_iters`` becomes max_iters / epoch_iters epochs of that many steps, of images that a
+    :class:`mmamd.datasets.StreamSampler` deals out.
+
+    Raises:
+        ValueError: If the schedule counts neither, or its length is no whole number of epochs.
+    """
+    train_cfg, loader = copy.deepcopy(dict(train_cfg)), copy.deepcopy(dict(loader))
+    for key in ('type', 'by_epoch', 'val_interval', 'val_begin'):
+        train_cfg.pop(key, None)
+    if 'max_iters' not in train_cfg:
+        if set(train_cfg) != {'max_epochs'}:
+            raise ValueError(f"stage '{stage}' must be scheduled in epochs (train_cfg=dict(max_epochs=...)), or in "
+                             'steps with epochs of so many (train_cfg=dict(max_iters=40000, epoch_iters=1000)), '
+                             f'because a run is resumed at epoch boundaries; got {train_cfg}')
+        return train_cfg, loader
+    steps, epoch = train_cfg['max_iters'], train_cfg.get('epoch_iters')
+    if set(train_cfg) != {'max_iters', 'epoch_iters'} or steps % epoch:
+        raise ValueError(f"stage '{stage}' counts steps, so it needs epoch_iters that divide them, at whose ends the "
+                         f'run can be resumed: train_cfg=dict(max_iters=40000, epoch_iters=1000); got {train_cfg}')
+    sampler = loader.get('sampler') or {}
+    print_log(f"{stage}: the sampler {sampler.get('type')} is replaced by mmamd.StreamSampler, which deals out epochs "
+              f'of {epoch} steps and can be resumed', 'current', logging.INFO)
+    loader.pop('batch_sampler', None)
+    loader['sampler'] = dict(type='mmamd.StreamSampler', num_samples=epoch * loader['batch_size'],
+                             shuffle=sampler.get('shuffle', True))
+    return dict(max_epochs=steps // epoch), loader
+
+
+def check_schedule(stage, runtime: dict) -> None:
+    """Raise ValueError for an optimizer wrapper that this machine cannot have, or checkpoints within epochs."""
+    on_this_machine(stage.schedule['optim_wrapper'])
+    checkpoints_by_epoch(runtime.get('default_hooks'), stage)
+
+
+def train(context: Context, stage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
+          hooks: tuple[Hook, ...] = (), loop: str | None = None, load_from: str | None = None) -> Runner:
+    """Train by an ordinary Runner in the stage's folder, continuing from its last whole epoch if there is one.
+
+    Args:
+        context: The run.
+        stage: The stage: its name, schedule, loader and hooks.
+        model: Config of the model.
+        runtime: Settings that the outcome does not depend on: logging, checkpoints, environment.
+        macs_of_step: From the runner, after a step, to the MACs that an image of it took.
+        hooks: Hooks beside the configured ones.
+        loop: Type of the training loop; the host's by default.
+        load_from: Weights of the whole model to start from.
+    """
+    folder = context.work_dir / stage.name
+    loader = copy.deepcopy(dict(stage.loader.settings))
+    loader.update(persistent_workers=False, worker_init_fn=dict(type='mmamd.seed_worker'))
+    seed = derive_seed(context.seed, stage.name)
+    torch.manual_seed(seed)  # a network that is built before the Runner seeds must not depend on what ran before
+    train_cfg = {**stage.schedule['train_cfg'], **({'type': loop} if loop else {'by_epoch': True})}
+    runtime = {**runtime, 'default_hooks': checkpoints_by_epoch(runtime.get('default_hooks'), stage)}
+    runner = build_stage_runner(
+        runtime, stage.name, folder, model=model, custom_hooks=copy.deepcopy(stage.hooks),
+        train_dataloader=loader, train_cfg=train_cfg, optim_wrapper=on_this_machine(stage.schedule['optim_wrapper']),
+        param_scheduler=stage.schedule['param_scheduler'], auto_scale_lr=stage.schedule['auto_scale_lr'],
+        load_from=load_from,
+        # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
+        randomness={**(runtime.get('randomness') or {}), 'seed': seed, 'diff_rank_seed': False})
+    progress = TrainingProgressHook(stage.name, context.progress, partial(context.spend, stage.name), macs_of_step)
+    for hook in (*hooks, EpochSeedHook(stage.name), progress):
+        runner.register_hook(hook)
+    checkpoint = context.resume_from or last_checkpoint(folder)
+    if checkpoint is not None:
+        runner._load_from, runner._resume = str(checkpoint), True
+    runner.train()
+    return runner
+
+
+def checkpoints_by_epoch(default_hooks: dict | None, stage) -> dict | None:
+    """Checkpoints that a config wants every so many steps, at the ends of epochs of so many steps.
+
+    Raises:
+        ValueError: If there are no such epochs, or the interval is no multiple of them.
+    """
+    hook = (default_hooks or {}).get('checkpoint')
+    if not hook or hook.get('by_epoch', True):
+        return default_hooks
+    sampler = stage.loader.settings.get('sampler') or {}
+    steps = sampler.get('num_samples', 0) // stage.loader.settings['batch_size']
+    interval = hook.get('interval', -1)
+    if not steps or interval % steps:
+        raise ValueError(f"default_hooks.checkpoint.interval={interval} steps is no multiple of an epoch of "
+                         f"'{stage.name}' ({steps or 'not counted in'} steps), at whose end alone a run can be resumed")
+    return {**default_hooks, 'checkpoint': {**hook, 'by_epoch': True, 'interval': interval // steps}}
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a stage.
+
+    The host notes an absolute path; only its name is read, so that a moved work_dir can be continued.
+    """
+    note = folder / 'last_checkpoint'
+    noted = folder / Path(note.read_text().strip()).name if note.exists() else folder
+    if noted.is_file():
+        return noted
+    # A process killed while it wrote the note leaves it empty; a checkpoint is whole when its archive has its index.
+    whole = [path for path in folder.glob('epoch_*.pth') if zipfile.is_zipfile(path)]
+    return max(whole, key=lambda path: int(path.stem.split('_')[1]), default=None)
+
+
+def keep_last_weights(folder: Path, name: str) -> str:
+    """Save the network of a stage's last checkpoint as plain tensors; returns the file."""
+    if is_main_process():
+        torch.save({'state_dict': read_weights(str(last_checkpoint(folder))), 'meta': {}}, folder / name)
+    barrier()
+    return str(folder / name)

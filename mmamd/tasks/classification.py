@@ -1,0 +1,96 @@
+"""Classification by MMPretrain: one class an image, soft labels where images are mixed.
+
+Shapes: N samples.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn as nn
+from mmengine.config import Config
+from mmengine.dataset import default_collate
+from torch import Tensor
+
+from mmamd.tasks.task import Task, register_task
+
+
+@register_task
+class Classification(Task):
+    """See :class:`Task`."""
+
+    scope = 'mmpretrain'
+    logits_from = 'head'
+    metric = 'accuracy/top1'
+    is_percent = True
+
+    @staticmethod
+    def is_of(network: nn.Module) -> bool:
+        from mmpretrain.models.classifiers import BaseClassifier
+        return isinstance(network, BaseClassifier)
+
+    def collate(self, samples: list[dict]) -> dict:
+        return default_collate(samples)
+
+    def preprocess(self, network: nn.Module, batch: dict, training: bool) -> dict:
+        data = network.data_preprocessor(batch, training=training)
+        # A preprocessor with mixup writes labels as integer one-hots and makes them floats only where it mixes.
+        for sample in data['data_samples']:
+            if 'gt_score' in sample:
+                sample.set_gt_score(sample.gt_score.float())
+        return data
+
+    def example(self, network: nn.Module) -> Any:
+        from mmpretrain.structures import DataSample
+        return DataSample().set_gt_label(0).to(next(network.parameters()).device)
+
+    def num_classes(self, network: nn.Module) -> int | None:
+        return getattr(getattr(network, 'head', None), 'num_classes', None)
+
+    def check(self, info: dict, num_classes: int) -> str | None:
+        largest = int(np.max(info['gt_label']))
+        if largest < num_classes:
+            return None
+        return (f'has label {largest} but the head has {num_classes} classes (0 to {num_classes - 1}); set '
+                'model.architecture.head.num_classes')
+
+    def identity(self, info: dict) -> bytes:
+        found = f"{Path(info.get('img_path') or '').name} {info.get('gt_label')}\n".encode()
+        return found + info['img'].tobytes() if isinstance(info.get('img'), np.ndarray) else found
+
+    def hard_targets(self, samples: list) -> Tensor:
+        """One class index a sample, int64, shape (N,).
+
+        A soft label (``gt_score``, what mixup, cutmix and label smoothing leave) is read as the class of its largest
+        share, the argmax; of equal shares the smallest class index counts. Without a soft label ``gt_label`` is read.
+
+        Args:
+            samples: MMPretrain ``DataSample``, one a sample.
+
+        Raises:
+            ValueError: A sample has neither field, or not exactly one label.
+        """
+        return torch.stack([_hard_target(index, sample) for index, sample in enumerate(samples)])
+
+    def measure(self, metric: Any, results: list) -> dict[str, float]:
+        prefix = f'{metric.prefix}/' if metric.prefix else ''
+        # Per-class lists and the like are no measure to choose by.
+        return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items()
+                if np.ndim(value) == 0}
+
+    def rebuild(self, config: str | Path | Config, weights: str | Path, device: str = 'cpu') -> nn.Module:
+        from mmpretrain import get_model
+        model = get_model(config if isinstance(config, Config) else str(config), pretrained=str(weights),
+                          device=device)
+        return model.eval()
+
+
+def _hard_target(index: int, sample: Any) -> Tensor:
+    score, label = sample.get('gt_score', None), sample.get('gt_label', None)
+    if score is not None:
+        return score.argmax()
+    if label is None or label.numel() != 1:
+        raise ValueError(f'expected one class a sample, in gt_score or gt_label; sample {index} has gt_label={label}. '
+                         'For multi-label tasks use LogitLoss')
+    return label.reshape(()).long()

@@ -1,0 +1,117 @@
+"""What methods lay: which stages, who teaches whom, what is delivered; and what a plan refuses."""
+
+from dataclasses import dataclass
+
+import pytest
+from mmengine.registry import DefaultScope
+
+import mmamd
+from mmamd.methods import AMD, KD, Method
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.settings import Settings
+from mmamd.registry import METHODS
+
+
+@pytest.fixture
+def lay(tiny_config, tmp_path):
+    """Function that lays the stages of a method on the tiny config, by name."""
+    def of(method, **overrides):
+        cfg = tiny_config(**overrides)
+        context = Context(cfg, Settings.from_cfg(cfg), tmp_path / 'nowhere', 0, lambda *_: None)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            return {stage.name: stage for stage in method.stages(context)}
+
+    return of
+
+
+def test_amd_trains_jointly_chooses_and_distils(lay):
+    stages = lay(AMD())
+    assert list(stages) == ['score', 'nest', 'joint', 'select', 'student', 'export']
+    joint, select, student = stages['joint'], stages['select'], stages['student']
+    assert (joint.teachers, joint.start, joint.into, joint.section) == (('nest',), 'nest', (0.3, 0.5, 0.75), 'joint')
+    assert (select.candidates, select.are_slices, select.reference, select.above) == (('joint',), True, 'nest', 0.3)
+    assert (student.teachers, student.start, student.into, student.sampler) == (('select',), 'select', (0.3,), None)
+    assert joint.sampler is not None and stages['export'].delivered == ('student',)
+    assert stages['export'].shown == {'teacher': 'nest', 'assistant': 'select'}
+
+
+def test_a_second_assistant_is_chosen_below_the_first_and_leaves_none_for_it(lay):
+    stages = lay(AMD(num_assistants=2))
+    assert list(stages)[2:] == ['joint', 'select', 'joint_2', 'select_2', 'student', 'export']
+    assert [stages[name].above for name in ('select', 'select_2')] == [0.5, 0.3]
+    assert (stages['joint_2'].teachers, stages['select_2'].reference) == (('select',), 'select')
+    with pytest.raises(ValueError, match=r'num_assistants=3 needs as many candidates.*got the scales \[0.5, 0.75\]'):
+        lay(AMD(num_assistants=3))
+
+
+def test_plain_distillation_is_one_training(lay):
+    stages = lay(KD())
+    assert list(stages) == ['score', 'nest', 'student', 'export']
+    assert (stages['student'].teachers, stages['student'].start) == (('nest',), 'nest')
+
+
+def test_a_pretraining_hands_its_terms_to_the_distillation_after_it(lay, tiny_config, tmp_path):
+    pretrain = dict(train_cfg=dict(max_epochs=1), losses=dict(ce=dict(weight=0.)), trains='losses')
+    stages = lay(KD(), pretrain=pretrain)
+    assert list(stages)[2:] == ['pretrain_student', 'student', 'export']
+    first, second = stages['pretrain_student'], stages['student']
+    assert (first.trains, first.losses['ce']['weight'], second.losses['ce'].get('weight', 1)) == ('losses', 0., 1)
+    assert (second.terms_from, second.start) == ('pretrain_student', 'nest')
+    trained = lay(KD(), pretrain=dict(pretrain, trains='student'))['student']
+    assert (trained.terms_from, trained.start) == ('pretrain_student', 'pretrain_student')
+    with pytest.raises(ValueError, match="pretrain.trains must be 'student' or 'losses', got 'both'"):
+        mmamd.compress(tiny_config(**{'method.type': 'mmamd.KD'}, pretrain=dict(pretrain, trains='both')),
+                       work_dir=tmp_path / 'run')
+
+
+def test_hooks_of_a_section_take_the_place_of_those_at_the_top(lay, tiny_config):
+    timer = dict(type='IterTimerHook')
+    hooks = [*tiny_config().custom_hooks, dict(type='EMAHook')]
+    stages = lay(AMD(), custom_hooks=hooks, **{'joint.custom_hooks': [timer]})
+    assert stages['joint'].hooks == [timer]
+    assert stages['student'].hooks == [dict(type='EMAHook')]
+
+
+# --- what is refused ---
+
+@dataclass(frozen=True)
+class Wrong(Method):
+    what: str
+
+    def lay(self, plan):
+        if self.what == 'unknown reference':
+            return plan.distil('student', teacher='assistent', into=plan.student),
+        if self.what == 'two of one name':
+            plan.distil('student', teacher=plan.teacher, into=0.5)
+            return plan.distil('student', teacher=plan.teacher, into=plan.student),
+        students = [plan.distil(f'student_{i}', teacher=plan.teacher, into=plan.student) for i in range(2)]
+        return plan.select('select', students),
+
+
+@pytest.mark.parametrize('what, overrides, message', [
+    ('unknown reference', {}, "stage 'student' of this method reads 'assistent', which no stage before it makes; there "
+                              r"are \['nest', 'score'\]"),
+    ('two of one name', {}, "lays two stages of the name 'student'; each needs a name of its own"),
+    ('separate networks', {'custom_hooks': [dict(type='mmamd.NPSDSelectionHook', reference='full')]},
+     "reference='full' is the shared network with all units, and what 'select' judges are separate networks"),
+    ('separate networks', {}, "rule 'npsd' compares networks by their scales, and those of 'select' have one")])
+def test_a_method_that_cannot_be_carried_out_is_refused_before_it_begins(lay, what, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        lay(Wrong(what), **overrides)
+
+
+@pytest.mark.parametrize('method, message', [
+    (dict(type='mmamd.AMDD'), "there is no method 'mmamd.AMDD'. Did you mean mmamd.AMD"),
+    (dict(type='mmamd.KD', num_assistants=1), "method has no key 'num_assistants'.*method._delete_=True"),
+    (dict(type='mmamd.AMD', num_assistants=0), "num_assistants must be an integer of at least 1, got 0; without an "
+                                               "assistant .*method.type='mmamd.KD'"),
+    (dict(type='mmamd.AMD', num_assistants='2'), 'must be an integer of at least 1'),
+    ({}, 'there is no method None')])
+def test_a_section_that_names_no_method_is_refused_with_what_to_do(tiny_config, tmp_path, method, message):
+    with pytest.raises(ValueError, match=message):
+        mmamd.compress(tiny_config(method=dict(_delete_=True, **method)), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_methods_are_found_by_their_files():
+    assert {'AMD', 'KD'} <= set(METHODS.module_dict)
