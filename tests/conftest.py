@@ -162,14 +162,14 @@ def teacher(tmp_path_factory, digits):
 @pytest.fixture
 def tiny_config(teacher):
     """Function that reads tiny_config.py over a trained teacher, with overrides as nested or dotted keys."""
-    return lambda **overrides: _read(teacher, overrides)
+    return lambda **overrides: read_tiny_config(teacher, overrides)
 
 
 @pytest.fixture(scope='session')
 def finished_run(teacher, tmp_path_factory):
     """(work_dir, summary) of one whole uninterrupted run. Look at it; run in a copy."""
     work_dir = tmp_path_factory.mktemp('finished') / 'run'
-    return work_dir, mmamd.compress(_read(teacher, {}), work_dir=work_dir)
+    return work_dir, mmamd.compress(read_tiny_config(teacher, {}), work_dir=work_dir)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def contents():
                            for path in sorted(folder.rglob('*')) if path.is_file() and path.suffix != '.log'}
 
 
-def _read(teacher, overrides):
+def read_tiny_config(teacher, overrides):
     config = Config.fromfile(TINY)
     config.merge_from_dict({'model.teacher': str(teacher), **overrides})
     return config
