@@ -1,0 +1,29 @@
+"""MMD: manual multi-step distillation, a student from every assistant and the best of them kept."""
+
+from dataclasses import dataclass
+
+from mmamd.methods.plan import Method, Plan
+from mmamd.registry import METHODS
+from mmamd.structures import scale_key
+
+
+@METHODS.register_module()
+@dataclass(frozen=True)
+class MMD(Method):
+    """Every assistant is trained apart, a student distilled from each, and the best student on held-out images kept.
+
+    Attributes:
+        assistants: Their scales; by default all candidates between student and teacher.
+
+    Source: AMD, supplement 4 and 8.
+    """
+
+    assistants: tuple[float, ...] | None = None
+
+    def lay(self, plan: Plan) -> tuple[str, ...]:
+        students = []
+        for scale in plan.grid if self.assistants is None else self.assistants:
+            plan.check_scale('method.assistants', scale)
+            assistant = plan.distil(f'assistant_{scale_key(scale)}', teacher=plan.teacher, into=scale)
+            students.append(plan.distil(f'student_{scale_key(scale)}', teacher=assistant, into=plan.student))
+        return plan.select('select', students, rule='best'),
