@@ -3,13 +3,17 @@
 The folders follow the method:
 
     structures.py   the plain data that stages exchange
+    passes.py       one pass through a network, and what it leaves behind
     pruning/        importance of units, ranking, nested candidates, exact costs
     backbones/      networks that can run as any candidate
-    distillation/   one joint step that trains many candidates of one shared network, and its losses
-    selection/      performance of every candidate, and the choice of the teacher assistant
-    pipeline/       the runner that carries a config through the stages
+    weights/        where weights come from, and networks as files
+    distillation/   one joint step that trains many candidates of one shared network, by terms of a loss
+    selection/      performance of several networks side by side, and the choice of one
+    pipeline/       the runner that carries a config through its stages: one stage, whole, a file
+    methods/        which stages there are, and who teaches whom: one method a file
+    tasks/          what differs between tasks
     export/         the physically small model in its forms: weights, ONNX, torch.export, plain MMPretrain, timm
-    datasets/       held-out split, bundled digits
+    datasets/       held-out split, bundled digits, a sampler for schedules in steps
     visualization/  pictures
     compat.py       everything that works around the host, and nothing else
 """

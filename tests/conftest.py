@@ -159,7 +159,7 @@ def teacher(tmp_path_factory, digits):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def tiny_config(teacher):
     """Function that reads tiny_config.py over a trained teacher, with overrides as nested or dotted keys."""
     return lambda **overrides: read_tiny_config(teacher, overrides)

@@ -37,6 +37,7 @@ class Context:
         resume_from: Checkpoint that the user asked the interrupted stage to continue from.
         progress: What the stages tell how far they are.
         planned_scales: Reference -> scale of the network that it will name, as far as the method knows it beforehand.
+        built: Untrained distillers that the checks have built, by what they were built of; empty once stages run.
     """
 
     cfg: Config
@@ -47,6 +48,7 @@ class Context:
     resume_from: str | None = None
     progress: Progress = field(default_factory=lambda: Progress({}))
     planned_scales: dict[str, float] = field(default_factory=dict)
+    built: dict[str, nn.Module] = field(default_factory=dict)
 
     # --- networks ---
 

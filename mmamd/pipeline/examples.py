@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmamd.pipeline.context import Context
+from mmamd.tasks import Task
 from mmamd.visualization.examples_plot import Example, Examples, Prediction
 from mmamd.weights.networks import load_network
 
@@ -33,10 +34,10 @@ def write_examples(context: Context, shown: dict[str, str]) -> None:
     dataset.full_init()
     folder = context.work_dir / 'export'
     networks = ((name, load_network(context.work_dir, reference)) for name, reference in shown.items())
-    predict_examples(dataset, networks, folder).save(folder / 'examples.json')
+    predict_examples(dataset, networks, folder, context.task).save(folder / 'examples.json')
 
 
-def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path) -> Examples:
+def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path, task: Task) -> Examples:
     """Predictions of the networks, each a pair of name and network, for images spread evenly over the classes.
 
     The images are those of the test pipeline before normalisation; they are saved below ``folder``.
@@ -45,15 +46,16 @@ def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder:
     for name, network in networks:
         network = network.to(get_device()).eval()
         if not found:
-            batch = [dataset[i] for i in spread_indices(_classes_of_images(dataset))]
-            reason = _why_not(batch, _predict(network, batch[:1]))
+            batch = [dataset[i] for i in spread_indices(task.classes_of(dataset))]
+            reason = task.why_not_shown(batch, _predict(network, batch[:1])[0]) or _why_no_picture(batch[0])
             if reason is not None:
                 return Examples([], skipped=reason)
-            found = [_saved(i, item, network.data_preprocessor.to_rgb, folder) for i, item in enumerate(batch)]
+            found = [_saved(i, item, task.label_of(item), network.data_preprocessor.to_rgb, folder)
+                     for i, item in enumerate(batch)]
         for example, sample in zip(found, _predict(network, batch), strict=True):
-            label = int(sample.pred_label)
-            example.predictions[name] = Prediction(label, round(float(sample.pred_score[label]), 4))
-    return Examples(found, class_names(dataset))
+            label, score = task.prediction_of(sample)
+            example.predictions[name] = Prediction(label, round(score, 4))
+    return Examples(found, task.class_names(dataset))
 
 
 def spread_indices(labels: list[int], num: int = NUM_EXAMPLES) -> list[int]:
@@ -63,57 +65,28 @@ def spread_indices(labels: list[int], num: int = NUM_EXAMPLES) -> list[int]:
     return [by_class[(2 * i + 1) * len(labels) // (2 * num)] for i in range(num)]
 
 
-def class_names(dataset) -> list[str] | None:
-    """Names of the classes: the data set's own, or those of the folders that hold one class each; None without both."""
-    classes = dataset.metainfo.get('classes')
-    if classes:
-        return list(classes)
-    folders: dict[int, set[str]] = {}
-    for i in range(len(dataset)):
-        info = dataset.get_data_info(i)
-        if 'img_path' not in info:
-            return None
-        folders.setdefault(int(info['gt_label']), set()).add(Path(info['img_path']).parent.name)
-    names = [folders[label].pop() for label in sorted(folders) if len(folders[label]) == 1]
-    numbered = sorted(folders) == list(range(len(folders)))
-    return names if numbered and len(set(names)) == len(folders) else None
-
-
-def _classes_of_images(dataset) -> list[int]:
-    """Class of every image, to spread by; where images have no class, the order of the data set spreads them."""
-    try:
-        return [dataset.get_cat_ids(i)[0] for i in range(len(dataset))]
-    except (NotImplementedError, KeyError, IndexError):
-        return [0] * len(dataset)
-
-
 @torch.no_grad()
 def _predict(network: nn.Module, batch: list[dict]) -> list:
     # Copied, because a preprocessor that mixes images in training writes scores into the samples it is given.
     return network.test_step(pseudo_collate(copy.deepcopy(batch)))
 
 
-def _why_not(batch: list[dict], samples: list) -> str | None:
-    """Why the images cannot be shown with a class each; None if they can."""
-    sample = samples[0]
-    if 'pred_score' not in sample or 'pred_label' not in sample:
-        return f'predictions are {type(sample).__name__} with {sorted(sample.all_keys())}, and no class scores'
-    if len(sample.pred_label) != 1 or any(len(item['data_samples'].get('gt_label', [])) != 1 for item in batch):
-        return 'the test images do not have exactly one class each'
-    image = batch[0]['inputs']
-    if image.dtype != torch.uint8 or image.shape[0] not in (1, 3):
-        return (f'the test pipeline gives {image.dtype} images of shape {tuple(image.shape)}; those of 8 bits with 1 '
-                'or 3 channels can be shown')
-    return None
+def _why_no_picture(item: dict) -> str | None:
+    """Why an image cannot be drawn; None if it can."""
+    image = item['inputs']
+    if image.dtype == torch.uint8 and image.shape[0] in (1, 3):
+        return None
+    return (f'the test pipeline gives {image.dtype} images of shape {tuple(image.shape)}; those of 8 bits with 1 or 3 '
+            'channels can be shown')
 
 
-def _saved(number: int, item: dict, is_bgr: bool, folder: Path) -> Example:
+def _saved(number: int, item: dict, label: int, is_bgr: bool, folder: Path) -> Example:
     path = Path('examples') / f'{number:02d}.png'
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     image = _as_picture(item['inputs'], is_bgr)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)  # never enlarges
     image.save(folder / path)
-    return Example(str(path), int(item['data_samples'].gt_label), {})
+    return Example(str(path), label, {})
 
 
 def _as_picture(image: Tensor, is_bgr: bool) -> Image.Image:

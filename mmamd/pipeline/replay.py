@@ -43,14 +43,14 @@ def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | 
 
     Args:
         work_dir: Folder of the run.
-        rule: As for :func:`mmamd.selection.choice.select`.
+        rule: As for :func:`mmamd.selection.choice.choose`.
         number: Which selection of the run, counted from 1.
         lam: Of ``lambda_tradeoff``; that of the stored selection by default.
         scale: The choice of ``manual``.
 
     Raises:
         FileNotFoundError: If the run has no such selection.
-        ValueError: If the rule or its options are none; see :func:`mmamd.selection.choice.select`.
+        ValueError: If the rule or its options are none; see :func:`mmamd.selection.choice.choose`.
     """
     work_dir = Path(work_dir)
     state = RunState(work_dir)

@@ -68,6 +68,7 @@ class MultiStepRunner:
         for stage in stages:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
+        context.built.clear()
         self._compare(stages, context, state)
         with ExitStack() as stack:
             listeners = [stack.enter_context(listener) for listener in (

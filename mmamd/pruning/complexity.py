@@ -38,7 +38,7 @@ def cost_by_part(network: nn.Module) -> dict[str, Cost]:
     """Part -> its cost, which sum up to :func:`network_cost`: what no pruning removes, each kind of units, the rest.
 
     A kind of units is what its removal takes away, norms of emptied branches included; ``'fixed part'`` is the backbone
-    without any units, ``'head'`` all outside the backbone.
+    without any units, ``'rest'`` all outside the backbone.
     """
     groups = network.backbone.unit_groups()
     kept = {group.name: group.count for group in groups}
@@ -48,7 +48,7 @@ def cost_by_part(network: nn.Module) -> dict[str, Cost]:
         after = network.backbone.cost(kept)
         parts[PART_OF_KIND[kind]] = Cost(before.macs - after.macs, before.params - after.params)
         before = after
-    return {'fixed part': before, **parts, 'head': rest_cost(network)}
+    return {'fixed part': before, **parts, 'rest': rest_cost(network)}
 
 
 def profiled_cost(network: nn.Module, input_shape: tuple[int, int, int]) -> Cost:

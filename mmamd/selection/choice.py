@@ -24,7 +24,7 @@ NAMED_SCALES = {'smallest': 0, 'largest': -1}  # what manual understands -> plac
 TIE = 1e-9
 
 
-def select(measurements: list[Measurement], reference: Measurement, above: float | None, rule: str = 'npsd',
+def choose(measurements: list[Measurement], reference: Measurement, above: float | None, rule: str = 'npsd',
            lam: float = 0.2, scale: float | str | None = None) -> Selection:
     """Choose the network of the largest score; of equal ones the first, that is the smaller.
 
@@ -76,8 +76,8 @@ def select(measurements: list[Measurement], reference: Measurement, above: float
 
 def replay(selection: Selection, rule: str, lam: float | None = None,
            scale: float | str | None = None) -> Selection:
-    """Decide anew from a saved table; nothing is trained or evaluated. Arguments and errors as for :func:`select`."""
-    return select(selection.measurements, selection.reference, selection.above, rule,
+    """Decide anew from a saved table; nothing is trained or evaluated. Arguments and errors as for :func:`choose`."""
+    return choose(selection.measurements, selection.reference, selection.above, rule,
                   selection.lam if lam is None else lam, scale)
 
 
@@ -105,7 +105,7 @@ def _manual(candidates: list[Measurement], scale: float | str) -> int:
 
 
 def check_rule(rule: str, scale: float | str | None = None, lam: float = 0.2) -> None:
-    """What can be known to be wrong with the options of :func:`select` before anything is trained.
+    """What can be known to be wrong with the options of :func:`choose` before anything is trained.
 
     Raises:
         ValueError: An unknown rule, ``manual`` without a scale or with an unknown word for one, a scale given to

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmamd.registry import HOOKS
-from mmamd.selection.choice import check_rule, manual, select
+from mmamd.selection.choice import check_rule, choose, manual
 from mmamd.selection.evaluation import REFERENCES
 from mmamd.selection.table import format_table
 from mmamd.structures import Selection
@@ -63,17 +63,17 @@ class NPSDSelectionHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         loop = runner.val_loop
-        selection = self.select(loop)
+        selection = self.choose(loop)
         if is_main_process():
             selection.save(Path(runner.work_dir) / 'selection.json')
         costs = loop.costs
         runner.logger.info('selection\n' + format_table(selection, costs, costs.get(self.reference)))
 
-    def select(self, loop) -> Selection:
+    def choose(self, loop) -> Selection:
         """Apply the rule to what ``loop`` has measured of the networks that can be chosen."""
         references, measurements = loop.measurements(self.metric, self.percent)
         if self.reference not in references:
             raise ValueError(f'reference={self.reference!r} is the shared network with all units, and these networks '
                              "share none; set reference='teacher'")
-        return select(measurements, references[self.reference], loop.above, rule=self.rule, lam=self.lam,
+        return choose(measurements, references[self.reference], loop.above, rule=self.rule, lam=self.lam,
                       scale=self.scale)

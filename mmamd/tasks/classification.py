@@ -79,6 +79,42 @@ class Classification(Task):
         return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items()
                 if np.ndim(value) == 0}
 
+    def classes_of(self, dataset: Any) -> list[int]:
+        try:
+            return [dataset.get_cat_ids(i)[0] for i in range(len(dataset))]
+        except (NotImplementedError, KeyError, IndexError):
+            return [0] * len(dataset)
+
+    def class_names(self, dataset: Any) -> list[str] | None:
+        """The data set's own names, or those of the folders that hold one class each."""
+        classes = dataset.metainfo.get('classes')
+        if classes:
+            return list(classes)
+        folders: dict[int, set[str]] = {}
+        for i in range(len(dataset)):
+            info = dataset.get_data_info(i)
+            if 'img_path' not in info:
+                return None
+            folders.setdefault(int(info['gt_label']), set()).add(Path(info['img_path']).parent.name)
+        names = [folders[label].pop() for label in sorted(folders) if len(folders[label]) == 1]
+        numbered = sorted(folders) == list(range(len(folders)))
+        return names if numbered and len(set(names)) == len(folders) else None
+
+    def why_not_shown(self, items: list[dict], predicted: Any) -> str | None:
+        if 'pred_score' not in predicted or 'pred_label' not in predicted:
+            return (f'predictions are {type(predicted).__name__} with {sorted(predicted.all_keys())}, and no class '
+                    'scores')
+        if len(predicted.pred_label) != 1 or any(len(item['data_samples'].get('gt_label', [])) != 1 for item in items):
+            return 'the test images do not have exactly one class each'
+        return None
+
+    def label_of(self, item: dict) -> int:
+        return int(item['data_samples'].gt_label)
+
+    def prediction_of(self, predicted: Any) -> tuple[int, float]:
+        label = int(predicted.pred_label)
+        return label, float(predicted.pred_score[label])
+
     def rebuild(self, config: str | Path | Config, weights: str | Path, device: str = 'cpu') -> nn.Module:
         from mmpretrain import get_model
         model = get_model(config if isinstance(config, Config) else str(config), pretrained=str(weights),

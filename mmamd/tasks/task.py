@@ -68,6 +68,30 @@ class Task:
         """The scalars that one of the host's metrics makes of its collected results, unrounded."""
         raise NotImplementedError
 
+    # --- what a report shows of some images ---
+
+    def classes_of(self, dataset: Any) -> list[int]:
+        """Class of every image, to spread the shown ones by; where images have none, the same for all."""
+        raise NotImplementedError
+
+    def class_names(self, dataset: Any) -> list[str] | None:
+        """Names of the classes; None where nothing tells them."""
+        raise NotImplementedError
+
+    def why_not_shown(self, items: list[dict], predicted: Any) -> str | None:
+        """Why images cannot be shown with what networks say of them; None if they can."""
+        raise NotImplementedError
+
+    def label_of(self, item: dict) -> int:
+        """The class of a shown image."""
+        raise NotImplementedError
+
+    def prediction_of(self, predicted: Any) -> tuple[int, float]:
+        """What a network takes for the class of a shown image, and the probability that it gives it."""
+        raise NotImplementedError
+
+    # --- the exported network ---
+
     def rebuild(self, config: str | Path | Config, weights: str | Path, device: str = 'cpu') -> nn.Module:
         """The network of an exported config with its weights, in eval mode."""
         raise NotImplementedError

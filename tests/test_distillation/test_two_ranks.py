@@ -13,12 +13,17 @@ from mmengine.registry import MODEL_WRAPPERS
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from mmamd import compat
-from mmamd.distillation import SandwichSparsityHook
+from mmamd.distillation import Loss, SandwichSparsityHook
 from mmamd.registry import MODELS
 
 NUM_CANDIDATES = (1, 3)  # the smallest alone, which has no heads in one block; and all
 CONNECTOR = {'ce': dict(type='mmamd.TaskLoss'), 'toy': dict(type='mmamd.ToyConnectorLoss', weight=0.5)}
 NUM_STEPS = 3  # DistributedDataParallel lays its buckets anew after the first
+
+
+def registered_terms():
+    return sorted(name for name, cls in MODELS.module_dict.items() if isinstance(cls, type) and issubclass(cls, Loss)
+                  and cls.__module__.startswith('mmamd.'))
 
 
 def train_on_half_the_batch(rank, folder, settings):
@@ -29,6 +34,10 @@ def train_on_half_the_batch(rank, folder, settings):
     torch.manual_seed(rank)
     half = slice(0, 2) if rank == 0 else slice(2, 4)
     results = {number: joint_steps(settings, half, number) for number in NUM_CANDIDATES}
+    for name in registered_terms():
+        candidates = settings['candidates'] if MODELS.get(f'mmamd.{name}').joint else settings['candidates'][-1:]
+        one = {**settings, 'losses': {'term': dict(type=f'mmamd.{name}')}, 'candidates': candidates}
+        results[name] = joint_steps(one, half, len(candidates))
     results['connector'] = joint_steps({**settings, 'losses': CONNECTOR}, half, 3)
     results['no head'] = joint_steps({**settings, 'losses': terms(feat=1)}, half, 2)
     torch.save(results, folder / f'rank_{rank}.pth')
@@ -113,6 +122,13 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
         for key, value in distiller.terms.state_dict().items():
             torch.testing.assert_close(ranks[0][name]['remembered'][key], value)
             assert torch.equal(ranks[0][name]['remembered'][key], ranks[1][name]['remembered'][key])
+    for name in registered_terms():  # some compare the images of a batch with each other, so only ranks are compared
+        first, second = ([{key: g for key, g in gradients.items() if g.isfinite().all()} for gradients in
+                          rank[name]['gradients']] for rank in ranks)
+        for own, other in zip(first, second, strict=True):
+            assert own and own.keys() == other.keys() and all(torch.equal(own[key], other[key]) for key in own), name
+        assert all(torch.equal(value, ranks[1][name]['remembered'][key])
+                   for key, value in ranks[0][name]['remembered'].items()), name
     assert {'network.head.fc.weight', 'network.head.fc.bias'} < set(ranks[0]['no head']['frozen'])
     # Ranks that drew other candidates would mix gradients of different networks in silence.
     assert ranks[0][1]['sampled'] == ranks[1][1]['sampled']

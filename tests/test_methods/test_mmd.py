@@ -14,11 +14,10 @@ SHORT = {'method.type': 'mmamd.MMD', 'student.train_cfg.max_epochs': 1}
 
 
 @pytest.fixture(scope='module')
-def searched(teacher, tmp_path_factory):
+def searched(tiny_config, tmp_path_factory):
     """(work_dir, summary) of a search over both candidates of the tiny config. Look at it."""
-    from conftest import read_tiny_config
     work_dir = tmp_path_factory.mktemp('mmd') / 'run'
-    return work_dir, mmamd.compress(read_tiny_config(teacher, SHORT), work_dir=work_dir)
+    return work_dir, mmamd.compress(tiny_config(**SHORT), work_dir=work_dir)
 
 
 def test_every_assistant_is_taught_by_the_teacher_and_teaches_a_student(searched):

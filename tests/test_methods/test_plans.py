@@ -72,6 +72,14 @@ def test_hooks_of_a_section_take_the_place_of_those_at_the_top(lay, tiny_config)
     assert stages['student'].hooks == [dict(type='EMAHook')]
 
 
+def test_losses_of_a_section_are_merged_over_those_of_the_model(lay):
+    stages = lay(AMD(), **{'joint.losses': dict(feat=dict(weight=0.)), 'student.losses': dict(
+        dist=dict(type='mmamd.DISTLoss'), logit=dict(_delete_=True, type='mmamd.DKDLoss'))})
+    assert stages['joint'].losses['feat'] == dict(type='mmamd.FeatureLoss', weight=0.)
+    assert set(stages['student'].losses) == {'ce', 'logit', 'feat', 'dist'} and 'dist' not in stages['joint'].losses
+    assert stages['student'].losses['logit'] == dict(type='mmamd.DKDLoss')
+
+
 # --- what is refused ---
 
 @dataclass(frozen=True)

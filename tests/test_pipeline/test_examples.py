@@ -14,8 +14,15 @@ from mmpretrain.structures import DataSample
 
 import mmamd
 from mmamd.datasets import Digits
-from mmamd.pipeline.examples import LONGEST_SIDE, class_names, predict_examples, spread_indices
+from mmamd.pipeline import examples as module_of_examples
+from mmamd.pipeline.examples import LONGEST_SIDE, spread_indices
+from mmamd.tasks import Classification
 from mmamd.visualization.examples_plot import Examples
+
+
+def predict_examples(dataset, networks, folder):
+    return module_of_examples.predict_examples(dataset, networks, folder, Classification())
+
 
 
 class Images:
@@ -126,8 +133,8 @@ def test_a_data_set_without_classes_of_images_is_spread_by_its_order(tmp_path):
     ([1, 2], ['a/1.png', 'b/2.png'], None),  # class 0 has no image
     ([0, 1], None, None)])
 def test_classes_are_named_after_folders_that_hold_one_class_each(labels, paths, names):
-    assert class_names(Images(labels, paths=paths)) == names
-    assert class_names(Images(labels, paths=paths, classes=('own', 'names'))) == ['own', 'names']
+    assert Classification().class_names(Images(labels, paths=paths)) == names
+    assert Classification().class_names(Images(labels, paths=paths, classes=('own', 'names'))) == ['own', 'names']
 
 
 # --- in a run ---

@@ -34,7 +34,7 @@ def test_vit_b_has_the_cost_that_is_known_of_it():
     # 197 x 2 x 768 x 3072; patches: 196 x 768 x 768; head: 768,000.
     assert numbers(text) == {
         'fixed part': (115_605_504, 762_624), 'attention': (6_292_703_232, 28_357_632),
-        'feed-forward': (11_154_751_488, 56_678_400), 'head': (768_000, 769_000),
+        'feed-forward': (11_154_751_488, 56_678_400), 'rest': (768_000, 769_000),
         'total': (17_563_828_224, 86_567_656)}
     assert 'student: at most 1,756,382,822 MACs (compression.student_scale=0.1' in text
     assert 'multiply-accumulate' in text and 'are not counted' in text

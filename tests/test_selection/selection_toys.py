@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmamd.selection.choice import select
+from mmamd.selection.choice import choose
 from mmamd.structures import Measurement
 
 TEACHER = Measurement(1.0, 0.8933, [])
@@ -16,7 +16,7 @@ def measurements(values, scales=SCALES, draws=None):
 
 
 def example(rule='npsd', **kwargs):
-    return select(measurements(VALUES), TEACHER, 0.1, rule, **kwargs)
+    return choose(measurements(VALUES), TEACHER, 0.1, rule, **kwargs)
 
 
 def with_draws(values, noise, shared, num_draws=400, scales=SCALES, teacher=0.8933):

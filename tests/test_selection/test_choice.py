@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from selection_toys import SCALES, TEACHER, VALUES, example, measurements, students, with_draws
 
 from mmamd.selection.bootstrap import interval
-from mmamd.selection.choice import check_rule, manual, replay, score_intervals, select
+from mmamd.selection.choice import check_rule, choose, manual, replay, score_intervals
 from mmamd.structures import Measurement, Selection
 
 # Accuracies on 1000 images, as counts: percentages and shifts of them are exact to rounding.
@@ -34,7 +34,7 @@ def test_manual_names_the_choice(scale, expected):
 @given(counts, st.integers(0, 1000), st.sampled_from([0.1, 0.3, 0.6]))
 def test_choice_is_the_eligible_candidate_of_the_largest_secant(values, teacher, student_scale):
     values, teacher = [v / 1000 for v in values], teacher / 1000
-    chosen = select(measurements(values), Measurement(1.0, teacher, []), student_scale).winner.scale
+    chosen = choose(measurements(values), Measurement(1.0, teacher, []), student_scale).winner.scale
     secants = {s: -(teacher - v) / (1 - s) for s, v in zip(SCALES, values, strict=True) if s > student_scale}
     assert chosen in secants
     assert secants[chosen] == pytest.approx(max(secants.values()), abs=1e-9)
@@ -46,7 +46,7 @@ def test_choice_is_the_eligible_candidate_of_the_largest_secant(values, teacher,
 @given(counts, st.integers(0, 1000), st.integers(-500, 500))
 def test_npsd_ignores_a_constant_added_to_all_performances_and_the_unit(values, teacher, shift):
     def choice(unit, offset):
-        return select(measurements([(v + offset) / unit for v in values]),
+        return choose(measurements([(v + offset) / unit for v in values]),
                       Measurement(1.0, (teacher + offset) / unit, []), 0.1).winner.scale
     assert choice(1000, 0) == choice(1000, shift) == choice(10, 0)  # fractions, shifted fractions, percentages
 
@@ -55,26 +55,26 @@ def test_npsd_ignores_a_constant_added_to_all_performances_and_the_unit(values, 
 def test_ties_go_to_the_smaller_scale(teacher, slope):
     # On a straight line through the teacher every secant is the same.
     values = [teacher / 1000 - slope / 1000 * (1 - s) for s in SCALES]
-    assert select(measurements(values), Measurement(1.0, teacher / 1000, []), 0.1).winner.scale == 0.2
+    assert choose(measurements(values), Measurement(1.0, teacher / 1000, []), 0.1).winner.scale == 0.2
 
 
 @settings(max_examples=30, deadline=None)
 @given(counts, st.sampled_from([math.exp, math.sqrt, lambda p: p**3]))
 def test_monotone_transformations_of_the_performance_are_accepted(values, transform):
     values = [transform(v / 1000) for v in values]
-    assert select(measurements(values), Measurement(1.0, transform(0.9), []), 0.1).winner.scale in SCALES[1:]
+    assert choose(measurements(values), Measurement(1.0, transform(0.9), []), 0.1).winner.scale in SCALES[1:]
 
 
 def test_only_scales_strictly_between_student_and_reference_are_scored():
     reference = Measurement(0.7, 0.885, [])  # a second assistant: the first one is its teacher
-    scores = select(measurements(VALUES), reference, 0.3).scores
+    scores = choose(measurements(VALUES), reference, 0.3).scores
     for rule in ('npsd', 'npsd_local', 'lambda_tradeoff'):
         assert [s for s, score in zip(SCALES, scores[rule], strict=True) if score is not None] == [0.4, 0.5, 0.6]
     assert scores['npsd_local'][5] == pytest.approx(-(0.885 - 0.882) / 0.1)  # the last one's neighbour: the reference
 
 
 def test_a_student_whose_scale_differs_by_rounding_is_not_its_own_assistant():
-    assert select(measurements([0.8, 0.85], [0.1 + 0.2, 0.6]), TEACHER, 0.3).winner.scale == 0.6
+    assert choose(measurements([0.8, 0.85], [0.1 + 0.2, 0.6]), TEACHER, 0.3).winner.scale == 0.6
 
 
 def test_every_rule_is_tabulated_whichever_chose():
@@ -89,9 +89,9 @@ def test_every_rule_is_tabulated_whichever_chose():
 
 def test_the_tradeoff_is_left_out_of_a_table_of_percentages_and_refused_as_the_rule():
     percent, teacher = measurements([100 * v for v in VALUES]), Measurement(1.0, 89.33, [])
-    assert set(select(percent, teacher, 0.1).scores) == {'npsd', 'npsd_local'}
+    assert set(choose(percent, teacher, 0.1).scores) == {'npsd', 'npsd_local'}
     with pytest.raises(ValueError, match=r'fractions in \[0, 1\], got 83.0'):
-        select(percent, teacher, 0.1, 'lambda_tradeoff')
+        choose(percent, teacher, 0.1, 'lambda_tradeoff')
 
 
 def test_replaying_the_saved_table_equals_selecting_by_that_rule(tmp_path):
@@ -109,27 +109,27 @@ def test_replaying_the_saved_table_equals_selecting_by_that_rule(tmp_path):
 
 def test_best_chooses_the_best_of_named_networks_and_ties_go_to_the_first():
     networks, teacher = students()
-    selection = select(networks, teacher, None, 'best')
+    selection = choose(networks, teacher, None, 'best')
     assert (selection.chosen, selection.winner) == ('student_b', networks[1])
     assert selection.scores == {'best': [0.61, 0.64, 0.63]}  # no rule that compares scales is tabulated
     assert not selection.has_scales
     networks, teacher = students([0.61, 0.64, 0.64])
-    assert select(networks, teacher, None, 'best').chosen == 'student_b'
+    assert choose(networks, teacher, None, 'best').chosen == 'student_b'
 
 
 def test_rivals_within_noise_are_called_by_their_names_and_no_grid_is_spoken_of():
     networks, teacher = students([0.64, 0.61, 0.63])
-    assert select(networks, teacher, None, 'best').warnings == []  # the first, and all share the noise
+    assert choose(networks, teacher, None, 'best').warnings == []  # the first, and all share the noise
     # On one resample the chosen network falls and the others rise by .05, on the other one the reverse.
     noisy = [Measurement(m.scale, m.value, [m.value + shift, m.value - shift], m.name)
              for m, shift in zip(networks, (-0.05, 0.05, 0.05), strict=True)]
-    warning, = select(noisy, Measurement(1.0, 0.8, [0.8, 0.8]), None, 'best').warnings
+    warning, = choose(noisy, Measurement(1.0, 0.8, [0.8, 0.8]), None, 'best').warnings
     assert warning.startswith('the choice student_a is within noise of student_b, student_c: the 95% interval of the '
                               'difference in best contains 0')
 
 
 def test_a_selection_among_named_networks_is_read_as_it_was_saved(tmp_path):
-    selection = select(*students(), None, 'best')
+    selection = choose(*students(), None, 'best')
     selection.save(tmp_path / 'selection.json')
     assert Selection.load(tmp_path / 'selection.json') == selection == replay(selection, 'best')
 
@@ -139,19 +139,19 @@ def test_a_selection_among_named_networks_is_read_as_it_was_saved(tmp_path):
 def test_what_goes_by_scale_is_refused_for_networks_of_one_scale_and_best_is_offered(rule, scale):
     with pytest.raises(ValueError, match=f"rule='{rule}' tells networks apart by their scales, but those of student_a, "
                                          "student_b, student_c are not distinct .* choose by rule='best'"):
-        select(*students(), None, rule, scale=scale)
+        choose(*students(), None, rule, scale=scale)
 
 
 def test_a_network_as_large_as_the_reference_has_no_derivative_to_it():
     twin = Measurement(1.0, 0.9, [], 'twin')
     with pytest.raises(ValueError, match="0.50, twin are not distinct or not below the reference's, 1.0; choose by"):
-        select([*measurements([0.8], [0.5]), twin], TEACHER, None)
-    selection = select([*measurements([0.8], [0.5]), twin], TEACHER, None, 'best')
+        choose([*measurements([0.8], [0.5]), twin], TEACHER, None)
+    selection = choose([*measurements([0.8], [0.5]), twin], TEACHER, None, 'best')
     assert (selection.chosen, set(selection.scores)) == ('twin', {'best'})
 
 
 def test_without_a_bound_the_smallest_candidate_can_be_chosen():
-    selection = select(measurements([0.88, 0.80], [0.2, 0.6]), TEACHER, None)
+    selection = choose(measurements([0.88, 0.80], [0.2, 0.6]), TEACHER, None)
     assert selection.chosen == '0.20' and selection.above is None
 
 
@@ -180,39 +180,39 @@ def test_a_manual_scale_that_is_no_eligible_candidate_is_refused_with_the_list(s
 
 def test_no_candidate_above_the_student_is_an_error_that_lists_the_candidates():
     with pytest.raises(ValueError, match=r'between the student \(0.9\) and the reference \(1.0\); .* 0.10, 0.20'):
-        select(measurements(VALUES), TEACHER, 0.9)
+        choose(measurements(VALUES), TEACHER, 0.9)
     with pytest.raises(ValueError, match='candidates are none'):
-        select([], TEACHER, 0.1)
+        choose([], TEACHER, 0.1)
 
 
 @pytest.mark.parametrize('scales', [[0.3, 0.2], [0.2, 0.2], [0.3, 0.1 + 0.2]])
 def test_measurements_must_ascend_without_duplicates(scales):
     with pytest.raises(ValueError, match='must ascend strictly by scale, or have names, got'):
-        select(measurements([0.8, 0.85], scales), TEACHER, 0.1)
+        choose(measurements([0.8, 0.85], scales), TEACHER, 0.1)
 
 
 def test_a_name_is_given_once():
     networks, teacher = students()
     with pytest.raises(ValueError, match='or have names, got student_a, student_b, student_c, student_b; .* each '
                                          'network once'):
-        select([*networks, networks[1]], teacher, None, 'best')
+        choose([*networks, networks[1]], teacher, None, 'best')
 
 
 @pytest.mark.parametrize('bad', [math.nan, math.inf])
 def test_performances_that_are_not_finite_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=f'of 0.50 has a number that is not finite .value {bad}'):
-        select(measurements([0.8, bad], [0.2, 0.5]), TEACHER, 0.1)
+        choose(measurements([0.8, bad], [0.2, 0.5]), TEACHER, 0.1)
     with pytest.raises(ValueError, match='of 1.00 has a number that is not finite'):
-        select(measurements(VALUES), Measurement(1.0, bad, []), 0.1)
+        choose(measurements(VALUES), Measurement(1.0, bad, []), 0.1)
     with pytest.raises(ValueError, match='of 0.20 has a number that is not finite'):
-        select([Measurement(0.2, 0.8, [0.8, bad])], Measurement(1.0, 0.9, [0.9, 0.9]), 0.1)
+        choose([Measurement(0.2, 0.8, [0.8, bad])], Measurement(1.0, 0.9, [0.9, 0.9]), 0.1)
 
 
 @pytest.mark.parametrize('draws, reference_draws, named', [
     ([0.8, 0.8], [0.9] * 3, r'\[2, 3\]'), ([], [0.9] * 3, r'\[0, 3\]'), ([0.8], [0.9], r'\[1\]')])
 def test_bootstrap_draws_that_cannot_be_paired_are_refused(draws, reference_draws, named):
     with pytest.raises(ValueError, match=f'need the same number of them, none or at least two; got {named}'):
-        select([Measurement(0.2, 0.8, draws)], Measurement(1.0, 0.9, reference_draws), 0.1)
+        choose([Measurement(0.2, 0.8, draws)], Measurement(1.0, 0.9, reference_draws), 0.1)
 
 
 def test_manual_choice_needs_an_eligible_scale():
@@ -225,7 +225,7 @@ def test_manual_choice_needs_an_eligible_scale():
 
 def test_rivals_within_noise_are_named():
     table, teacher = with_draws(VALUES, noise=0.002, shared=False)
-    warning = next(w for w in select(table, teacher, 0.1).warnings if 'within noise' in w)
+    warning = next(w for w in choose(table, teacher, 0.1).warnings if 'within noise' in w)
     # The secants of 0.6 and 0.8 lie .0006 and .0038 below that of 0.7 and scatter by about .005 and more; 0.3 is
     # .027 below, some nine times its scatter.
     assert warning.startswith('the choice 0.70 is within noise of ') and '95%' in warning and '400 draws' in warning
@@ -239,7 +239,7 @@ def test_noise_that_all_networks_share_does_not_blur_the_choice(rule):
     table, teacher = with_draws(VALUES, noise=0.02, shared=True)
     (low_06, high_06), (low_07, _) = (interval(table[i].resampled) for i in (5, 6))
     assert low_06 < low_07 < high_06
-    assert select(table, teacher, 0.1, rule).warnings == []
+    assert choose(table, teacher, 0.1, rule).warnings == []
 
 
 def test_without_draws_the_table_says_that_the_noise_is_unknown():
@@ -252,23 +252,23 @@ def test_without_draws_the_table_says_that_the_noise_is_unknown():
     ([0.50, 0.70, 0.88], '0.75 is the largest eligible candidate')])  # -.5333, -.4, -.08
 def test_a_choice_on_the_edge_of_the_grid_is_told(values, text):
     table, teacher = with_draws(values, 1e-6, True, scales=[0.25, 0.5, 0.75], teacher=0.9)
-    (warning,) = select(table, teacher, 0.1).warnings
+    (warning,) = choose(table, teacher, 0.1).warnings
     assert text in warning
 
 
 def test_a_choice_within_the_grid_and_a_choice_by_hand_get_no_edge_warning():
     table, teacher = with_draws(VALUES, 1e-6, True)
-    assert select(table, teacher, 0.1).warnings == []
-    assert select(table, teacher, 0.1, 'manual', scale='smallest').warnings == []
+    assert choose(table, teacher, 0.1).warnings == []
+    assert choose(table, teacher, 0.1, 'manual', scale='smallest').warnings == []
 
 
 def test_a_single_eligible_candidate_is_told():
-    assert '0.50 is the only eligible candidate' in select(measurements([0.8], [0.5]), TEACHER, 0.1).warnings[0]
+    assert '0.50 is the only eligible candidate' in choose(measurements([0.8], [0.5]), TEACHER, 0.1).warnings[0]
 
 
 def test_a_candidate_better_than_the_teacher_is_explained():
     table, teacher = with_draws([0.80, 0.92, 0.91], 1e-6, True, scales=[0.25, 0.5, 0.75], teacher=0.9)
-    warning = next(w for w in select(table, teacher, 0.1).warnings if 'positive' in w)
+    warning = next(w for w in choose(table, teacher, 0.1).warnings if 'positive' in w)
     assert warning.startswith('0.50, 0.75 did better than the reference')
     assert 'undertrained' in warning and 'near the teacher' in warning
     assert warning.endswith('Within noise of the reference: none of them')
@@ -276,7 +276,7 @@ def test_a_candidate_better_than_the_teacher_is_explained():
 
 def test_a_gain_over_the_teacher_within_noise_is_called_so():
     table, teacher = with_draws([0.80, 0.95, 0.901], 0.01, False, scales=[0.25, 0.5, 0.75], teacher=0.9)
-    warning = next(w for w in select(table, teacher, 0.1).warnings if 'positive' in w)
+    warning = next(w for w in choose(table, teacher, 0.1).warnings if 'positive' in w)
     assert warning.endswith('Within noise of the reference: 0.75')
 
 
@@ -284,7 +284,7 @@ def test_a_gain_over_the_teacher_within_noise_is_called_so():
 
 def test_intervals_of_the_scores_are_those_of_the_recomputed_draws():
     table = [Measurement(0.2, 0.60, [0.60, 0.62]), Measurement(0.5, 0.80, [0.80, 0.76])]
-    selection = select(table, Measurement(1.0, 0.90, [0.90, 0.86]), 0.2, lam=0.4)
+    selection = choose(table, Measurement(1.0, 0.90, [0.90, 0.86]), 0.2, lam=0.4)
     intervals = score_intervals(selection)
     # Draws of 0.5: npsd -(.9 - .8) / .5 = -.2 and -(.86 - .76) / .5 = -.2; trade-off .8 + .4 * .5 = 1.0 and .96.
     assert intervals['npsd'][0] is None and intervals['lambda_tradeoff'][0] is None  # the student is not eligible
@@ -295,7 +295,7 @@ def test_intervals_of_the_scores_are_those_of_the_recomputed_draws():
 
 def test_noise_of_npsd_grows_towards_the_teacher():
     table, teacher = with_draws(VALUES, noise=0.002, shared=False)
-    widths = [high - low for low, high in score_intervals(select(table, teacher, 0.1))['npsd'][1:]]
+    widths = [high - low for low, high in score_intervals(choose(table, teacher, 0.1))['npsd'][1:]]
     assert widths[-1] > 4 * widths[0]  # divided by 0.1 instead of by 0.8
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from selection_toys import SCALES, TEACHER, VALUES, measurements, with_draws
 
-from mmamd.selection.choice import check_rule, replay, score_intervals, select
+from mmamd.selection.choice import check_rule, choose, replay, score_intervals
 from mmamd.selection.rules import RULES, best, lambda_tradeoff, npsd, npsd_local, rule
 from mmamd.selection.table import format_table
 from mmamd.structures import Selection
@@ -76,13 +76,13 @@ def test_a_rule_is_known_by_its_functions_name_with_its_label_and_unit(middle):
 
 def test_a_new_rule_is_tabulated_whichever_chooses_and_can_choose(middle, tmp_path):
     table, teacher = with_draws(VALUES, noise=0.002, shared=False)
-    by_npsd = select(table, teacher, 0.1)
+    by_npsd = choose(table, teacher, 0.1)
     assert by_npsd.chosen == '0.70'
     # Of 0.2 to 0.9: minus the distance to a half.
     assert by_npsd.scores['middle'][0] is None
     assert by_npsd.scores['middle'][1:] == pytest.approx([-.3, -.2, -.1, 0, -.1, -.2, -.3, -.4])
     assert score_intervals(by_npsd)['middle'][4] == (0, 0)
-    selection = select(table, teacher, 0.1, 'middle')
+    selection = choose(table, teacher, 0.1, 'middle')
     assert selection.chosen == '0.50' == replay(by_npsd, 'middle').chosen
     selection.save(tmp_path / 'selection.json')
     assert Selection.load(tmp_path / 'selection.json') == selection
@@ -95,8 +95,8 @@ def test_a_new_rule_may_have_the_weight_of_the_tradeoff(register):
     def weighed(scales, values, reference_scale, reference_value, lam=0.2):
         return values - lam * scales
     # .885 - .5 * .7 is less than .830 - .5 * .2; without weight the best performance wins.
-    assert select(measurements(VALUES), TEACHER, 0.1, 'weighed', lam=0.5).chosen == '0.20'
-    assert select(measurements(VALUES), TEACHER, 0.1, 'weighed', lam=0.0).chosen == '0.90'
+    assert choose(measurements(VALUES), TEACHER, 0.1, 'weighed', lam=0.5).chosen == '0.20'
+    assert choose(measurements(VALUES), TEACHER, 0.1, 'weighed', lam=0.0).chosen == '0.90'
 
 
 def test_a_new_rule_that_needs_fractions_is_refused_percentages_without_a_check_of_its_own(register):
@@ -104,9 +104,9 @@ def test_a_new_rule_that_needs_fractions_is_refused_percentages_without_a_check_
     def share(scales, values, reference_scale, reference_value):
         return values
     percent = measurements([100 * v for v in VALUES])
-    assert 'share' not in select(percent, TEACHER, 0.1).scores
+    assert 'share' not in choose(percent, TEACHER, 0.1).scores
     with pytest.raises(ValueError, match=r'share weighs .* needs fractions in \[0, 1\], got 83.0; divide percentages'):
-        select(percent, TEACHER, 0.1, 'share')
+        choose(percent, TEACHER, 0.1, 'share')
 
 
 def test_an_unknown_rule_is_refused_with_those_there_are_and_the_nearest(middle):

@@ -2,7 +2,7 @@ import pytest
 from selection_toys import SCALES, VALUES, example, students, with_draws
 
 from mmamd.selection.bootstrap import standard_error
-from mmamd.selection.choice import score_intervals, select
+from mmamd.selection.choice import choose, score_intervals
 from mmamd.selection.table import Row, format_table, rows_of
 from mmamd.structures import Cost, Measurement
 
@@ -11,7 +11,7 @@ COSTS = {f'{s:.2f}': Cost(round(s * 10**9), round(s * 10**6)) for s in SCALES}
 
 def test_a_row_holds_what_is_known_of_a_network():
     table, teacher = with_draws(VALUES, noise=0.002, shared=False)
-    selection = select(table, teacher, 0.1)
+    selection = choose(table, teacher, 0.1)
     student, *_, chosen, _, _ = rows_of(selection, COSTS, {'0.70': 0.86})
     assert chosen == Row('0.70', 0.7, 700_000_000, 700_000, 0.885, standard_error(table[6].resampled),
                          {rule: scores[6] for rule, scores in selection.scores.items()}, 0.86, True, True)
@@ -26,7 +26,7 @@ def test_a_row_without_costs_draws_and_test_images_says_so():
 
 def test_table_shows_every_network_aligned_with_the_choice_marked():
     table, teacher = with_draws(VALUES, noise=0.002, shared=False)
-    selection = select(table, teacher, 0.1)
+    selection = choose(table, teacher, 0.1)
     title, header, *rows = format_table(selection, COSTS, Cost(10**9, 10**6)).splitlines()
     rows, warnings = rows[:10], rows[10:]
     assert title.startswith('chosen: 0.70, by the rule npsd') and '400 bootstrap draws' in title
@@ -53,7 +53,7 @@ def test_a_cost_that_nobody_has_counted_is_a_dash():
 
 
 def test_networks_of_one_scale_are_called_by_their_names():
-    title, header, *rows = format_table(select(*students(), None, 'best')).splitlines()
+    title, header, *rows = format_table(choose(*students(), None, 'best')).splitlines()
     assert title.startswith('chosen: student_b, by the rule best')
     assert header.split() == ['network', 'value', 'best', 'role']
     assert [row.split()[0] for row in rows] == ['student_a', 'student_b', 'student_c', '1.00']
@@ -64,5 +64,5 @@ def test_networks_of_one_scale_are_called_by_their_names():
 @pytest.mark.parametrize('name, column', [(None, 'scale'), ('assistant_0.50', 'network')])
 def test_a_named_network_is_a_network_also_where_scales_differ(name, column):
     measured = [Measurement(0.2, 0.7, []), Measurement(0.5, 0.8, [], name)]
-    _, header, _, row, *_ = format_table(select(measured, Measurement(1.0, 0.9, []), 0.2)).splitlines()
+    _, header, _, row, *_ = format_table(choose(measured, Measurement(1.0, 0.9, []), 0.2)).splitlines()
     assert header.split()[0] == column and row.split()[0] == (name or '0.50')

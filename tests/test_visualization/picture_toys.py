@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from mmamd.selection.choice import select
+from mmamd.selection.choice import choose
 from mmamd.structures import Candidate, CandidateFamily, Cost, Importance, Measurement
 
 COUNTS = {'layers.0.head': 2, 'layers.0.neuron': 40, 'layers.1.head': 2, 'layers.1.neuron': 40}
@@ -28,7 +28,7 @@ def make_selection():
     draws = np.random.default_rng(0).normal(0, 0.01, 20)
     values = {0.25: 0.6, 0.5: 0.7, 0.75: 0.76, 1.0: 0.8}
     *networks, teacher = (Measurement(scale, value, (value + draws).tolist()) for scale, value in values.items())
-    return select(networks, teacher, 0.25)
+    return choose(networks, teacher, 0.25)
 
 
 def make_student_selection():
@@ -36,7 +36,7 @@ def make_student_selection():
     draws = np.random.default_rng(0).normal(0, 0.01, 20)
     students = [Measurement(0.25, value, (value + draws).tolist(), name)
                 for name, value in (('student_0.50', 0.70), ('student_0.75', 0.73))]
-    return select(students, Measurement(1.0, 0.8, (0.8 + draws).tolist()), None, 'best')
+    return choose(students, Measurement(1.0, 0.8, (0.8 + draws).tolist()), None, 'best')
 
 
 def log_rows(steps, scales=('0.25', '0.50', '0.75')):

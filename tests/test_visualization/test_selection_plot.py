@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mmamd.selection.choice import select
+from mmamd.selection.choice import choose
 from mmamd.selection.rules import RULES, rule
 from mmamd.structures import Measurement
 from mmamd.visualization import plot_selection
@@ -19,7 +19,7 @@ def selection_of(scales, rule='npsd', num_draws=50, **kwargs):
     def measure(scale, value):
         return Measurement(scale, value, [value + float(d) for d in rng.normal(0, 0.004, num_draws)])
 
-    return select([measure(s, 0.89 - 0.012 / s) for s in scales], measure(1.0, 0.8933), scales[0], rule, **kwargs)
+    return choose([measure(s, 0.89 - 0.012 / s) for s in scales], measure(1.0, 0.8933), scales[0], rule, **kwargs)
 
 
 def students_of(num, num_draws=50):
@@ -30,7 +30,7 @@ def students_of(num, num_draws=50):
         return Measurement(scale, value, [value + float(d) for d in rng.normal(0, 0.004, num_draws)], name)
 
     students = [measure(0.1, 0.85 - 0.01 * abs(i - 1), f'student_0.{i + 2}0') for i in range(num)]
-    return select(students, measure(1.0, 0.8933), None, 'best')
+    return choose(students, measure(1.0, 0.8933), None, 'best')
 
 
 TENTHS = [i / 10 for i in range(1, 10)]

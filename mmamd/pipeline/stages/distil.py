@@ -18,6 +18,7 @@ from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.passes import frozen_eval
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader
+from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.data import recalibration_batches
 from mmamd.pipeline.stages.stage import Stage
@@ -95,13 +96,17 @@ class Distil(Stage):
                              f'candidates, got {self.schedule["optim_wrapper"]["accumulative_counts"]}')
         if self.trains not in ('student', 'losses'):
             raise ValueError(f"pretrain.trains must be 'student' or 'losses', got {self.trains!r}")
-        # Untrained networks of the family of equally important units: they have the modules and the shapes.
-        candidates = self.candidates(context, context.flat_family.candidates, 1.)
-        teacher = asdict(Network(context.architecture, None, cost=context.teacher_cost))
         if not self.is_candidate:
             self._check_other(context)
-        with torch.random.fork_rng(devices=[]):
-            distiller = MODELS.build(self._model([teacher] * len(self.teachers), None, candidates))
+        # Untrained networks of the family of equally important units: they have the modules and the shapes. Stages
+        # that differ in the scale alone, such as those of a manual search, are checked once.
+        candidates = self.candidates(context, context.flat_family.candidates, 1.)
+        teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
+        key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
+        if key not in context.built:
+            with torch.random.fork_rng(devices=[]):
+                context.built[key] = MODELS.build(self._model(teachers, None, candidates))
+        distiller = context.built[key]
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
 
