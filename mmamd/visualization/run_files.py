@@ -119,21 +119,23 @@ def read_run(work_dir: str | Path) -> Run:
                   if entry['kind'] == 'select'}
     losses = {name: read_losses(read_log(folder / name)) for name, entry in stages.items()
               if entry['kind'] in TRAINING}
-    export = next((name for name, entry in stages.items() if entry['kind'] == 'export'), '')
+    # The folder of the one stage of a kind, or one that is not there.
+    score, nest, export = (folder / next((name for name, entry in stages.items() if entry['kind'] == kind), kind)
+                           for kind in ('score', 'nest', 'export'))
     return Run(
         work_dir=folder, stages=stages, seed=state['seed'], method=state.get('method'),
         delivered=state.get('delivered', []),
         config=_load(lambda path: Config.fromfile(path, import_custom_modules=False), config),
         config_text=_load(Path.read_text, config) or '',
-        importance=_load(Importance.load, folder / 'score' / 'importance.json'),
-        family=_load(CandidateFamily.load, folder / 'nest' / 'family.json'),
+        importance=_load(Importance.load, score / 'importance.json'),
+        family=_load(CandidateFamily.load, nest / 'family.json'),
         selections={name: selection for name, selection in selections.items() if selection is not None},
         judged={name: read_judged(folder, name) for name in selections if (folder / name / 'judged.json').is_file()},
         losses={name: curves for name, curves in losses.items() if curves},
-        examples=_load(Examples.load, folder / 'export' / 'examples.json'),
+        examples=_load(Examples.load, export / 'examples.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
         summary=(_load(lambda path: json.loads(path.read_text()), folder / 'summary.json')
-                 if stages.get(export, {}).get('finished') else None))
+                 if stages.get(export.name, {}).get('finished') else None))
 
 
 def read_log(folder: Path) -> list[dict]:

@@ -24,6 +24,7 @@ from mmamd.pipeline.stages.data import recalibration_batches
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.stages.training import check_schedule, keep_last_weights, train
 from mmamd.registry import MODELS
+from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
 from mmamd.weights.networks import build_network, find_network, save_networks
 
@@ -132,8 +133,8 @@ class Distil(Stage):
                terms_from: str | None = None) -> dict:
         return copy.deepcopy({**self.distiller, 'architecture': self.architecture, 'teacher': teachers, 'start': start,
                               'candidates': [asdict(candidate) for candidate in candidates], 'losses': self.losses,
-                              'num_images': self.images.num, 'seed': self.seed, 'trains': self.trains,
-                              'terms_from': terms_from})
+                              'num_images': self.images.num, 'seed': derive_seed(self.seed, self.name),
+                              'trains': self.trains, 'terms_from': terms_from})
 
     def macs(self, context: Context) -> float:
         taught_by = sum(context.scale_of(reference) for reference in self.teachers)
