@@ -40,13 +40,18 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
     Raises:
         FileNotFoundError: If the run has exported no student.
     """
-    from mmamd.tasks import Classification
+    from mmamd.tasks import task_named
     folder = Path(work_dir) / 'student'
+    several = sorted(path.parent.name for path in folder.glob('*/student.pth'))
+    if several:
+        raise FileNotFoundError(f'{work_dir} delivers several students, {", ".join(several)}; each is a config.py and '
+                                f'a student.pth in {folder}/NAME, for mmpretrain.get_model')
     for name in ('config.py', 'student.pth'):
         if not (folder / name).exists():
             raise FileNotFoundError(f'{folder} holds no {name}: the run has not exported its student; finish it by '
                                     'running its config again with the same work_dir')
-    return Classification().rebuild(folder / 'config.py', folder / 'student.pth', device)
+    config = Config.fromfile(folder / 'config.py')
+    return task_named(config.get('default_scope')).rebuild(folder / 'config.py', folder / 'student.pth', device)
 
 
 def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: float | str = 'student',

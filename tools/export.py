@@ -5,11 +5,11 @@ import sys
 
 import mmamd
 from mmamd.export import FORMS, format_exported
-from mmamd.pipeline.finished_run import NAMED_SCALES
+from mmamd.pipeline.finished_run import NAMED
 
 
 def scale(text: str) -> float | str:
-    return text if text in NAMED_SCALES else float(text)
+    return text if text in NAMED else float(text)
 
 
 def parse_args() -> argparse.Namespace:

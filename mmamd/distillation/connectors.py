@@ -32,11 +32,10 @@ class Connectors(nn.ModuleList):
     """
 
     def __init__(self, pairs: Sequence[tuple[str, str]], student: Outputs, teacher: Outputs) -> None:
-        self_pairs = list(pairs)
         is_same = same_architecture(student.network, teacher.network)
         super().__init__(aligned(names, student.states[names[0]], teacher.states[names[1]], is_same)
-                         for names in self_pairs)
-        self.pairs = self_pairs
+                         for names in pairs)
+        self.pairs = list(pairs)
 
     def forward(self, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:
         """The states of both networks, in the order of the pairs, of equal shapes."""
@@ -107,7 +106,9 @@ def state_names(network: nn.Module) -> list[str]:
 # --- pairs of modules, as a config names them ---
 
 def are_pairs(layers: Any) -> bool:
-    """Whether layers are named by pairs of modules, and not by numbers."""
+    """Whether layers are named by pairs of modules, and not by numbers. Raises ValueError where they are neither."""
+    if not isinstance(layers, (str, list, tuple)):
+        raise ValueError(f"layers must be 'auto', a list of numbers, or a list of pairs of modules, got {layers!r}")
     return not isinstance(layers, str) and any(not isinstance(layer, int) for layer in layers)
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values
@@ -88,7 +89,7 @@ class AMDDistiller(BaseModel):
     def _set_up(self, losses: dict, num_images: int, seed: int) -> None:
         self.terms: nn.ModuleDict = nn.ModuleDict(build_terms(losses))
         self._check_several()
-        for name, term in self._each_term():
+        for name, term in self.terms.items():
             if term.needs_teacher:
                 term.pairs = [self._named(name, term.watches, self.network, teacher) for teacher in self.teachers]
         pairs = [[pair for term in self.terms.values() for pair in term.pairs[i:i + 1]] for i in range(
@@ -99,15 +100,12 @@ class AMDDistiller(BaseModel):
             with torch.no_grad(), frozen_eval(self.network):
                 self.activate(self.candidates[-1])
                 student, teachers = self._run(inputs, samples), self._teach(inputs, samples)
-            for name, term in self._each_term():
+            for name, term in self.terms.items():
                 # What a term draws depends on nothing but its name, so that one term changes no other's start.
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
                     torch.manual_seed(derive_seed(seed, 'term', name))
                     self._named(name, term.build, student, teachers, num_images)
             self._freeze_what_nothing_reaches(inputs, samples)
-
-    def _each_term(self) -> Iterator[tuple[str, Loss]]:
-        yield from self.terms.items()
 
     def _check_several(self) -> None:
         alone = [name for name, term in self.terms.items() if not term.joint]
@@ -127,8 +125,12 @@ class AMDDistiller(BaseModel):
     @contextmanager
     def _dry(self) -> Iterator[tuple[Tensor, list]]:
         """One image and its annotation, to run the networks on, and eval mode meanwhile."""
-        shape = next(network.backbone.input_shape for network in (self.network, *self.teachers)
-                     if isinstance(network.backbone, ElasticBackbone))
+        elastic = [network.backbone for network in (self.network, *self.teachers)
+                   if isinstance(network.backbone, ElasticBackbone)]
+        if not elastic:
+            raise ValueError('neither the network nor a teacher is over an elastic backbone, so the size of the images '
+                             'is not known; give one of them a backbone of mmamd')
+        shape = elastic[0].input_shape
         like = next(self.network.parameters())
         modes = [(module, module.training) for module in self.modules()]
         self.eval()  # batch norms of a training network refuse a single image, and would remember it
@@ -145,12 +147,20 @@ class AMDDistiller(BaseModel):
         Raises:
             ValueError: If a parameter takes part in the loss of some candidates and not of others.
         """
-        names, parameters = zip(*((name, p) for name, p in self.named_parameters() if p.requires_grad), strict=True)
+        trained = {name: p for name, p in self.named_parameters() if p.requires_grad}
+        if not trained:
+            raise ValueError(f'no term of {list(self.terms)} has parameters, so there is nothing to train with '
+                             "trains='losses'")
+        names, parameters = list(trained), list(trained.values())
         reached: dict[str, set[str]] = {}
         targets = self.teach(inputs, samples)
+        # As in training, where a network may have branches that it has not in evaluation. Batch norms refuse one image.
+        for module in self.network.modules():
+            module.training = not isinstance(module, _BatchNorm)
         for candidate in self.candidates:
             self.activate(candidate)
-            values = self.loss(inputs, samples, targets)
+            with torch.random.fork_rng(devices=[]):
+                values = self.loss(inputs, samples, targets)
             total = sum(value.sum() for key, value in values.items() if 'loss' in key)
             found = torch.autograd.grad(total, parameters, allow_unused=True)
             reached[_key(candidate)] = {name for name, gradient in zip(names, found, strict=True)

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from mmamd.export.forms import FORMS, Subject
 from mmamd.export.logits import check_difference, largest_difference, sliced
-from mmamd.structures import Candidate
+from mmamd.structures import Candidate, Network
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Exported:
     difference: float
 
 
-def export_candidate(cfg: Config, network: nn.Module, candidate: Candidate, forms: Sequence[str], folder: str | Path, *,
-                     force: bool = False) -> list[Exported]:
+def export_candidate(cfg: Config, network: nn.Module, candidate: Candidate | Network, forms: Sequence[str],
+                     folder: str | Path, *, force: bool = False) -> list[Exported]:
     """Write a candidate in some forms and compare what each file computes with the sliced shared network.
 
     Nothing is written to ``folder`` unless all forms could be made and agree.

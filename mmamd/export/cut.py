@@ -7,21 +7,21 @@ import torch
 import torch.nn as nn
 from mmengine.config import Config
 
-from mmamd.structures import Candidate
+from mmamd.structures import Candidate, Network
 
 # What a config needs to rebuild, evaluate and use a model; schedules and pipeline settings stay behind.
-_STUDENT_KEYS = ('default_scope', 'data_preprocessor', 'val_dataloader', 'val_evaluator', 'val_cfg',
+_STUDENT_KEYS = ('default_scope', 'custom_imports', 'data_preprocessor', 'val_dataloader', 'val_evaluator', 'val_cfg',
                  'test_dataloader', 'test_evaluator', 'test_cfg', 'default_hooks', 'env_cfg', 'visualizer', 'log_level')
 
 
-def cut_network(network: nn.Module, candidate: Candidate) -> nn.Module:
+def cut_network(network: nn.Module, candidate: Candidate | Network) -> nn.Module:
     """A physically small copy of ``network``: only the candidate's units, an empty branch being its bias alone."""
     small = copy.deepcopy(network)
     small.backbone.cut(candidate.kept)
     return small.eval()
 
 
-def student_config(cfg: Config, network: nn.Module, candidate: Candidate) -> Config:
+def student_config(cfg: Config, network: nn.Module, candidate: Candidate | Network) -> Config:
     """Config that rebuilds ``cut_network(network, candidate)`` through ``mmpretrain.get_model``.
 
     Args:

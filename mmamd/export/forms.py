@@ -24,7 +24,7 @@ from mmamd.export.onnx import export_onnx, read_onnx
 from mmamd.export.plain import plain_config, plain_weights
 from mmamd.export.safetensors import load_safetensors, save_model, save_safetensors
 from mmamd.export.torch_export import export_torch, read_torch
-from mmamd.structures import Candidate
+from mmamd.structures import Candidate, Network
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Subject:
 
     cfg: Config
     network: nn.Module
-    candidate: Candidate
+    candidate: Candidate | Network
 
     @cached_property
     def small(self) -> nn.Module:

@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mmamd.structures import Candidate
+from mmamd.structures import Candidate, Network
 
 TOLERANCE = 1e-5  # of the largest absolute logit
 BATCHES = (1, 3)  # numbers of images that a form must take; neither is the number it was traced with
@@ -25,7 +25,7 @@ class Logits(nn.Module):
         return self.network(images, mode='tensor')
 
 
-def sliced(network: nn.Module, candidate: Candidate) -> Function:
+def sliced(network: nn.Module, candidate: Candidate | Network) -> Function:
     """The candidate as slices of the shared network: the function that every form must be."""
     def logits_of(images: Tensor) -> Tensor:
         network.backbone.activate(candidate.kept)

@@ -4,11 +4,11 @@ import json
 
 from mmengine.config import Config
 
-from mmamd.structures import Candidate
+from mmamd.structures import Candidate, Network
 from mmamd.version import __version__
 
 
-def describe(config: Config, candidate: Candidate, input_shape: tuple[int, int, int]) -> dict[str, str]:
+def describe(config: Config, candidate: Candidate | Network, input_shape: tuple[int, int, int]) -> dict[str, str]:
     """Facts that a user of the file needs and its tensors do not tell. Values that are not plain text are JSON.
 
     Keys: ``mmamd`` (version), ``scale``, ``macs`` (of one image) and ``params`` of the network, ``input_shape``

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mmamd.export.cut import student_config
 from mmamd.registry import MODELS
-from mmamd.structures import Candidate
+from mmamd.structures import Candidate, Network
 
 
-def plain_config(cfg: Config, network: nn.Module, candidate: Candidate) -> Config:
+def plain_config(cfg: Config, network: nn.Module, candidate: Candidate | Network) -> Config:
     """Config that rebuilds the candidate through ``mmpretrain.get_model`` where there is no mmamd.
 
     The validation data, which are held-out training images, stay behind, and so do test data of a type of mmamd.

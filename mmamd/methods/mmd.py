@@ -20,6 +20,11 @@ class MMD(Method):
 
     assistants: tuple[float, ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.assistants is not None and (not isinstance(self.assistants, tuple) or not self.assistants):
+            raise ValueError(f'method.assistants must be the scales of at least one assistant, e.g. [0.2, 0.5], got '
+                             f'{self.assistants!r}')
+
     def lay(self, plan: Plan) -> tuple[str, ...]:
         students = []
         for scale in plan.grid if self.assistants is None else self.assistants:

@@ -38,11 +38,13 @@ class Plan:
         self.teacher = 'nest'
         context.planned_scales['nest'] = 1.
 
-    def check_scale(self, where: str, scale: float) -> None:
-        """Raise ValueError unless a scale that a method was given is that of a candidate above the student."""
-        if scale_key(scale) not in map(scale_key, self.grid):
-            raise ValueError(f'{where} names the scale {scale}, which is no candidate above the student; expected some '
-                             f'of {list(self.grid)}: choose among these, or name yours in compression.scales')
+    def check_scale(self, where: str, scale: float, scales: Sequence[float] | None = None) -> None:
+        """Raise ValueError unless a scale is that of a candidate, by default of one above the student."""
+        known = list(self.grid if scales is None else scales)
+        if scale_key(scale) not in map(scale_key, known):
+            raise ValueError(f'{where} names the scale {scale}, which is no candidate'
+                             f'{" above the student" if scales is None else ""}; expected some of {known}: choose '
+                             'among these, or name yours in compression.scales')
 
     def distil(self, name: str, *, teacher: str | Sequence[str], into: float | Sequence[float],
                start: str | None = None) -> str:
@@ -52,14 +54,21 @@ class Plan:
             name: Of the stage.
             teacher: Reference to who teaches, or several.
             into: Scale of what is trained, or scales: those not smaller than the teacher are left out. The student's
-                own scale alone is the configured student, which may be of another architecture.
+                own scale alone is the configured student, which may be of another architecture. Where the config has
+                a section ``pretrain``, the training of a single network has that before it.
             start: Reference to the network whose weights it starts from; by default the first teacher.
+
+        Raises:
+            ValueError: If a scale is that of no candidate.
         """
         teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
         several = not isinstance(into, (int, float))
         section = 'joint' if several else 'student'
         scales = tuple(into) if several else (into,)
-        other = None if several or into != self.student else self._context.student_architecture
+        for scale in scales:
+            self.check_scale(f'into of the stage {name!r}', scale, self.scales)
+        is_student = not several and scale_key(into) == scale_key(self.student)
+        other = self._context.student_architecture if is_student else None
         start = None if other else start or teachers[0]
         common = dict(teachers=teachers, into=scales, is_candidate=other is None,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
@@ -68,6 +77,9 @@ class Plan:
         if not several and self._context.cfg.get('pretrain'):
             pretrain = f'pretrain_{name}'
             trains = self._context.cfg.pretrain.get('trains', 'student')
+            if other and trains == 'losses':
+                raise ValueError("pretrain.trains='losses' would fit the terms to a student that is drawn anew after "
+                                 "it, as one of another architecture is; set pretrain.trains='student'")
             self._lay(Distil(name=pretrain, section='pretrain', start=start, trains=trains, **common,
                              **self._scheduled('pretrain')))
             common |= dict(terms_from=pretrain)
@@ -96,7 +108,7 @@ class Plan:
         hook = self._context.settings.selection
         if hook is None and rule is None:
             raise ValueError('expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0')
-        hook = hook or NPSDSelectionHook(rule=rule, metric=self._context.metric)
+        hook = hook or NPSDSelectionHook(rule=rule, metric=self._context.metric, percent=self._context.task.is_percent)
         hook = hook if rule is None else hook.with_rule(rule)
         named = hook.rule == 'manual' and not isinstance(hook.scale, str)
         if named and any(isinstance(stage, Select) for stage in self.stages):
@@ -118,15 +130,23 @@ class Plan:
         return name
 
     def finish(self, delivered: Sequence[str]) -> list[Stage]:
-        """Lay the stage that delivers networks; returns all stages."""
+        """Lay the stage that delivers networks; returns all stages.
+
+        Raises:
+            ValueError: If ``delivered`` is not several references, or there are none.
+        """
         context = self._context
+        if isinstance(delivered, str) or not delivered:
+            raise ValueError('a method returns a tuple of references to the networks that it delivers, at least one; '
+                             f'got {delivered!r}')
         chosen = [stage.name for stage in self.stages if isinstance(stage, Select) and stage.name not in delivered]
         shown = {'teacher': self.teacher, **{'assistant' if len(chosen) == 1 else f'assistant {number}': name
                                              for number, name in enumerate(chosen, 1)}}
         self._lay(Export(
             delivered=tuple(delivered), shown=shown, teacher=context.teacher, images=context.images('test'),
             loader=Loader({'dataset': context.cfg.test_dataloader.dataset.to_dict()}),
-            evaluator=plain(context.cfg.test_evaluator), seed=context.seed))
+            evaluator=plain(context.cfg.test_evaluator), test_cfg=plain(context.cfg.get('test_cfg')),
+            seed=context.seed))
         return self.stages
 
     def _lay(self, stage: Stage) -> None:
@@ -141,13 +161,15 @@ class Plan:
 
     def _scheduled(self, section: str) -> dict:
         settings = section_settings(self._context.cfg, section)
-        return dict(losses=section_losses(self._context.cfg, section), **training_fields(settings.to_dict(), section))
+        fields = training_fields(settings.to_dict(), section)
+        return dict(losses=section_losses(self._context.cfg, section),
+                    images=self._context.training_images(fields['loader']), **fields)
 
     def _training(self) -> dict:
         context = self._context
         distiller = {key: value for key, value in plain(context.cfg.model).items() if key not in OF_THE_STAGE}
         distiller.setdefault('logits_from', context.task.logits_from)
-        return dict(distiller=distiller, images=context.images('train'), seed=context.seed)
+        return dict(distiller=distiller, seed=context.seed)
 
     def _recalibration(self) -> dict | None:
         context, loader = self._context, self._context.cfg.train_dataloader

@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.recalibration import batch_norms
-from mmamd.pipeline.inputs import Images, Weights
+from mmamd.pipeline.inputs import Images, Loader, Weights
+from mmamd.pipeline.plain import digest
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.splits import build_dataset, images_of
@@ -59,7 +60,7 @@ class Context:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The teacher's network, uncut, with weights as they are drawn; to be asked, not to be run as a teacher."""
+        """The teacher's network, uncut; to be asked for its units, shapes and costs, whatever its weights are."""
         with torch.random.fork_rng(devices=[]):
             return MODELS.build(copy.deepcopy(self.architecture)).eval()
 
@@ -97,6 +98,9 @@ class Context:
     def teacher(self) -> str | Weights:
         """Where the teacher's weights are: as configured, or a reference to what the stage teacher trains."""
         source = self.cfg.model.get('teacher')
+        if source is not None and not isinstance(source, str):
+            raise ValueError(f'model.teacher must be one source of weights, got {source!r}; the method says who '
+                             'teaches beside it')
         return Weights(source) if source else 'teacher'
 
     def teacher_network(self) -> Network:
@@ -140,7 +144,8 @@ class Context:
     def dataset(self, split: str) -> BaseDataset:
         """The data set of a split, checked against the network; built once."""
         if split not in self._datasets:
-            self._datasets[split] = build_dataset(self.cfg, split, self.network, self.task)
+            self._datasets[split] = build_dataset(
+                (self.cfg.get(f'{split}_dataloader') or {}).get('dataset'), split, self.network, self.task)
         return self._datasets[split]
 
     def images(self, split: str) -> Images:
@@ -148,6 +153,16 @@ class Context:
         if split not in self._images:
             self._images[split] = images_of(self.dataset(split), split, self.task)
         return self._images[split]
+
+    def training_images(self, loader: Loader) -> Images:
+        """The images that a training stage's own loader reads."""
+        if loader.settings['dataset'] == self.cfg.train_dataloader.dataset.to_dict():
+            return self.images('train')
+        key = f'train of {digest(loader.settings["dataset"])}'
+        if key not in self._images:
+            self._datasets[key] = build_dataset(loader.settings['dataset'], 'train', self.network, self.task)
+            self._images[key] = images_of(self._datasets[key], 'train', self.task)
+        return self._images[key]
 
     @cached_property
     def _datasets(self) -> dict[str, BaseDataset]:

@@ -11,7 +11,7 @@ from mmamd.pipeline.state import RunState
 from mmamd.structures import Network, scale_key
 from mmamd.weights.networks import build_network, find_network, read_networks
 
-NAMED_SCALES = ('student', 'assistant')
+NAMED = ('student', 'assistant')
 
 
 def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tuple[Config, nn.Module, Network]:
@@ -40,7 +40,7 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
     cfg = Config.fromfile(folder / 'run_config.py')
     network = _find(folder, state, scale)
     if network.kept is None:
-        raise ValueError(f'the network {scale!r} of {folder} is of another architecture, and its files are in '
+        raise ValueError(f'the network {scale!r} of {folder} is no cut of the teacher, and its files are in '
                          f"{folder / 'student'}; expected scale 'assistant' or that of a larger candidate")
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
         module = build_network(network)
@@ -62,10 +62,10 @@ def _find(folder: Path, state: RunState, scale: float | str) -> Network:
         for stage in state.of_kind('distil'):
             _require(state, stage)
         known = sorted(network.scale for network in networks.values())
-        nearest = (did_you_mean(scale, NAMED_SCALES) if isinstance(scale, str) else
+        nearest = (did_you_mean(scale, NAMED) if isinstance(scale, str) else
                    f'; the nearest is {min(known, key=lambda s: abs(s - scale))}')
         raise ValueError(f'the run {folder} has trained no network of scale {scale!r}; expected one of {known}, '
-                         f'{" or ".join(map(repr, NAMED_SCALES))}{nearest}')
+                         f'{" or ".join(map(repr, NAMED))}{nearest}')
     return networks[scale_key(scale)]
 
 

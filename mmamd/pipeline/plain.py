@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ def merge(base: Any, over: Any) -> Any:
         return over
     over = dict(over)
     if over.pop('_delete_', False) or not isinstance(base, dict):
-        return over
-    return {key: merge(base[key], over[key]) if key in base and key in over else over.get(key, base.get(key))
+        return {key: merge(None, value) for key, value in over.items()}
+    return {key: merge(base.get(key), over[key]) if key in over else base[key]
             for key in [*base, *(key for key in over if key not in base)]}
 
 
@@ -44,7 +45,7 @@ def identity(value: Any, where: str = 'value') -> Any:
         return int(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, type) or callable(value) and hasattr(value, '__qualname__'):
+    if callable(value) and '<' not in getattr(value, '__qualname__', '<'):  # two lambdas have one name
         return f'{value.__module__}.{value.__qualname__}'
     raise ValueError(f'{where} is {value!r}, a {type(value).__name__}, by which a run that continues cannot be known; '
                      'expected plain values: numbers, texts, lists and dicts')
@@ -57,7 +58,13 @@ def digest(value: Any, where: str = 'value') -> str:
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file's content, shortened."""
+    """SHA-256 of a file's content, shortened; read again only where the file has changed."""
+    stat = Path(path).stat()
+    return _file_digest(str(path), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: str, _changed: int, _size: int) -> str:
     sha = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):

@@ -4,6 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.config import Config
+
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import read_status
 from mmamd.selection.choice import replay
@@ -59,6 +61,7 @@ def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | 
         raise FileNotFoundError(f'{work_dir} has no finished selection number {number} (--round {number}), so no table '
                                 f'to choose from; finished selections: {finished or "none"}')
     stage = finished[number - 1]
+    Config.fromfile(work_dir / 'run_config.py')  # imports the modules that the run imported, for a rule of theirs
     before = Selection.load(work_dir / stage / 'selection.json')
     return Replay(work_dir, stage, before, replay(before, rule, lam, scale), read_judged(work_dir, stage))
 
@@ -74,8 +77,9 @@ def write_replay(found: Replay) -> None:
         raise RuntimeError(f'{found.work_dir} is being run by process {status.pid} on {status.host}, which may be '
                            'reading its selection; stop it, or wait until it has finished')
     folder = found.work_dir / found.stage
-    found.after.save(folder / 'selection.json')
+    # First what others read: where this is cut short, they are refused, and the table can be replayed again.
     save_networks(found.work_dir, found.stage, {found.after.chosen: found.networks[found.after.chosen]})
+    found.after.save(folder / 'selection.json')
     run = read_run(found.work_dir)
     plot_selection(found.after, run.scale_by, folder / 'selection.png', has_student=run.is_student_a_candidate)
 

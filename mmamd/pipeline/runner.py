@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -82,10 +83,20 @@ class MultiStepRunner:
         """Hold the stages against what is there, refuse or forget it, and only then write."""
         method = type(context.settings.method).__name__
         redone = self._redone([stage.name for stage in stages], state)
+        redone += [name for name in state.content['stages'] if redone and name not in [each.name for each in stages]]
         self._refuse_changes([stage for stage in stages if stage.name not in redone], redone, state, method)
         self._check_resumed_checkpoint(stages, context.resume_from, state)
         barrier()  # every rank has read what the first one now rewrites
-        self._forget(redone, state)
+        if is_main_process():
+            state.forget(redone)
+            for stage in stages:
+                if stage.name in redone:
+                    stage.clear(self.work_dir)
+            for name in set(redone) - {stage.name for stage in stages}:  # of other options of the method
+                shutil.rmtree(self.work_dir / name, ignore_errors=True)
+        for name in redone:
+            state.content['stages'].pop(name, None)
+        barrier()
         state.content.update(seed=context.seed, method=method, delivered=list(stages[-1].delivered))
         if is_main_process():
             state.save()
@@ -114,6 +125,9 @@ class MultiStepRunner:
         first = self.cfg.get('start_from')
         if not first:
             return []
+        if self.cfg.get('resume') and self.cfg.get('load_from'):
+            raise ValueError(f'--start-from {first} deletes what --resume {self.cfg.load_from} would continue from; '
+                             'give one of the two')
         if first not in names:
             raise ValueError(f'--start-from {first}: there is no such stage; the stages of this run are {names}')
         before = names[:names.index(first)]
@@ -122,13 +136,6 @@ class MultiStepRunner:
             raise ValueError(f'--start-from {first}: the stages {missing} before it are not finished; start from '
                              f'{missing[0]}')
         return names[len(before):]
-
-    def _forget(self, names: list[str], state: RunState) -> None:
-        if is_main_process():
-            state.forget(names)
-        for name in names:
-            state.content['stages'].pop(name, None)
-        barrier()
 
     def _check_resumed_checkpoint(self, stages: list[Stage], checkpoint: str | None, state: RunState) -> None:
         if checkpoint is None:
@@ -148,8 +155,9 @@ class MultiStepRunner:
         names = [stage.name for stage in stages]
         foreign = [name for name in state.content['stages'] if name not in [*names, *redone]]
         if foreign:
-            raise ValueError(f"{self.work_dir} holds the stages {foreign} of another method, "
-                             f"{state.content['method']}, which {method} does not have; give another --work-dir")
+            other = 'other options of' if state.content['method'] == method else 'another method,'
+            raise ValueError(f"{self.work_dir} holds the stages {foreign} of {other} {state.content['method']}, which "
+                             f'this {method} does not have; give another --work-dir, or redo with --start-from')
         for i, stage in enumerate(stages):
             if not state.is_started(stage.name):
                 later = [after.name for after in stages[i:] if state.is_started(after.name)]

@@ -14,21 +14,20 @@ from mmamd.pipeline.inputs import Images, leaf_datasets
 from mmamd.tasks import Task
 
 
-def build_dataset(cfg: Config, split: str, network: nn.Module, task: Task) -> BaseDataset:
+def build_dataset(config: dict | None, split: str, network: nn.Module, task: Task) -> BaseDataset:
     """Build a split's data set, read its first sample, and compare its classes with the network's.
 
     Raises:
         ValueError, FileNotFoundError: If it cannot be read, is empty, or has other classes.
     """
-    loader = cfg.get(f'{split}_dataloader')
-    if loader is None:
+    if config is None:
         raise ValueError(f'the config has no {split}_dataloader; expected training images (train), held-out training '
                          'images (val) and test images (test)')
-    leaf = next(leaf_datasets(loader.dataset))
+    leaf = next(leaf_datasets(config))
     where = f"{split} data set {leaf['type']} (data_root={leaf.get('data_root')!r}, " \
             f"data_prefix={leaf.get('data_prefix')!r}, ann_file={leaf.get('ann_file')!r})"
     try:
-        dataset = DATASETS.build(copy.deepcopy(loader.dataset))
+        dataset = DATASETS.build(copy.deepcopy(config))
         dataset.full_init()
         empty = len(dataset) == 0 or dataset[0] is None
     # ValueError: the host's for an empty annotation file; AssertionError and RuntimeError: its data sets' own checks.
@@ -74,7 +73,7 @@ def check_metric(cfg: Config, split: str, dataset: BaseDataset, network: nn.Modu
     """
     samples = [dataset[i] for i in range(min(2, len(dataset)))]
     batch = task.collate(samples)
-    data = network.data_preprocessor(batch, training=False)
+    data = task.preprocess(network, batch, training=False)
     evaluator = cfg[f'{split}_evaluator']
     evaluator = Evaluator(copy.deepcopy(evaluator if isinstance(evaluator, list) else [evaluator]))
     evaluator.process(data_samples=network(**data, mode='predict'), data_batch=batch)
@@ -86,7 +85,7 @@ def check_metric(cfg: Config, split: str, dataset: BaseDataset, network: nn.Modu
 
 def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> None:
     """Budgets, costs and ONNX speak of images of the backbone's input_shape: raise ValueError for another."""
-    images = network.data_preprocessor(task.collate([dataset[0]]), training=False)['inputs']
+    images = task.preprocess(network, task.collate([dataset[0]]), training=False)['inputs']
     got, expected = tuple(images.shape[1:]), tuple(network.backbone.input_shape)
     if got != expected:
         raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '

@@ -1,7 +1,6 @@
 """Which stages of a run are finished, and from what they were made."""
 
 import json
-import shutil
 from pathlib import Path
 
 from mmamd.structures import RUN_FORMAT, check_run_format, write_json
@@ -62,12 +61,9 @@ class RunState:
         return [name for name, entry in self.content['stages'].items() if entry['kind'] == kind]
 
     def forget(self, stages: list[str]) -> None:
-        """Forget stages and delete their folders, so that they are done anew."""
+        """Forget stages, so that they are done anew."""
         for stage in stages:
-            if self.content['stages'].pop(stage, None) is not None:
-                folder = self.path.parent / stage
-                if folder.exists():
-                    shutil.rmtree(folder)
+            self.content['stages'].pop(stage, None)
         self.save()
 
     def seconds(self, stage: str) -> float:

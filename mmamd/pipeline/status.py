@@ -156,10 +156,11 @@ def _state_text(status: Status) -> str:
 
 def _stage_lines(status: Status) -> list[str]:
     lines = []
+    width = max((len(stage.name) for stage in status.snapshot.stages), default=0) + 1
     for stage in status.snapshot.stages:
         state = 'interrupted' if stage.state == 'running' and status.state != 'running' else stage.state
         spent = '' if stage.state == 'waiting' else duration(stage.seconds)
-        lines.append(f'{stage.name:<10} {state:<12}{stage.fraction:>5.0%}{spent:>10}'.rstrip())
+        lines.append(f'{stage.name:<{max(width, 11)}}{state:<12}{stage.fraction:>5.0%}{spent:>10}'.rstrip())
     return lines
 
 

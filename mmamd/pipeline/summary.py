@@ -24,9 +24,8 @@ from mmamd.selection.table import Row, amount_text, rows_of
 from mmamd.structures import Network, Selection, write_json
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
+from mmamd.visualization.run_files import TRAINING
 from mmamd.weights.networks import find_network, read_judged, read_networks
-
-TRAINING = ('teacher', 'distil')  # kinds of stages that train
 
 
 def summarise(context: Context, state: RunState, say: Callable[[str], None]) -> dict:

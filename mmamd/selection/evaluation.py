@@ -99,7 +99,7 @@ class CandidateValLoop(BaseLoop):
             if not 0 <= values[metric] <= unit:
                 raise ValueError(f'{metric} is {values[metric]}, expected 0 to {unit:g} because percent={percent}; '
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
-            own_name = None if name in REFERENCES or name == scale_key(scale) else name
+            own_name = None if name in ('teacher', scale_key(scale)) else name
             return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])],
                                own_name)
 

@@ -97,6 +97,15 @@ class Task:
         raise NotImplementedError
 
 
+def task_named(scope: str | None) -> Task:
+    """The task of a host's scope; that of MMPretrain where a config names none. Raises ValueError for another."""
+    scope = scope or 'mmpretrain'
+    for task in reversed(TASKS):  # the first one of a scope is its general one
+        if task.scope == scope:
+            return task()
+    raise ValueError(f'there is no task of the scope {scope!r}; expected one of {sorted({t.scope for t in TASKS})}')
+
+
 def task_of(network: nn.Module) -> Task:
     """The task of a network that has been built.
 

@@ -118,7 +118,7 @@ def _draw_score(axes: Axes, selection: Selection, rule: str, places: dict[str, f
             if score is not None]
     xs, scores, bounds = (list(column) for column in zip(*rows, strict=True))
     label = known_as(rule).label
-    handle = axes.errorbar(xs, scores, yerr=_bars(scores, bounds) if selection.reference.resampled else None,
+    handle = axes.errorbar(xs, scores, yerr=None if None in bounds else _bars(scores, bounds),
                            color=style.orange, marker='^', markersize=5, linewidth=1.6, zorder=3,
                            label=_with_interval(label, selection), **ERROR_BAR)
     chosen = places[selection.chosen]

@@ -126,6 +126,11 @@ def test_a_term_takes_over_what_one_of_its_name_has_learnt(make_distiller, tmp_p
         make_distiller(losses=TOY, terms_from=str(tmp_path / 'terms.pth'))
 
 
+def test_terms_without_parameters_cannot_be_trained_alone(make_distiller):
+    with pytest.raises(ValueError, match=r"no term of \['logit'\] has parameters, so there is nothing to train"):
+        make_distiller(losses=terms(logit=1), trains='losses')
+
+
 def test_the_terms_alone_are_trained_where_that_is_asked_for(make_distiller):
     distiller = make_distiller(losses=TOY, trains='losses').train()
     before = {name: value.clone() for name, value in distiller.state_dict().items()}

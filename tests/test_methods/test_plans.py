@@ -1,8 +1,10 @@
 """What methods lay: which stages, who teaches whom, what is delivered; and what a plan refuses."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import torch
 from mmengine.registry import DefaultScope
 
 import mmamd
@@ -92,11 +94,18 @@ class Wrong(Method):
         if self.what == 'two of one name':
             plan.distil('student', teacher=plan.teacher, into=0.5)
             return plan.distil('student', teacher=plan.teacher, into=plan.student),
+        if self.what == 'no tuple':
+            return plan.distil('student', teacher=plan.teacher, into=plan.student)
+        if self.what == 'off the grid':
+            plan.distil('assistant', teacher=plan.teacher, into=0.55)
         students = [plan.distil(f'student_{i}', teacher=plan.teacher, into=plan.student) for i in range(2)]
         return plan.select('select', students),
 
 
 @pytest.mark.parametrize('what, overrides, message', [
+    ('no tuple', {}, "returns a tuple of references to the networks that it delivers, at least one; got 'student'"),
+    ('off the grid', {}, r"into of the stage 'assistant' names the scale 0.55, which is no candidate; expected some of "
+                         r'\[0.3, 0.5, 0.75\]'),
     ('unknown reference', {}, "stage 'student' of this method reads 'assistent', which no stage before it makes; there "
                               r"are \['nest', 'score'\]"),
     ('two of one name', {}, "lays two stages of the name 'student'; each needs a name of its own"),
@@ -123,3 +132,52 @@ def test_a_section_that_names_no_method_is_refused_with_what_to_do(tiny_config, 
 
 def test_methods_are_found_by_their_files():
     assert {'AMD', 'KD'} <= set(METHODS.module_dict)
+
+
+# --- what methods may do beside AMD ---
+
+@METHODS.register_module(force=True)
+@dataclass(frozen=True)
+class Peers(Method):
+    """A network teaches one of its own scale, and two students are delivered."""
+
+    def lay(self, plan):
+        first = plan.distil('first', teacher=plan.teacher, into=0.5)
+        second = plan.distil('second', teacher=first, into=0.5)
+        return tuple(plan.distil(f'student_{i}', teacher=second, into=plan.student) for i in range(2))
+
+
+def test_several_students_of_one_scale_are_delivered_apart(tiny_config, tmp_path):
+    summary = mmamd.compress(tiny_config(**{'method.type': 'mmamd.Peers', 'student.train_cfg.max_epochs': 1,
+                                            'visualizer': None}), work_dir=tmp_path)
+    assert [student['name'] for student in summary['students']] == ['student_0', 'student_1']
+    paths = [Path(student['path']) for student in summary['students']]
+    assert paths == [tmp_path / 'student' / f'student_{i}' / 'student.pth' for i in range(2)]
+    states = [torch.load(path, weights_only=True)['state_dict'] for path in paths]
+    assert any(not torch.equal(value, states[1][key]) for key, value in states[0].items())
+    with pytest.raises(FileNotFoundError, match='delivers several students, student_0, student_1; each is a config.py'):
+        mmamd.load_student(tmp_path)
+
+
+def test_a_run_of_other_options_of_its_method_is_refused_or_redone(tiny_config, tmp_path):
+    short = {'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1, 'visualizer': None}
+    mmamd.compress(tiny_config(**short, **{'method.num_assistants': 2}), work_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"holds the stages \['joint_2', 'select_2'\] of other options of AMD, which "
+                                         'this AMD does not have; give another --work-dir, or redo with --start-from'):
+        mmamd.compress(tiny_config(**short), work_dir=tmp_path)
+    summary = mmamd.compress(tiny_config(**short, start_from='select'), work_dir=tmp_path)
+    assert list(summary['stages']) == ['score', 'nest', 'joint', 'select', 'student', 'export']
+    assert not (tmp_path / 'joint_2').exists()
+
+
+def test_a_student_that_is_being_made_anew_is_not_the_old_one(tiny_config, tmp_path, monkeypatch):
+    short = {'student.train_cfg.max_epochs': 1, 'method.type': 'mmamd.MMD', 'method.assistants': [0.5],
+             'visualizer': None}
+    mmamd.compress(tiny_config(**short), work_dir=tmp_path)
+    mmamd.load_student(tmp_path)
+    from mmamd.pipeline.stages import Select
+    monkeypatch.setattr(Select, 'carry_out', lambda *_: pytest.fail('interrupted'))
+    with pytest.raises(pytest.fail.Exception):
+        mmamd.compress(tiny_config(**short, start_from='select'), work_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match='has not exported its student'):
+        mmamd.load_student(tmp_path)

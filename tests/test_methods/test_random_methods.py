@@ -29,7 +29,8 @@ def weights_of(folder):
     return torch.load(folder / 'student' / 'student.pth', weights_only=True)['state_dict']
 
 
-@pytest.mark.parametrize('number', [3, *(pytest.param(i, marks=pytest.mark.slow) for i in range(5))])
+# The first one drawn has a joint stage, a choice on the way and several teachers.
+@pytest.mark.parametrize('number', [1, *(pytest.param(i, marks=pytest.mark.slow) for i in (0, 2, 3, 4, 5))])
 def test_it_runs_resumes_bit_for_bit_and_reports_its_cost(config, tmp_path, number):
     summary = mmamd.compress(config(number), work_dir=tmp_path / 'whole')
     stages = json.loads((tmp_path / 'whole' / 'stages.json').read_text())['stages']

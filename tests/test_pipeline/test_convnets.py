@@ -177,7 +177,7 @@ def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_
     logged = (work_dir / 'student').glob('*/vis_data/scalars.json')
     assert all('0.18.loss_feat' in json.loads(path.read_text().splitlines()[0]) for path in logged)
     assert summary['selections'][0]['chosen']['scale'] > 0.18
-    with pytest.raises(ValueError, match="is of another architecture, and its files are in .*student; expected scale"):
+    with pytest.raises(ValueError, match="is no cut of the teacher, and its files are in .*student; expected scale"):
         mmamd.export_model(work_dir, scale='student')
     assert mmamd.export_model(work_dir, scale='assistant')
 
@@ -190,6 +190,11 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
 @pytest.mark.parametrize('overrides, message', [
     (dict(EXTERNAL, **{'compression.student_architecture': OTHER_CLASSES}),
      r'student_architecture has logits of shape \(7,\) .*the teacher \(10,\); .*head.num_classes=10'),
+    (dict(EXTERNAL, **{'compression.student_architecture': dict(VGG, data_preprocessor=dict(
+        mean=[0.] * 3, std=[1.] * 3))}),
+     r'student_architecture has data_preprocessor.mean=\[0.0, 0.0, 0.0\], the teacher .*give both the same'),
+    (dict(EXTERNAL, pretrain=dict(train_cfg=dict(max_epochs=1), trains='losses')),
+     "pretrain.trains='losses' would fit the terms to a student that is drawn anew after it"),
     (dict(EXTERNAL, **{'compression.student_scale': 0.5}),
      r'has 0.1789 of the macs of the teacher, but compression.student_scale=0.5; .* compression.student_scale=0.18'),
     (dict(EXTERNAL, **{'student.losses': {}}), "losses.feat: a student of another architecture needs layers="),

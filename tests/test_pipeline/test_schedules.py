@@ -26,6 +26,7 @@ def test_steps_become_epochs_of_a_stream():
     (dict(max_iters=50), "'joint' counts steps, so it needs epoch_iters that divide them.*got {'max_iters': 50}"),
     (dict(max_iters=50, epoch_iters=20), 'epoch_iters that divide them'),
     (dict(max_iters=40, epoch_iters=20, max_epochs=2), 'epoch_iters that divide them'),
+    (dict(max_iters=40, epoch_iters=0), 'epoch_iters that divide them'),
     (dict(epochs=2), r"must be scheduled in epochs \(train_cfg=dict\(max_epochs=...\)\), or in steps"),
     (dict(), 'must be scheduled in epochs')])
 def test_a_schedule_that_cannot_be_resumed_is_refused(train_cfg, message):
@@ -80,3 +81,6 @@ def test_the_arithmetic_that_was_spent_is_that_of_the_steps(tiny_config, tmp_pat
     # 14 steps of 16 images, each the teacher's forward pass and three of the student's.
     assert summary['stages']['student']['macs'] == 14 * 16 * (teacher + 3 * student)
     assert summary['stages']['score']['macs'] == 64 * 3 * teacher
+    # As planned, up to the student's scale, which is nominal in a plan.
+    planned = json.loads((tmp_path / 'stages.json').read_text())['stages']['student']['planned_macs']
+    assert planned == pytest.approx(14 * 16 * (teacher + 3 * 0.3 * teacher))

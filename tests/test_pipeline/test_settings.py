@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mmamd.pipeline.inputs import fill_data_root, with_test_pipeline
-from mmamd.pipeline.plain import digest
+from mmamd.pipeline.plain import digest, merge
 from mmamd.pipeline.settings import RecalibrationSettings, section_settings, teacher_settings
 from mmamd.pipeline.stages.training import last_checkpoint
 from mmamd.seeds import derive_seed
@@ -105,3 +105,10 @@ def test_a_seed_of_its_own_for_every_stage_epoch_and_rank(seed, stage, epoch, ra
 @pytest.mark.parametrize('num_images, available, used', [(70, 500, 64), (70, 40, 32), (10, 500, 10), (64, 64, 64)])
 def test_recalibration_leaves_out_a_last_batch_that_is_not_full(num_images, available, used):
     assert RecalibrationSettings(num_images=num_images, batch_size=32).num_used(available) == used
+
+
+def test_what_is_merged_replaces_a_dict_where_it_says_so():
+    base = dict(logit=dict(type='A', temperature=2.), feat=dict(type='B'))
+    over = dict(logit=dict(_delete_=True, type='C'), new=dict(_delete_=True, type='D'), feat=dict(weight=0))
+    assert merge(base, over) == dict(logit=dict(type='C'), feat=dict(type='B', weight=0), new=dict(type='D'))
+    assert base['logit'] == dict(type='A', temperature=2.)

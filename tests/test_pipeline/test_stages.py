@@ -106,7 +106,8 @@ def test_tuples_are_lists_and_one_is_one():
 
 
 @pytest.mark.parametrize('value, kind', [(torch.zeros(1), 'Tensor'), (object(), 'object'), (Path('x'), 'PosixPath'),
-                                         (torch.bfloat16, 'dtype'), ({1, 2}, 'set')])
+                                         (torch.bfloat16, 'dtype'), ({1, 2}, 'set'),
+                                         (lambda: 1, 'function')])
 def test_a_value_that_is_no_json_is_refused_with_its_place(value, kind):
     with pytest.raises(ValueError, match=f'joint.hooks.0.x is .*, a {kind}, by which a run that continues cannot be '
                                          'known; expected plain values'):

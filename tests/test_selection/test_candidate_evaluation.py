@@ -190,7 +190,7 @@ def test_separate_networks_are_measured_under_their_names_in_the_order_given(mak
 def test_a_slice_is_called_by_its_scale_alone(runner):
     runner.val()
     references, candidates = runner.val_loop.measurements('hits/top1', percent=True)
-    assert [m.name for m in (*references.values(), *candidates)] == [None] * 5
+    assert [m.name for m in (*references.values(), *candidates)] == [None, 'full', None, None, None]
     assert [m.key for m in candidates] == ['0.20', '0.50', '0.70']
 
 

@@ -1,12 +1,14 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from picture_toys import make_selection
 
 from mmamd.selection.choice import replay
+from mmamd.structures import Selection
 from mmamd.visualization import read_run, write_report
 from mmamd.visualization.report import report_html
 
@@ -126,8 +128,9 @@ def test_the_report_of_the_same_run_is_the_same_file(finished_run):
 
 
 def test_a_reference_that_is_not_the_teacher_is_not_written_into_the_teachers_line(work_dir):
-    with (work_dir / 'run_config.py').open('a') as config:
-        config.write("custom_hooks = [dict(type='mmamd.NPSDSelectionHook', reference='full')]\n")
+    path = work_dir / 'select' / 'selection.json'
+    selection = Selection.load(path)
+    replace(selection, reference=replace(selection.reference, name='full')).save(path)
     assert report_of(work_dir).rows[1][5] == '\u2013'
 
 

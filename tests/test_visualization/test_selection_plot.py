@@ -1,7 +1,9 @@
+from dataclasses import replace
 from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import picture_toys
 import pytest
 from matplotlib.image import imread
 
@@ -192,3 +194,10 @@ def test_best_among_scales_is_drawn_over_the_scale_without_a_second_axis():
 @pytest.mark.parametrize('num_draws', [0, 50])
 def test_no_name_overlaps_another_or_leaves_the_figure(num, num_draws):
     _check_texts(selection_figure(students_of(num, num_draws), 'flops'), 8)
+
+
+def test_a_rule_that_is_not_registered_here_is_drawn_without_intervals():
+    selection = picture_toys.make_selection()
+    scores = {'their_rule': selection.scores['npsd']}
+    figure = selection_figure(replace(selection, rule='their_rule', scores=scores), 'flops')
+    assert 'their_rule' in figure.legends[0].get_title().get_text()

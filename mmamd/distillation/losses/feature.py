@@ -113,6 +113,7 @@ class FeatureLoss(Loss):
     def __init__(self, *, layers: str | Sequence[int] | Sequence[tuple[str, str]] = 'auto', normalize: bool = False,
                  weight: float = 1.0) -> None:
         super().__init__(weight=weight)
+        are_pairs(layers)  # refuses what is neither
         self.layers = layers
         self.normalize = normalize
         self.connectors = nn.ModuleList()

@@ -30,7 +30,8 @@ class Loss(nn.Module):
     candidates used would leave the gradients of several processes un-reduced, and is refused when it is built.
 
     Args:
-        weight: Factor of the term in the sum, at least 0. A term of weight 0 is not built and computes nothing.
+        weight: Factor of the term in the sum, at least 0. A term of weight 0 is checked, and then left out: it builds
+            and computes nothing.
 
     Attributes:
         joint: Whether several candidates may be trained by it in one step.
@@ -81,7 +82,7 @@ class Loss(nn.Module):
         raise NotImplementedError
 
     def after_step(self, student: Outputs, teachers: list[Outputs]) -> None:
-        """Once a step, after its last backward pass and without gradients.
+        """Once a step, after its last backward pass and without gradients, with the outputs of its last candidate.
 
         What is remembered over steps is updated here, with the batch gathered over processes, so that they agree.
         """

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 import torch.nn as nn
-from mmengine.dataset import default_collate
 from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader, Subset
 
@@ -33,7 +32,7 @@ def recalibration_batches(context: Context, preprocessor: nn.Module) -> Callable
 
     def batches() -> Iterator[torch.Tensor]:
         seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
-        loader = DataLoader(dataset, collate_fn=default_collate, worker_init_fn=seed_worker,
+        loader = DataLoader(dataset, collate_fn=context.task.collate, worker_init_fn=seed_worker,
                             batch_size=context.settings.compression.recalibration.batch_size,
                             num_workers=context.cfg.train_dataloader.get('num_workers', 0),
                             generator=torch.Generator().manual_seed(seed))

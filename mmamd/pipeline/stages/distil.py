@@ -12,7 +12,8 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
 from mmamd.backbones.recalibration import recalibrate, save_statistics, statistics
-from mmamd.distillation.distiller import AMDDistiller, distiller_of
+from mmamd.distillation.distiller import distiller_of
+from mmamd.distillation.losses import build_terms
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.passes import frozen_eval
@@ -22,11 +23,18 @@ from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.data import recalibration_batches
 from mmamd.pipeline.stages.stage import Stage
-from mmamd.pipeline.stages.training import check_schedule, keep_last_weights, train
+from mmamd.pipeline.stages.training import (
+    check_schedule,
+    images_of_an_epoch,
+    keep_last_weights,
+    last_checkpoint,
+    train,
+)
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
 from mmamd.weights.networks import build_network, find_network, save_networks
+from mmamd.weights.sources import fetch
 
 TERMS = 'terms.pth'
 
@@ -38,7 +46,7 @@ class Distil(Stage):
     Attributes:
         section: Section of the config that it is scheduled by.
         teachers: References to the networks that teach.
-        into: Scales that are trained, those that are smaller than the first teacher.
+        into: Scales that are trained; of several, those that are smaller than the first teacher.
         start: Reference to the network whose weights it starts from; None draws them.
         architecture: Of the network that is trained.
         is_candidate: Whether that is the teacher's architecture, cut; else it is another one.
@@ -85,8 +93,8 @@ class Distil(Stage):
         """What is trained, ascending by scale."""
         if not self.is_candidate:
             return [Candidate(self.into[0], None, context.student_cost, units=0.)]
-        wanted = [scale_key(scale) for scale in self.into]
-        return [candidate for candidate in family if candidate.key in wanted and candidate.scale < below]
+        wanted = [candidate for candidate in family if candidate.key in map(scale_key, self.into)]
+        return wanted if len(wanted) == 1 else [candidate for candidate in wanted if candidate.scale < below]
 
     # --- before anything runs ---
 
@@ -115,6 +123,12 @@ class Distil(Stage):
         """A student of another architecture must have the teacher's classes and the size that the config says."""
         with torch.random.fork_rng(devices=[]):
             network = MODELS.build(copy.deepcopy(self.architecture))
+        own, teachers = (each.get('data_preprocessor') or {} for each in (self.architecture, context.architecture))
+        for key in ('mean', 'std', 'to_rgb'):
+            if own.get(key) != teachers.get(key):
+                raise ValueError(f'compression.student_architecture has data_preprocessor.{key}={own.get(key)!r}, the '
+                                 f'teacher {teachers.get(key)!r}; both see the same images, so give both the same, or '
+                                 'one data_preprocessor at the top level')
         image = torch.zeros(1, *context.input_shape)
         with torch.no_grad(), frozen_eval(network):
             own, teachers = (tuple(each(image, mode='tensor').shape[1:]) for each in (network, context.network))
@@ -137,16 +151,13 @@ class Distil(Stage):
                               'trains': self.trains, 'terms_from': terms_from})
 
     def macs(self, context: Context) -> float:
-        taught_by = sum(context.scale_of(reference) for reference in self.teachers)
-        if not self.is_candidate:
-            trained = [self.into[0]]
-        else:
-            below = context.scale_of(self.teachers[0])
-            trained = [scale for scale in self.into if scale < below] or list(self.into)
-        step = taught_by + 3 * expected_scale_sum(trained, self.sampler)
-        extra = context.num_recalibration * sum(trained) if self.recalibration else 0.
-        return context.teacher_cost.macs * (
-            step * self.images.num * self.schedule['train_cfg']['max_epochs'] + extra)
+        taught = any(term.needs_teacher for term in build_terms(self.losses).values())
+        taught_by = taught * sum(map(context.macs_of, self.teachers))
+        below = context.scale_of(self.teachers[0])
+        trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
+        step = taught_by + 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
+        recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
+        return step * images_of_an_epoch(self) * self.schedule['train_cfg']['max_epochs'] + recalibrated
 
     # --- doing it ---
 
@@ -158,10 +169,9 @@ class Distil(Stage):
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
         hooks = () if self.sampler is None else (self.sampler,)
-        runner = train(context, self, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
-                       loop='mmamd.JointTrainLoop')
-        if is_main_process():
-            save_terms(distiller_of(runner.model), folder / TERMS)
+        train(context, self, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
+              loop='mmamd.JointTrainLoop')
+        keep_last_terms(folder)
         if self.trains == 'losses':
             barrier()
             return
@@ -179,11 +189,14 @@ class Distil(Stage):
         shared = build_network(replace(next(iter(networks.values())), kept=None)).to(get_device())
         batches = recalibration_batches(context, shared.data_preprocessor)
         found: dict[str, Any] = {}
-        whole = {scale_key(1.0): None} if len(networks) > 1 else {}  # what a selection may compare the others with
+        # What a selection may compare the candidates of a joint stage with.
+        whole = {scale_key(1.0): None} if self.section == 'joint' else {}
         for key, kept in {**whole, **{key: network.kept for key, network in networks.items()}}.items():
             shared.backbone.activate(kept)
             recalibrate(shared, batches())
             found[key] = statistics(shared)
+            macs = context.teacher_cost.macs if kept is None else networks[key].cost.macs
+            context.spend(self.name, 0., context.num_recalibration * macs)
         if is_main_process():
             save_statistics(found, path)
         return {key: replace(network, statistics=str(path)) for key, network in networks.items()}
@@ -195,10 +208,17 @@ def macs_of_step(runner: Runner) -> int:
     return distiller.macs(runner.train_loop.step_candidates or distiller.candidates)
 
 
-def save_terms(distiller: AMDDistiller, path: Path) -> None:
-    """Save what the terms of a loss have learnt and remembered, by their names, as plain tensors."""
-    torch.save({name: {key: value.cpu() for key, value in term.state_dict().items()}
-                for name, term in distiller.terms.items()}, path)
+def keep_last_terms(folder: Path) -> None:
+    """Save what the terms of a stage's last checkpoint have learnt and remembered, by their names, as plain tensors."""
+    if is_main_process():
+        found: dict[str, dict] = {}
+        for key, value in fetch(str(last_checkpoint(folder)))['state_dict'].items():
+            prefix, _, rest = key.partition('.')
+            if prefix == 'terms':
+                name, _, rest = rest.partition('.')
+                found.setdefault(name, {})[rest] = value
+        torch.save(found, folder / TERMS)
+    barrier()
 
 
 def expected_scale_sum(scales: Sequence[float], sampler: SandwichSparsityHook | None) -> float:

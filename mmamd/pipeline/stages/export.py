@@ -20,12 +20,14 @@ from mmamd.structures import Network, write_json
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
 
+FILES = ('student.pth', 'config.py', 'student.safetensors', 'model.onnx')
+
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
     """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors and ONNX.
 
-    Where it delivers several networks, each has a folder of its own, ``student/<key>/``. Other forms, and other
+    Where it delivers several networks, each has a folder of its own, ``student/<reference>/``. Other forms, and other
     candidates, are written by :func:`mmamd.export_model` when they are asked for.
 
     Attributes:
@@ -33,7 +35,7 @@ class Export(Stage):
         shown: Name -> reference of what the test images are shown to beside them.
         teacher: The user's weights, or a reference to the stage that trained them.
         images: The test images.
-        loader, evaluator: Of the test split.
+        loader, evaluator, test_cfg: Of the test split.
         seed: The run's.
     """
 
@@ -45,6 +47,7 @@ class Export(Stage):
     loader: Loader
     evaluator: dict | list
     seed: int
+    test_cfg: dict | None = None
     shown: dict = field(default_factory=dict)
 
     def networks(self) -> list[str]:
@@ -58,9 +61,15 @@ class Export(Stage):
     def macs(self, context: Context) -> float:
         return (context.teacher_cost.macs + sum(map(context.macs_of, self.delivered))) * self.images.num
 
-    def folder(self, context: Context, network: Network) -> Path:
+    def folder(self, work_dir: Path, reference: str) -> Path:
         """Where the files of a delivered network lie."""
-        return context.work_dir / 'student' / (network.key if len(self.delivered) > 1 else '')
+        return work_dir / 'student' / (reference if len(self.delivered) > 1 else '')
+
+    def clear(self, work_dir: Path) -> None:
+        super().clear(work_dir)
+        for reference in self.delivered:  # an earlier student must not be taken for the one that is made anew
+            for name in FILES:
+                (self.folder(work_dir, reference) / name).unlink(missing_ok=True)
 
     def carry_out(self, context: Context) -> None:
         delivered = {reference: find_network(context.work_dir, reference) for reference in self.delivered}
@@ -69,7 +78,7 @@ class Export(Stage):
         for name, network in {'teacher': context.teacher_network(), **delivered}.items():
             model, weights = network.architecture, network.weights
             if name != 'teacher':
-                written[name] = small = self._write(context, network)
+                written[name] = small = self._write(context, name, network)
                 model, weights = small.architecture, small.weights
             part = done / all_macs, (done + network.scale) / all_macs
             done += network.scale
@@ -77,13 +86,13 @@ class Export(Stage):
         if is_main_process():
             write_json(context.work_dir / self.name / 'test_metrics.json', metrics)
             save_networks(context.work_dir, self.name, written)
-            write_examples(context, {**self.shown, **{'student' if len(delivered) == 1 else f'student {each.key}': name
-                                                      for name, each in delivered.items()}})
+            students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
+            write_examples(context, self.shown | students)
         barrier()
 
-    def _write(self, context: Context, network: Network) -> Network:
+    def _write(self, context: Context, reference: str, network: Network) -> Network:
         """Write the forms of a network; returns the small network that stands alone."""
-        folder = self.folder(context, network)
+        folder = self.folder(context.work_dir, reference)
         config, small = stand_alone(context.cfg, network)
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)

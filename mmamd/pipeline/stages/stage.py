@@ -1,5 +1,6 @@
 """The contract of a stage, and what it is known by."""
 
+import shutil
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -54,6 +55,10 @@ class Stage:
         A training stage counts what it spends as it goes.
         """
         return 0.
+
+    def clear(self, work_dir: Path) -> None:
+        """Remove what it has left in a work_dir, so that it is done anew."""
+        shutil.rmtree(work_dir / self.name, ignore_errors=True)
 
     def carry_out(self, context: 'Context') -> None:
         """Do it: from files to files in the stage's folder."""

@@ -1,9 +1,8 @@
 """Train the teacher, where the config names none."""
 
-import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmengine.dist import barrier, is_main_process
 
@@ -11,7 +10,13 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.settings import pretrained_sources, refuse_sync_bn, teacher_settings
 from mmamd.pipeline.stages.stage import Stage
-from mmamd.pipeline.stages.training import check_schedule, keep_last_weights, train, training_fields
+from mmamd.pipeline.stages.training import (
+    check_schedule,
+    images_of_an_epoch,
+    keep_last_weights,
+    train,
+    training_fields,
+)
 from mmamd.registry import MODELS
 from mmamd.structures import Network
 from mmamd.weights.checkpoint import check_start, warn_of_normalisation
@@ -23,13 +28,12 @@ class Teacher(Stage):
     """Train a network by a config of its own: ``teacher.pth``.
 
     Attributes:
-        model: Config of the network.
+        model: Config of the network, without the places of weights that it starts from.
         schedule: ``train_cfg``, ``optim_wrapper``, ``param_scheduler``, ``auto_scale_lr``.
         loader, hooks: Of its training.
         images: The training images.
         processes: Number of processes.
         seed: The run's.
-        start: ``load_from`` of its config.
         sources: Weights that it starts from, wherever its config names them.
         data_preprocessor: Of its config.
     """
@@ -43,7 +47,6 @@ class Teacher(Stage):
     images: Images
     processes: int
     seed: int
-    start: str | None = None
     sources: tuple[Weights, ...] = field(default=())
     data_preprocessor: dict | None = None
 
@@ -64,15 +67,15 @@ class Teacher(Stage):
         cfg = teacher_settings(context.cfg)
         refuse_sync_bn(cfg)
         preprocessor = cfg.get('data_preprocessor')
-        return cls(model=cfg.model.to_dict(), images=context.images('train'), seed=context.seed,
-                   start=cfg.get('load_from'), sources=tuple(map(Weights, pretrained_sources(cfg))),
-                   data_preprocessor=None if preprocessor is None else preprocessor.to_dict(),
-                   **training_fields(cfg.to_dict(), 'teacher'))
+        fields = training_fields(cfg.to_dict(), 'teacher')
+        return cls(model=_without_places(cfg.model.to_dict()), images=context.training_images(fields['loader']),
+                   seed=context.seed, sources=tuple(map(Weights, pretrained_sources(cfg))),
+                   data_preprocessor=None if preprocessor is None else preprocessor.to_dict(), **fields)
 
     def check(self, context: Context) -> None:
         """The network that is trained must be the one to compress, and what it starts from must be there."""
         check_schedule(self, teacher_settings(context.cfg))
-        network = MODELS.build(copy.deepcopy(self.model))
+        network = MODELS.build(teacher_settings(context.cfg).model.to_dict())
         for weights in self.sources:
             check_start(network, weights.source)
             warn_of_normalisation(self.model.get('data_preprocessor') or self.data_preprocessor, weights.source)
@@ -85,15 +88,23 @@ class Teacher(Stage):
                                  'the same')
 
     def macs(self, context: Context) -> float:
-        return 3. * context.teacher_cost.macs * self.images.num * self.schedule['train_cfg']['max_epochs']
+        return 3. * context.teacher_cost.macs * images_of_an_epoch(self) * self.schedule['train_cfg']['max_epochs']
 
     def carry_out(self, context: Context) -> None:
         cfg = teacher_settings(context.cfg)
         runtime = {**cfg, 'launcher': context.cfg.get('launcher', 'none'), 'env_cfg': context.cfg.get('env_cfg')}
-        train(context, self, copy.deepcopy(self.model), runtime, lambda _: 3 * context.teacher_cost.macs,
-              load_from=self.start)
+        train(context, self, cfg.model.to_dict(), runtime, lambda _: 3 * context.teacher_cost.macs,
+              load_from=cfg.get('load_from'))
         weights = keep_last_weights(context.work_dir / self.name, 'teacher.pth')
         if is_main_process():
             save_networks(context.work_dir, self.name, {'1.00': Network(
                 context.architecture, weights, cost=context.teacher_cost)})
         barrier()
+
+
+def _without_places(model: Any) -> Any:
+    """A model's config in which ``init_cfg`` names no file: weights are known by their content, and may move."""
+    if isinstance(model, dict):
+        blank = {'checkpoint': None} if model.get('type') == 'Pretrained' else {}
+        return {key: _without_places(item) for key, item in model.items()} | blank
+    return [_without_places(item) for item in model] if isinstance(model, (list, tuple)) else model

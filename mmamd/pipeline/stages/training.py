@@ -55,7 +55,7 @@ def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
                              f'because a run is resumed at epoch boundaries; got {train_cfg}')
         return train_cfg, loader
     steps, epoch = train_cfg['max_iters'], train_cfg.get('epoch_iters')
-    if set(train_cfg) != {'max_iters', 'epoch_iters'} or steps % epoch:
+    if set(train_cfg) != {'max_iters', 'epoch_iters'} or not epoch or steps % epoch:
         raise ValueError(f"stage '{stage}' counts steps, so it needs epoch_iters that divide them, at whose ends the "
                          f'run can be resumed: train_cfg=dict(max_iters=40000, epoch_iters=1000); got {train_cfg}')
     sampler = loader.get('sampler') or {}
@@ -65,6 +65,14 @@ def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
     loader['sampler'] = dict(type='mmamd.StreamSampler', num_samples=epoch * loader['batch_size'],
                              shuffle=sampler.get('shuffle', True))
     return dict(max_epochs=steps // epoch), loader
+
+
+def images_of_an_epoch(stage) -> int:
+    """Images that all processes together see in an epoch of a training stage."""
+    sampler = stage.loader.settings.get('sampler') or {}
+    if sampler.get('type') == 'mmamd.StreamSampler':
+        return sampler['num_samples'] * stage.processes
+    return stage.images.num
 
 
 def check_schedule(stage, runtime: dict) -> None:
