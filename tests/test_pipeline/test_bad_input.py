@@ -334,7 +334,7 @@ def test_a_checkpoint_to_resume_from_is_refused_when_no_stage_was_interrupted(re
 def test_a_work_dir_with_stages_that_the_config_lacks_is_refused(refused_in, tiny_config):
     # Plain distillation has no joint and no select stage.
     refused_in(tiny_config(**{'method.type': 'mmamd.KD'}),
-               r"holds the stages \['joint', 'select'\] of another method, AMD, which KD does not have")
+               r"holds the stages \['joint', 'select'\] of another method, AMD, which this KD does not have")
 
 
 def test_a_student_of_another_method_is_not_taken_over(finished_run, tiny_config, tmp_path):

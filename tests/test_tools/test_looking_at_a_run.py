@@ -66,7 +66,7 @@ def test_a_network_of_another_image_size_and_head_is_counted(work_dir, main, cap
          '--cfg-options', 'model.head.num_classes=7')
     printed = capsys.readouterr().out
     assert 'one image of 3 x 16 x 16' in printed
-    assert ['head', '224', '231'] in [line.split() for line in printed.splitlines()]  # 32 x 7, and 7 biases
+    assert ['rest', '224', '231'] in [line.split() for line in printed.splitlines()]  # 32 x 7, and 7 biases
 
 
 @pytest.mark.parametrize('command, file', [
