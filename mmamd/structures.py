@@ -223,6 +223,11 @@ class Selection:
         keys = [scale_key(m.scale) for m in self.measurements]
         return len(set(keys)) == len(keys)
 
+    @property
+    def shown_rule(self) -> str:
+        """The rule whose scores are shown: that which chose, or the first one where a person chose."""
+        return self.rule if self.rule in self.scores else next(iter(self.scores))
+
     def save(self, path: str | Path) -> None:
         write_json(path, asdict(self))
 

@@ -84,6 +84,10 @@ class AMDDistiller(BaseModel):
         """The first teacher."""
         return self.teachers[0]
 
+    @property
+    def _is_taught(self) -> bool:
+        return any(term.needs_teacher for term in self.terms.values())
+
     # --- construction ---
 
     def _set_up(self, losses: dict, num_images: int, seed: int) -> None:
@@ -186,8 +190,7 @@ class AMDDistiller(BaseModel):
 
     def macs(self, candidates: Sequence[Candidate]) -> int:
         """MACs of a step of these candidates, an image; a backward pass is two forward passes."""
-        taught = any(term.needs_teacher for term in self.terms.values())
-        return taught * sum(network.cost.macs for network in self.teacher_networks) + 3 * sum(
+        return self._is_taught * sum(network.cost.macs for network in self.teacher_networks) + 3 * sum(
             candidate.cost.macs for candidate in candidates)
 
     def teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
@@ -200,7 +203,7 @@ class AMDDistiller(BaseModel):
         return outputs
 
     def _teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
-        if not any(term.needs_teacher for term in self.terms.values()):
+        if not self._is_taught:
             return []
         outputs = []
         for teacher, names in zip(self.teachers, self._teacher_names, strict=True):

@@ -150,9 +150,9 @@ class Plan:
         return self.stages
 
     def _lay(self, stage: Stage) -> None:
-        if stage.name in [earlier.name for earlier in self.stages]:
-            raise ValueError(f'a method lays two stages of the name {stage.name!r}; each needs a name of its own')
         known = {earlier.name for earlier in self.stages}
+        if stage.name in known:
+            raise ValueError(f'a method lays two stages of the name {stage.name!r}; each needs a name of its own')
         for reference in stage.networks():
             if reference.partition('@')[0] not in known:
                 raise ValueError(f'the stage {stage.name!r} of this method reads {reference!r}, which no stage before '

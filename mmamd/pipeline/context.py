@@ -1,6 +1,5 @@
 """What every stage of a run may read: the config, and what it amounts to."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,10 +18,9 @@ from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.splits import build_dataset, images_of
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function, profiled_cost
-from mmamd.registry import MODELS
 from mmamd.structures import CandidateFamily, Cost, Importance, Network
 from mmamd.tasks import Task, task_of
-from mmamd.weights.networks import find_network, with_preprocessor
+from mmamd.weights.networks import build_network, find_network, with_preprocessor
 
 
 @dataclass
@@ -61,8 +59,7 @@ class Context:
     @cached_property
     def network(self) -> nn.Module:
         """The teacher's network, uncut; to be asked for its units, shapes and costs, whatever its weights are."""
-        with torch.random.fork_rng(devices=[]):
-            return MODELS.build(copy.deepcopy(self.architecture)).eval()
+        return _untrained(self.architecture)
 
     @cached_property
     def task(self) -> Task:
@@ -116,13 +113,16 @@ class Context:
         return None if other is None else with_preprocessor(other, self.cfg.get('data_preprocessor'))
 
     @cached_property
+    def student_network(self) -> nn.Module:
+        """The student of another architecture, to be asked for its shapes and costs."""
+        return _untrained(self.student_architecture)
+
+    @cached_property
     def student_cost(self) -> Cost:
         """What the student costs; of a candidate, as far as that is known before units are ranked."""
         if self.student_architecture is None:
             return self.flat_family.student.cost
-        with torch.random.fork_rng(devices=[]):
-            other = MODELS.build(copy.deepcopy(self.student_architecture))
-        return profiled_cost(other, self.input_shape)
+        return profiled_cost(self.student_network, self.input_shape)
 
     def scale_of(self, reference: str) -> float:
         """Scale of the network that a reference names: as it is, or as it is planned."""
@@ -191,3 +191,9 @@ class Context:
         """What the metric's values are divided by to be fractions."""
         hook = self.settings.selection
         return 100. if (hook.percent if hook else self.task.is_percent) else 1.
+
+
+def _untrained(architecture: dict) -> nn.Module:
+    """A network of drawn weights; what a run draws later does not depend on whether it was built."""
+    with torch.random.fork_rng(devices=[]):
+        return build_network(Network(architecture, None))

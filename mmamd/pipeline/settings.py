@@ -188,14 +188,16 @@ def _method(cfg: Config) -> Any:
 
 
 def _is_ours(hook: dict) -> bool:
-    return any(hook['type'] in (cls.__name__, f'mmamd.{cls.__name__}') for cls in (SandwichSparsityHook,
-                                                                                   NPSDSelectionHook))
+    return _is_a(SandwichSparsityHook, hook) or _is_a(NPSDSelectionHook, hook)
+
+
+def _is_a(cls: type[Hook], hook: dict) -> bool:
+    return hook['type'] in (cls.__name__, f'mmamd.{cls.__name__}')
 
 
 def _hook(cfg: Config, cls: type[Hook]) -> Any:
     """The one hook of a class among ``custom_hooks``, built; None where there is none."""
-    found = [plain(hook) for hook in cfg.get('custom_hooks') or []
-             if hook['type'] in (cls.__name__, f'mmamd.{cls.__name__}')]
+    found = [plain(hook) for hook in cfg.get('custom_hooks') or [] if _is_a(cls, hook)]
     if len(found) > 1:
         raise ValueError(f'expected one {cls.__name__} in custom_hooks, got {len(found)}')
     for settings in found:

@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row, amount_text, signed
-from mmamd.structures import Selection, scale_key
+from mmamd.structures import scale_key
 from mmamd.visualization.pictures import Picture, make_pictures
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.style import DARK, LIGHT, encoded
-from mmamd.visualization.units import duration_text, short_amount
+from mmamd.visualization.units import SCALE_OF, duration_text, short_amount
 
-SCALE_OF = {'flops': 'MACs', 'params': 'parameters', 'units': 'prunable units'}
 NOTHING = '\N{EN DASH}'  # in a cell that has no value
 
 
@@ -103,7 +102,7 @@ def _tiles(run: Run) -> list[dict]:
 
 def _table(run: Run) -> dict:
     """Header, rows and notes of the table of all networks; no rows without a family."""
-    rules = list(dict.fromkeys(_rule_of(selection) for selection in run.selections.values()))
+    rules = list(dict.fromkeys(selection.shown_rule for selection in run.selections.values()))
     header = ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', *rules, 'Test, %']
     if run.family is None:
         return dict(header=header, rows=[], notes=[])
@@ -123,11 +122,6 @@ def _table(run: Run) -> dict:
     if run.student_cost is not None:
         rows.append(_cells(run, 'student, distilled', _end(run, 'student'), 'end', rules))
     return dict(header=header, rows=rows, notes=_table_notes(run))
-
-
-def _rule_of(selection: Selection) -> str:
-    """The rule whose scores the table shows: that which chose, or the first one where a person chose."""
-    return selection.rule if selection.rule in selection.scores else next(iter(selection.scores))
 
 
 def _end(run: Run, name: str) -> Row:

@@ -12,8 +12,8 @@ from mmamd.selection.choice import MANUAL, score_intervals
 from mmamd.selection.rules import known_as
 from mmamd.structures import Measurement, Selection
 from mmamd.visualization.style import LIGHT, Style, new_figure, save_figure
+from mmamd.visualization.units import SCALE_OF
 
-SCALE_OF = {'flops': "teacher's MACs", 'params': "teacher's parameters", 'units': "teacher's prunable units"}
 # Parts of the height that the two curves have for themselves, so that they never cross.
 SCORE_BAND, PERFORMANCE_BAND, WHOLE_BAND = (0.03, 0.35), (0.4, 1.0), (0.06, 0.97)
 TICK_STEPS = [1, 2, 2.5, 5, 10]
@@ -46,7 +46,7 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
     figure = new_figure(style, 7.2, 4.8)
     upper = figure.add_subplot()
     places = _places(selection)
-    rule = selection.rule if selection.rule in selection.scores else next(iter(selection.scores))
+    rule = selection.shown_rule
     has_score = known_as(rule).by_scale
     band = PERFORMANCE_BAND if has_score else WHOLE_BAND
     handles = _draw_performance(upper, selection, places, student_value, has_student, style)
@@ -60,7 +60,7 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
     upper.axvline(places[selection.chosen], color=style.ink, linewidth=0.8, linestyle=':', zorder=1)
     if selection.has_scales:
         upper.xaxis.set_major_locator(MaxNLocator(nbins=11, steps=TICK_STEPS))
-        upper.set_xlabel(f'Scale (fraction of the {SCALE_OF[scale_by]})', color=style.ink)
+        upper.set_xlabel(f"Scale (fraction of the teacher's {SCALE_OF[scale_by]})", color=style.ink)
     else:
         is_crowded = (len(places) - 1) * max(map(len, places)) > MOST_LETTERS
         upper.set_xticks(list(places.values()), list(places), rotation=90 if is_crowded else 0)

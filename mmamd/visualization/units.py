@@ -1,5 +1,9 @@
 """Unit groups by layer and kind, read from their names, and amounts as people write them."""
 
+# compression.scale_by -> what a scale is a fraction of, as people say it.
+SCALE_OF = {'flops': 'MACs', 'params': 'parameters', 'units': 'prunable units'}
+
+
 def split_name(name: str) -> tuple[str, str]:
     """Layer and kind of a unit group: ``'layers.3.head'`` -> ``('layers.3', 'head')``."""
     layer, _, kind = name.rpartition('.')

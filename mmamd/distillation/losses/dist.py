@@ -3,13 +3,11 @@
 Legend: N samples, C classes, ``...`` positions of a dense prediction.
 """
 
-import math
-
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmamd.distillation.losses.logit import check_temperature
-from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -70,9 +68,7 @@ class DISTLoss(Loss):
     def __init__(self, *, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0, weight: float = 2.0) -> None:
         super().__init__(weight=weight)
         for name, value in (('beta', beta), ('gamma', gamma)):
-            if not 0 <= value < math.inf:
-                raise ValueError(f'{name} must be a finite number >= 0, got {value}; beta weighs the relation of '
-                                 'classes, gamma that of samples')
+            check_weight(name, value, 'beta weighs the relation of classes, gamma that of samples')
         check_temperature(temperature)
         self.beta = beta
         self.gamma = gamma

@@ -3,13 +3,11 @@
 Legend: N samples, C classes, T temperature.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
 from mmamd.distillation.losses.logit import check_temperature, kl_divergence
-from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 from mmamd.tasks import task_of
@@ -70,9 +68,7 @@ def _decouple(logits_NC: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
 def check_decoupling(zeta: float, eta: float) -> None:
     """Raises ValueError unless both weights are finite and >= 0."""
     for name, weight in (('zeta', zeta), ('eta', eta)):
-        if not 0 <= weight < math.inf:
-            raise ValueError(f'{name} must be a finite number >= 0, got {weight}; DKD weighs the target class by zeta '
-                             'and the other classes by eta')
+        check_weight(name, weight, 'DKD weighs the target class by zeta and the other classes by eta')
 
 
 @MODELS.register_module()

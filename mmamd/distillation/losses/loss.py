@@ -47,8 +47,7 @@ class Loss(nn.Module):
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-            raise ValueError(f'weight must be a finite number >= 0, got {weight!r}; 0 leaves the term out')
+        check_weight('weight', weight, '0 leaves the term out')
         self.weight = weight
         self.pairs: list[list[tuple[str, str]]] = []
 
@@ -86,6 +85,12 @@ class Loss(nn.Module):
 
         What is remembered over steps is updated here, with the batch gathered over processes, so that they agree.
         """
+
+
+def check_weight(name: str, weight: float, meaning: str) -> None:
+    """Raise ValueError unless a weight is a finite number of at least 0; ``meaning`` ends the message."""
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+        raise ValueError(f'{name} must be a finite number >= 0, got {weight!r}; {meaning}')
 
 
 def build_terms(losses: dict) -> dict[str, Loss]:

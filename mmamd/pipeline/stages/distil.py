@@ -16,20 +16,11 @@ from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.losses import build_terms
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
-from mmamd.passes import frozen_eval
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.data import recalibration_batches
-from mmamd.pipeline.stages.stage import Stage
-from mmamd.pipeline.stages.training import (
-    check_schedule,
-    images_of_an_epoch,
-    keep_last_weights,
-    last_checkpoint,
-    train,
-)
+from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
@@ -40,7 +31,7 @@ TERMS = 'terms.pth'
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distil(Stage):
+class Distil(TrainingStage):
     """Train candidates by a sum of losses: ``shared.pth`` of several, ``trained.pth`` of one, and ``networks.json``.
 
     Attributes:
@@ -52,13 +43,8 @@ class Distil(Stage):
         is_candidate: Whether that is the teacher's architecture, cut; else it is another one.
         losses: Terms of the loss.
         distiller: What the config says of the distiller beside these.
-        schedule: ``train_cfg``, ``optim_wrapper``, ``param_scheduler``, ``auto_scale_lr``.
-        loader, hooks: Of the training.
         sampler: Which candidates a step trains; None for all.
-        images: The training images.
         recalibration: How batch norm statistics are found, with the images' pipeline; None without batch norm.
-        processes: Number of processes.
-        seed: The run's.
         trains: ``'student'``, or ``'losses'`` for the parameters of the terms alone.
         terms_from: Stage whose terms hand their state to the terms of the same names.
     """
@@ -72,12 +58,6 @@ class Distil(Stage):
     is_candidate: bool
     losses: dict
     distiller: dict
-    schedule: dict
-    loader: Loader
-    hooks: list
-    images: Images
-    processes: int
-    seed: int
     sampler: SandwichSparsityHook | None = None
     recalibration: dict | None = None
     trains: str = 'student'
@@ -121,8 +101,6 @@ class Distil(Stage):
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
-        with torch.random.fork_rng(devices=[]):
-            network = MODELS.build(copy.deepcopy(self.architecture))
         own, teachers = (each.get('data_preprocessor') or {} for each in (self.architecture, context.architecture))
         for key in ('mean', 'std', 'to_rgb'):
             if own.get(key) != teachers.get(key):
@@ -130,8 +108,9 @@ class Distil(Stage):
                                  f'teacher {teachers.get(key)!r}; both see the same images, so give both the same, or '
                                  'one data_preprocessor at the top level')
         image = torch.zeros(1, *context.input_shape)
-        with torch.no_grad(), frozen_eval(network):
-            own, teachers = (tuple(each(image, mode='tensor').shape[1:]) for each in (network, context.network))
+        with torch.no_grad():
+            own, teachers = (tuple(each(image, mode='tensor').shape[1:])
+                             for each in (context.student_network, context.network))
         if own != teachers:
             raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
                              f'{teachers}; give both the classes of the data: '
@@ -157,7 +136,7 @@ class Distil(Stage):
         trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
         step = taught_by + 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
-        return step * images_of_an_epoch(self) * self.schedule['train_cfg']['max_epochs'] + recalibrated
+        return step * self.images_seen + recalibrated
 
     # --- doing it ---
 

@@ -30,9 +30,10 @@ class Stage:
     kind: ClassVar[str]
     name: str
 
-    def __init_subclass__(cls, **kwargs) -> None:
+    def __init_subclass__(cls, is_kind: bool = True, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
-        STAGES[cls.kind] = cls
+        if is_kind:  # and not what several kinds have in common
+            STAGES[cls.kind] = cls
 
     def networks(self) -> list[str]:
         """References to the networks of earlier stages that it reads."""

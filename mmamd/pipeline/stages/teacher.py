@@ -1,22 +1,15 @@
 """Train the teacher, where the config names none."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mmengine.dist import barrier, is_main_process
 
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import Images, Loader, Weights
+from mmamd.pipeline.inputs import Weights
 from mmamd.pipeline.settings import pretrained_sources, refuse_sync_bn, teacher_settings
-from mmamd.pipeline.stages.stage import Stage
-from mmamd.pipeline.stages.training import (
-    check_schedule,
-    images_of_an_epoch,
-    keep_last_weights,
-    train,
-    training_fields,
-)
+from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, train, training_fields
 from mmamd.registry import MODELS
 from mmamd.structures import Network
 from mmamd.weights.checkpoint import check_start, warn_of_normalisation
@@ -24,16 +17,11 @@ from mmamd.weights.networks import save_networks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teacher(Stage):
+class Teacher(TrainingStage):
     """Train a network by a config of its own: ``teacher.pth``.
 
     Attributes:
         model: Config of the network, without the places of weights that it starts from.
-        schedule: ``train_cfg``, ``optim_wrapper``, ``param_scheduler``, ``auto_scale_lr``.
-        loader, hooks: Of its training.
-        images: The training images.
-        processes: Number of processes.
-        seed: The run's.
         sources: Weights that it starts from, wherever its config names them.
         data_preprocessor: Of its config.
     """
@@ -41,13 +29,7 @@ class Teacher(Stage):
     kind: ClassVar[str] = 'teacher'
     name: str = 'teacher'
     model: dict
-    schedule: dict
-    loader: Loader
-    hooks: list
-    images: Images
-    processes: int
-    seed: int
-    sources: tuple[Weights, ...] = field(default=())
+    sources: tuple[Weights, ...] = ()
     data_preprocessor: dict | None = None
 
     @classmethod
@@ -74,8 +56,9 @@ class Teacher(Stage):
 
     def check(self, context: Context) -> None:
         """The network that is trained must be the one to compress, and what it starts from must be there."""
-        check_schedule(self, teacher_settings(context.cfg))
-        network = MODELS.build(teacher_settings(context.cfg).model.to_dict())
+        cfg = teacher_settings(context.cfg)
+        check_schedule(self, cfg)
+        network = MODELS.build(cfg.model.to_dict())
         for weights in self.sources:
             check_start(network, weights.source)
             warn_of_normalisation(self.model.get('data_preprocessor') or self.data_preprocessor, weights.source)
@@ -88,7 +71,7 @@ class Teacher(Stage):
                                  'the same')
 
     def macs(self, context: Context) -> float:
-        return 3. * context.teacher_cost.macs * images_of_an_epoch(self) * self.schedule['train_cfg']['max_epochs']
+        return 3. * context.teacher_cost.macs * self.images_seen
 
     def carry_out(self, context: Context) -> None:
         cfg = teacher_settings(context.cfg)

@@ -4,6 +4,7 @@ import copy
 import logging
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +16,43 @@ from mmengine.runner import Runner
 
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import Loader
+from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.progress import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
 from mmamd.pipeline.stage_runner import build_stage_runner
+from mmamd.pipeline.stages.stage import Stage
 from mmamd.seeds import derive_seed
 from mmamd.weights.checkpoint import read_weights
 
 SCHEDULE = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingStage(Stage, is_kind=False):
+    """What every stage that trains is known by.
+
+    Attributes:
+        schedule: ``train_cfg``, ``optim_wrapper``, ``param_scheduler``, ``auto_scale_lr``.
+        loader, hooks: Of the training.
+        images: The training images.
+        processes: Number of processes.
+        seed: The run's.
+    """
+
+    schedule: dict
+    loader: Loader
+    hooks: list
+    images: Images
+    processes: int
+    seed: int
+
+    @property
+    def images_seen(self) -> int:
+        """Images that all processes together see in all epochs."""
+        sampler = self.loader.settings.get('sampler') or {}
+        is_stream = sampler.get('type') == 'mmamd.StreamSampler'
+        images_of_an_epoch = sampler['num_samples'] * self.processes if is_stream else self.images.num
+        return images_of_an_epoch * self.schedule['train_cfg']['max_epochs']
 
 
 def training_fields(settings: dict, stage: str) -> dict:
@@ -67,21 +97,13 @@ def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
     return dict(max_epochs=steps // epoch), loader
 
 
-def images_of_an_epoch(stage) -> int:
-    """Images that all processes together see in an epoch of a training stage."""
-    sampler = stage.loader.settings.get('sampler') or {}
-    if sampler.get('type') == 'mmamd.StreamSampler':
-        return sampler['num_samples'] * stage.processes
-    return stage.images.num
-
-
-def check_schedule(stage, runtime: dict) -> None:
+def check_schedule(stage: TrainingStage, runtime: dict) -> None:
     """Raise ValueError for an optimizer wrapper that this machine cannot have, or checkpoints within epochs."""
     on_this_machine(stage.schedule['optim_wrapper'])
     checkpoints_by_epoch(runtime.get('default_hooks'), stage)
 
 
-def train(context: Context, stage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
+def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
           hooks: tuple[Hook, ...] = (), loop: str | None = None, load_from: str | None = None) -> Runner:
     """Train by an ordinary Runner in the stage's folder, continuing from its last whole epoch if there is one.
 
@@ -119,7 +141,7 @@ def train(context: Context, stage, model: dict, runtime: dict, macs_of_step: Cal
     return runner
 
 
-def checkpoints_by_epoch(default_hooks: dict | None, stage) -> dict | None:
+def checkpoints_by_epoch(default_hooks: dict | None, stage: TrainingStage) -> dict | None:
     """Checkpoints that a config wants every so many steps, at the ends of epochs of so many steps.
 
     Raises:
