@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 from mmengine import dist
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmamd.configured_hook import ConfiguredHook
 from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.losses.logit import LogitLoss
 from mmamd.distillation.samplers import check_halvings, check_sampler, halve, sample_candidates
@@ -16,7 +16,7 @@ POOLS = 'candidate_pools'  # where the message hub, and so every checkpoint, kee
 
 
 @HOOKS.register_module()
-class SandwichSparsityHook(Hook):
+class SandwichSparsityHook(ConfiguredHook):
     """Sample the candidates (sparsities) of every joint step, from a pool that may be halved as training goes on.
 
     Without this hook in a config, every step trains all candidates.
@@ -36,15 +36,6 @@ class SandwichSparsityHook(Hook):
         self.num_random = num_random
         self.halve_after = list(halve_after)
         self._losses: dict[str, torch.Tensor] = {}  # candidate -> (sum, number) of its losses in this epoch
-
-    def identity(self) -> dict:
-        """Everything that its draws depend on, as plain data: the constructor's arguments."""
-        return {name: getattr(self, name) for name in ('sampler', 'num_random', 'halve_after')}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SandwichSparsityHook) and self.identity() == other.identity()
-
-    __hash__ = Hook.__hash__
 
     def check(self, distiller, max_epochs: int) -> None:
         """Raise ValueError if candidates are to be judged by a loss that is not computed, or when nothing follows."""

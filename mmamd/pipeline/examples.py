@@ -8,7 +8,6 @@ import torch
 import torch.nn as nn
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from mmengine.registry import DATASETS
 from PIL import Image
 from torch import Tensor
 
@@ -30,11 +29,9 @@ def write_examples(context: Context, shown: dict[str, str]) -> None:
         context: The run.
         shown: Name -> reference of each network.
     """
-    dataset = DATASETS.build(copy.deepcopy(context.cfg.test_dataloader.dataset))
-    dataset.full_init()
     folder = context.work_dir / 'export'
     networks = ((name, load_network(context.work_dir, reference)) for name, reference in shown.items())
-    predict_examples(dataset, networks, folder, context.task).save(folder / 'examples.json')
+    predict_examples(context.dataset('test'), networks, folder, context.task).save(folder / 'examples.json')
 
 
 def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path, task: Task) -> Examples:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmamd.configured_hook import ConfiguredHook
 from mmamd.registry import HOOKS
 from mmamd.selection.choice import check_rule, choose, manual
 from mmamd.selection.evaluation import REFERENCES
@@ -14,7 +14,7 @@ from mmamd.structures import Selection
 
 
 @HOOKS.register_module()
-class NPSDSelectionHook(Hook):
+class NPSDSelectionHook(ConfiguredHook):
     """Choose by a rule after :class:`CandidateValLoop` and write ``selection.json``.
 
     Args:
@@ -41,16 +41,6 @@ class NPSDSelectionHook(Hook):
         self.scale = scale
         self.reference = reference
         self.report_test = report_test
-
-    def identity(self) -> dict:
-        """Everything that its choice depends on, as plain data: the constructor's arguments."""
-        return {name: getattr(self, name) for name in (
-            'rule', 'metric', 'percent', 'lam', 'scale', 'reference', 'report_test')}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NPSDSelectionHook) and self.identity() == other.identity()
-
-    __hash__ = Hook.__hash__
 
     def with_rule(self, rule: str) -> 'NPSDSelectionHook':
         """The same hook that chooses by another rule."""

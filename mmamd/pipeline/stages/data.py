@@ -1,6 +1,5 @@
 """Images that stages draw from the training split."""
 
-import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -17,9 +16,12 @@ from mmamd.seeds import derive_seed
 
 def drawn_images(context: Context, num_images: int, *, augmented: bool = False) -> Subset:
     """Training images, read through the test pipeline, or augmented as in training."""
-    train, test = context.cfg.train_dataloader.dataset, context.cfg.test_dataloader.dataset
-    dataset = DATASETS.build(copy.deepcopy(train) if augmented else with_test_pipeline(train, test))
-    dataset.full_init()
+    if augmented:
+        dataset = context.dataset('train')
+    else:
+        dataset = DATASETS.build(with_test_pipeline(context.cfg.train_dataloader.dataset,
+                                                    context.cfg.test_dataloader.dataset))
+        dataset.full_init()
     # Data sets are often sorted by class, so the images are drawn, not taken from the front.
     return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
 
