@@ -5,6 +5,7 @@ import gc
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -66,11 +67,12 @@ def on_terminal():
         os.close(theirs)
         output = b''
         while True:
-            try:
-                read = os.read(ours, 1 << 16)
-            except OSError:  # the last process has closed it
-                break
-            output += read
+            # Also while nothing is drawn: what happens meanwhile may be over before the next line.
+            if select.select([ours], [], [], 0.05)[0]:
+                try:
+                    output += os.read(ours, 1 << 16)
+                except OSError:  # the last process has closed it
+                    break
             meanwhile()
         os.close(ours)
         return process.wait(timeout=60), screen_after(output.decode())
