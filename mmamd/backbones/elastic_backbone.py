@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmamd.backbones.elastic_layers import ElasticBranch
 from mmamd.pruning.filter_norms import FilterLayer
+from mmamd.pruning.refit import Step
 from mmamd.structures import Cost, UnitGroup
 
 
@@ -49,6 +50,18 @@ class ElasticBackbone:
     @property
     def hidden_state_modules(self) -> list[nn.Module]:
         """Modules whose outputs are the hidden states: the embedding, then every block."""
+        raise NotImplementedError
+
+    def steps(self) -> list[Step]:
+        """The backbone as the steps of a refit, from images to the stream that :meth:`finish` takes.
+
+        Raises:
+            ValueError: If it offers none.
+        """
+        raise ValueError(f'{type(self).__name__} offers no steps to refit; set compression.refit=None')
+
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        """What the backbone returns, of which the last is made from the stream behind its last step."""
         raise NotImplementedError
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

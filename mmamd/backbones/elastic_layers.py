@@ -40,6 +40,29 @@ class ElasticBranch(BaseModule):
         self.active = count
         self.gate: Tensor | None = None
 
+    @property
+    def last(self) -> nn.Linear:
+        """Its last linear layer, with all units."""
+        raise NotImplementedError
+
+    @property
+    def last_scale(self) -> nn.Module:
+        """What scales the outputs of the last linear layer, channel by channel; an identity where nothing does."""
+        raise NotImplementedError
+
+    def inner(self, x_NLC: Tensor, *place) -> Tensor:
+        """What the last linear layer reads of the active units, shape (N, L, K), tokens in their order in ``x``.
+
+        Args:
+            x_NLC: What the branch reads.
+            place: Further arguments of its forward pass.
+        """
+        raise NotImplementedError
+
+    def outer(self, inner_NLK: Tensor) -> Tensor:
+        """What the branch adds to the stream, from what :meth:`inner` has given."""
+        raise NotImplementedError
+
     def reorder(self, order: list[int]) -> None:
         """Permute the units in place: unit ``order[i]`` becomes unit ``i``. The function is unchanged."""
         raise NotImplementedError
@@ -77,10 +100,21 @@ class ElasticAttention(ElasticBranch):
         self.out_drop = host.out_drop
         self.gamma1 = host.gamma1
 
+    @property
+    def last(self) -> nn.Linear:
+        return self.proj
+
+    @property
+    def last_scale(self) -> nn.Module:
+        return self.gamma1
+
     def forward(self, x_NLC: Tensor) -> Tensor:
+        return self.outer(self.inner(x_NLC))
+
+    def inner(self, x_NLC: Tensor) -> Tensor:
         N, L, C = x_NLC.shape
         H, D = self.active, self.head_dims
-        qkv_weight, qkv_bias, proj_weight = leading_heads(self.qkv, self.proj, self.count, H)
+        qkv_weight, qkv_bias, _ = leading_heads(self.qkv, self.proj, self.count, H)
         q_NHLD, k_NHLD, v_NHLD = F.linear(x_NLC, qkv_weight, qkv_bias).reshape(N, L, 3, H, D).permute(2, 0, 3, 1, 4)
         if H:
             dropout = self.attn_drop if self.training else 0.
@@ -90,8 +124,11 @@ class ElasticAttention(ElasticBranch):
             context_NHLD = v_NHLD
         if self.gate is not None:
             context_NHLD = context_NHLD * self.gate[:, :H, None, None]
-        out_NLC = F.linear(context_NHLD.transpose(1, 2).reshape(N, L, H * D), proj_weight, self.proj.bias)
-        return self.out_drop(self.gamma1(self.proj_drop(out_NLC)))
+        return context_NHLD.transpose(1, 2).reshape(N, L, H * D)
+
+    def outer(self, inner_NLK: Tensor) -> Tensor:
+        weight_CK = leading_columns(self.proj.weight, inner_NLK.shape[-1])
+        return self.out_drop(self.gamma1(self.proj_drop(F.linear(inner_NLK, weight_CK, self.proj.bias))))
 
     def reorder(self, order: list[int]) -> None:
         reorder_heads(self.qkv, self.proj, order)
@@ -127,16 +164,29 @@ class ElasticFFN(ElasticBranch):
         self.gamma2 = host.gamma2
         self.dropout_layer = host.dropout_layer
 
+    @property
+    def last(self) -> nn.Linear:
+        return self.layers[1]
+
+    @property
+    def last_scale(self) -> nn.Module:
+        return self.gamma2
+
     def forward(self, x_NLC: Tensor, identity: Tensor) -> Tensor:
-        (fc1, act, drop), fc2, out_drop = self.layers
-        w1_FC, b1_F, w2_CF = fc1.weight, fc1.bias, fc2.weight
+        return identity + self.outer(self.inner(x_NLC))
+
+    def inner(self, x_NLC: Tensor) -> Tensor:
+        fc1, act, drop = self.layers[0]
+        w1_FC, b1_F = fc1.weight, fc1.bias
         if self.count > self.active:
-            w1_FC, b1_F, w2_CF = w1_FC[:self.active], b1_F[:self.active], w2_CF[:, :self.active]
+            w1_FC, b1_F = w1_FC[:self.active], b1_F[:self.active]
         hidden_NLF = drop(act(F.linear(x_NLC, w1_FC, b1_F)))
-        if self.gate is not None:
-            hidden_NLF = hidden_NLF * self.gate[:, None, :self.active]
-        out_NLC = out_drop(F.linear(hidden_NLF, w2_CF, fc2.bias))
-        return identity + self.dropout_layer(self.gamma2(out_NLC))
+        return hidden_NLF if self.gate is None else hidden_NLF * self.gate[:, None, :self.active]
+
+    def outer(self, inner_NLK: Tensor) -> Tensor:
+        _, fc2, out_drop = self.layers
+        weight_CK = leading_columns(fc2.weight, inner_NLK.shape[-1])
+        return self.dropout_layer(self.gamma2(out_drop(F.linear(inner_NLK, weight_CK, fc2.bias))))
 
     @torch.no_grad()
     def reorder(self, order: list[int]) -> None:
@@ -177,6 +227,11 @@ class BiasBranch(BaseModule):
     def forward(self, x_NLC: Tensor, identity: Tensor | None = None) -> Tensor:
         out_NLC = self.drop_path(self.scale(self.drop(self.bias.expand_as(x_NLC))))
         return out_NLC if identity is None else identity + out_NLC
+
+
+def leading_columns(weight_CK: Tensor, count: int) -> Tensor:
+    """The first ``count`` columns; the tensor itself where these are all."""
+    return weight_CK if count == weight_CK.shape[1] else weight_CK[:, :count]
 
 
 # --- heads within two linear layers: qkv, whose rows are laid out as (3, H, D), and proj, whose columns are (H, D) ---

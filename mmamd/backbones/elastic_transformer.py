@@ -1,12 +1,17 @@
 """What elastic transformers share: blocks of two residual branches, each behind a norm of its own."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
+import torch
 import torch.nn as nn
+from torch import Tensor
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.elastic_layers import BiasBranch, ElasticBranch, num_params
+from mmamd.pruning.least_squares import Equations, Solution
+from mmamd.pruning.refit import LinearStep, Step
 from mmamd.structures import Cost
 
 
@@ -19,6 +24,7 @@ class Site(NamedTuple):
         block: The block.
         norm, branch: Names of the norm and of the branch behind it within the block.
         num_tokens: Tokens of one image that the branch runs on.
+        place: Further arguments of the branch's forward pass.
     """
 
     block_name: str
@@ -27,10 +33,46 @@ class Site(NamedTuple):
     norm: str
     branch: str
     num_tokens: int
+    place: tuple = ()
 
     @property
     def group(self) -> str:
         return f'{self.block_name}.{self.kind}'
+
+
+NO_SCALE = 1e-6  # a channel that a branch scales to less than this says nothing of the branch
+
+
+class BranchStep(LinearStep):
+    """A residual branch behind its norm: ``x + gamma (h W + b)``, h what the last linear layer reads."""
+
+    def __init__(self, site: Site) -> None:
+        self._norm, self._branch, self._place = getattr(site.block, site.norm), getattr(site.block, site.branch), site.place
+        last, branch = self._branch.last, self._branch
+        super().__init__(site.group, last, last.in_features // branch.count * branch.active)
+        self._gamma_C = branch.last_scale(last.weight.new_ones(1, 1, last.out_features)).flatten()
+
+    def enter(self, x: Tensor) -> Tensor:
+        return self._branch.inner(self._norm(x), *self._place)
+
+    def close(self, inner: Tensor, x: Tensor) -> Tensor:
+        return x + self._branch.outer(inner)
+
+    def equations(self, inner: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        gamma_C = self._gamma_C.where(self._speaks, torch.ones_like(self._gamma_C))
+        return inner.flatten(0, -2), ((target - x) / gamma_C).flatten(0, -2)
+
+    def assign(self, found: Solution, equations: Equations) -> None:
+        silent = ~self._speaks
+        before = self.linear.weight[silent].clone(), None if self.linear.bias is None else self.linear.bias[silent]
+        super().assign(found, equations)
+        self.linear.weight[silent], bias = before
+        if bias is not None:
+            self.linear.bias[silent] = bias
+
+    @property
+    def _speaks(self) -> Tensor:
+        return self._gamma_C.abs() >= NO_SCALE
 
 
 class ElasticTransformer(ElasticBackbone):
@@ -47,6 +89,23 @@ class ElasticTransformer(ElasticBackbone):
     def fixed_macs(self) -> int:
         """MACs of one image outside the branches."""
         raise NotImplementedError
+
+    def stem(self, images: Tensor) -> Tensor:
+        """The stream before the first block, (N, L, C), from images (N, channels, H, W)."""
+        raise NotImplementedError
+
+    def behind(self, site: Site) -> Step | None:
+        """What runs between a branch and the next one; None where nothing does."""
+        return None
+
+    def steps(self) -> list[Step]:
+        steps = [Step('stem', self.stem)]
+        for site in self.sites():
+            steps.append(BranchStep(site) if isinstance(getattr(site.block, site.branch), ElasticBranch) else
+                         Step(site.group, partial(_add_bias, site)))
+            behind = self.behind(site)
+            steps += [] if behind is None else [behind]
+        return steps
 
     def branches(self) -> Iterator[tuple[str, ElasticBranch]]:
         for site in self.sites():
@@ -125,3 +184,8 @@ class ElasticTransformer(ElasticBackbone):
 
     def _block_names(self) -> list[str]:
         return list(dict.fromkeys(site.block_name for site in self.sites()))
+
+
+def _add_bias(site: Site, x: Tensor) -> Tensor:
+    """A branch that has lost its units."""
+    return x + getattr(site.block, site.branch)(x, *site.place)

@@ -4,6 +4,8 @@ Shapes: N samples, L tokens, C embedding width, h x w the map, W windows, T toke
 head.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from mmamd.backbones.elastic_layers import (
     ElasticBranch,
     cost_of_heads,
     cut_heads,
+    leading_columns,
     leading_heads,
     reorder_heads,
 )
@@ -67,7 +70,26 @@ class ElasticWindowAttention(ElasticBranch):
         """The map with as many rows and columns as the windows need."""
         return tuple(-(-side // self.window_size) * self.window_size for side in map_size)
 
+    @property
+    def last(self) -> nn.Linear:
+        return self.w_msa.proj
+
+    @property
+    def last_scale(self) -> nn.Module:
+        return nn.Identity()
+
     def forward(self, x_NLC: Tensor, map_size: tuple[int, int]) -> Tensor:
+        return self.drop(self._over_windows(x_NLC, map_size, lambda x, mask: self._project(self._attend(x, mask))))
+
+    def inner(self, x_NLC: Tensor, map_size: tuple[int, int]) -> Tensor:
+        return self._over_windows(x_NLC, map_size, self._attend)
+
+    def outer(self, inner_NLK: Tensor) -> Tensor:
+        return self.drop(self._project(inner_NLK))
+
+    def _over_windows(self, x_NLC: Tensor, map_size: tuple[int, int],
+                      attend_in: Callable[[Tensor, Tensor | None], Tensor]) -> Tensor:
+        """What a function of windows and mask gives, tokens in the order of ``x_NLC``, without padding."""
         N, L, C = x_NLC.shape
         h, w = (int(side) for side in map_size)
         self.check_window((h, w))
@@ -78,16 +100,21 @@ class ElasticWindowAttention(ElasticBranch):
         x_NhwC = F.pad(x_NLC.reshape(N, h, w, C), (0, 0, 0, w_pad - w, 0, h_pad - h))
         x_NhwC = torch.roll(x_NhwC, (-shift, -shift), (1, 2)) if shift else x_NhwC
         mask_WTT = shift_mask(padded, self.window_size, shift, x_NLC) if shift else None
-        out_NWTC = self._attend(split_windows(x_NhwC, self.window_size), mask_WTT)
-        out_NhwC = join_windows(out_NWTC, padded, self.window_size)
-        out_NhwC = torch.roll(out_NhwC, (shift, shift), (1, 2)) if shift else out_NhwC
-        return self.drop(out_NhwC[:, :h, :w].reshape(N, L, C))
+        out_NWTK = attend_in(split_windows(x_NhwC, self.window_size), mask_WTT)
+        out_NhwK = join_windows(out_NWTK, padded, self.window_size)
+        out_NhwK = torch.roll(out_NhwK, (shift, shift), (1, 2)) if shift else out_NhwK
+        return out_NhwK[:, :h, :w].reshape(N, L, out_NhwK.shape[-1])
+
+    def _project(self, context_K: Tensor) -> Tensor:
+        w_msa = self.w_msa
+        return w_msa.proj_drop(F.linear(context_K, leading_columns(w_msa.proj.weight, context_K.shape[-1]),
+                                        w_msa.proj.bias))
 
     def _attend(self, x_NWTC: Tensor, mask_WTT: Tensor | None) -> Tensor:
-        """Attention within each window."""
+        """Contexts of the active heads within each window, shape (N, W, T, K)."""
         N, W, T, _ = x_NWTC.shape
         w_msa, H = self.w_msa, self.active
-        qkv_weight, qkv_bias, proj_weight = leading_heads(w_msa.qkv, w_msa.proj, self.count, H)
+        qkv_weight, qkv_bias, _ = leading_heads(w_msa.qkv, w_msa.proj, self.count, H)
         D = w_msa.proj.in_features // self.count
         qkv_NWT3HD = F.linear(x_NWTC, qkv_weight, qkv_bias).reshape(N, W, T, 3, H, D)
         # The heads of all windows of a map stand side by side as those of one attention: fused kernels take four
@@ -107,8 +134,7 @@ class ElasticWindowAttention(ElasticBranch):
         context_NWHTD = context_NGTD.reshape(N, W, H, T, D)
         if self.gate is not None:
             context_NWHTD = context_NWHTD * self.gate[:, None, :H, None, None]
-        context_NWTC = context_NWHTD.transpose(2, 3).reshape(N, W, T, H * D)
-        return w_msa.proj_drop(F.linear(context_NWTC, proj_weight, w_msa.proj.bias))
+        return context_NWHTD.transpose(2, 3).reshape(N, W, T, H * D)
 
     @torch.no_grad()
     def reorder(self, order: list[int]) -> None:

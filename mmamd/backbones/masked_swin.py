@@ -11,6 +11,7 @@ from torch import Tensor
 from mmamd.backbones.elastic_layers import ElasticFFN
 from mmamd.backbones.elastic_transformer import ElasticTransformer, Site
 from mmamd.backbones.elastic_window_attention import ElasticWindowAttention
+from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
 
@@ -55,7 +56,7 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
     def sites(self) -> Iterator[Site]:
         for name, block, map_size in self._blocks():
             run_on = block.attn.padded(map_size) if isinstance(block.attn, ElasticWindowAttention) else map_size
-            yield Site(name, 'head', block, 'norm1', 'attn', prod(run_on))
+            yield Site(name, 'head', block, 'norm1', 'attn', prod(run_on), place=(map_size,))
             yield Site(name, 'neuron', block, 'norm2', 'ffn', prod(map_size))
 
     def fixed_macs(self) -> int:
@@ -64,6 +65,22 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
             if stage.downsample is not None:
                 macs += prod(merged_size(stage.downsample, map_size)) * stage.downsample.reduction.weight.numel()
         return macs
+
+    def stem(self, images: Tensor) -> Tensor:
+        x_NLC, _ = self.patch_embed(images)
+        # Images have the size that the network was built for, so its positions need no resizing.
+        return self.drop_after_pos(x_NLC + self.absolute_pos_embed if self.use_abs_pos_embed else x_NLC)
+
+    def behind(self, site: Site) -> Step | None:
+        for i, (stage, map_size) in enumerate(zip(self.stages, self._map_sizes(), strict=True)):
+            if stage.downsample is not None and site.block is stage.blocks[-1] and site.kind == 'neuron':
+                return Step(f'stages.{i}.downsample', lambda x: stage.downsample(x, map_size)[0])
+        return None
+
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        last = len(self.stages) - 1
+        out_NLC = getattr(self, f'norm{last}')(stream)
+        return (out_NLC.view(len(stream), *self._map_sizes()[last], -1).permute(0, 3, 1, 2),)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from math import prod
 
+import torch
 import torch.nn as nn
 from mmpretrain.models.backbones import VisionTransformer
+from torch import Tensor
 
 from mmamd.backbones.elastic_layers import ElasticAttention, ElasticFFN
 from mmamd.backbones.elastic_transformer import ElasticTransformer, Site
@@ -45,6 +47,17 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
 
     def fixed_macs(self) -> int:
         return prod(self.patch_resolution) * self.patch_embed.projection.weight.numel()
+
+    def stem(self, images: Tensor) -> Tensor:
+        x_NLC, _ = self.patch_embed(images)
+        if self.cls_token is not None:
+            x_NLC = torch.cat([self.cls_token.expand(len(images), -1, -1), x_NLC], dim=1)
+        # Images have the size that the network was built for, so its positions need no resizing.
+        return self.pre_norm(self.drop_after_pos(x_NLC + self.pos_embed))
+
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        x_NLC = self.ln1(stream) if self.final_norm else stream
+        return (self._format_output(x_NLC, self.patch_resolution),)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -9,10 +9,11 @@ from mmamd.registry import METHODS
 @METHODS.register_module()
 @dataclass(frozen=True)
 class KD(Method):
-    """The teacher distils straight into the student, which starts from its most important units.
+    """The teacher distils straight into the student, which starts from its most important units, refitted if asked.
 
     Source: Hinton et al. 2015, with the terms of ``model.losses``.
     """
 
     def lay(self, plan: Plan) -> tuple[str, ...]:
-        return plan.distil('student', teacher=plan.teacher, into=plan.student),
+        start = plan.start(plan.refit('refit', plan.student), plan.student)
+        return plan.distil('student', teacher=plan.teacher, into=plan.student, start=start),

@@ -26,9 +26,13 @@ class MMD(Method):
                              f'{self.assistants!r}')
 
     def lay(self, plan: Plan) -> tuple[str, ...]:
-        students = []
-        for scale in plan.grid if self.assistants is None else self.assistants:
+        scales = plan.grid if self.assistants is None else self.assistants
+        for scale in scales:
             plan.check_scale('method.assistants', scale)
-            assistant = plan.distil(f'assistant_{scale_key(scale)}', teacher=plan.teacher, into=scale)
-            students.append(plan.distil(f'student_{scale_key(scale)}', teacher=assistant, into=plan.student))
+        refit, students = plan.refit('refit', [plan.student, *scales]), []
+        for scale in scales:
+            assistant = plan.distil(f'assistant_{scale_key(scale)}', teacher=plan.teacher, into=scale,
+                                    start=plan.start(refit, scale))
+            students.append(plan.distil(f'student_{scale_key(scale)}', teacher=assistant, into=plan.student,
+                                        start=plan.start(refit, plan.student)))
         return plan.select('select', students, rule='best'),

@@ -6,7 +6,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader, pipeline_of
 from mmamd.pipeline.plain import plain
 from mmamd.pipeline.settings import section_losses, section_settings
-from mmamd.pipeline.stages import Distil, Export, Nest, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
 from mmamd.pipeline.stages.training import training_fields
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 from mmamd.selection.rules import RULES
@@ -37,6 +37,7 @@ class Plan:
         self.grid = tuple(grid)
         self.teacher = 'nest'
         context.planned_scales['nest'] = 1.
+        self._shared: set[str] = set()  # stages whose networks are slices of one
 
     def check_scale(self, where: str, scale: float, scales: Sequence[float] | None = None) -> None:
         """Raise ValueError unless a scale is that of a candidate, by default of one above the student."""
@@ -87,9 +88,41 @@ class Plan:
         self._lay(Distil(name=name, section=section, start=start, **common, **self._scheduled(section)))
         for scale in scales:
             self._context.planned_scales[f'{name}@{scale_key(scale)}'] = scale
-        if not several:
+        if several:
+            self._shared.add(name)
+        else:
             self._context.planned_scales[name] = into
         return name
+
+    def refit(self, name: str, into: float | Sequence[float], *, chosen: str | None = None,
+              is_judged: bool = False) -> str | None:
+        """Make candidates good in closed form and return the reference to them; None where no refit is configured.
+
+        Args:
+            name: Of the stage.
+            into: Scale of a candidate, or scales. A student of another architecture is none, and is left out.
+            chosen: Reference to a chosen network whose candidate is refitted too, under the key ``'assistant'``.
+            is_judged: Whether the networks are judged only, for which fewer images do.
+        """
+        context, settings = self._context, self._context.settings.compression.refit
+        scales = (into,) if isinstance(into, (int, float)) else tuple(into)
+        for scale in scales:
+            self.check_scale(f'into of the stage {name!r}', scale, self.scales)
+        if context.student_architecture:
+            scales = tuple(scale for scale in scales if scale_key(scale) != scale_key(self.student))
+        if settings is None or not (scales or chosen):
+            return None
+        num_images = settings.num_images_candidates if is_judged else settings.num_images
+        self._lay(Refit(name=name, teacher=self.teacher, into=scales,
+                        chosen={} if chosen is None else {'assistant': chosen},
+                        **Refit.fields_of(context, num_images)))
+        context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
+        return name
+
+    def start(self, refit: str | None, scale: float) -> str | None:
+        """Reference to the refit weights of a candidate; None where there are none."""
+        reference = f'{refit}@{scale_key(scale)}'
+        return reference if reference in self._context.planned_scales else None
 
     def select(self, name: str, networks: str | Sequence[str], *, reference: str | None = None, above: float | None =
                None, rule: str | None = None) -> str:
@@ -97,7 +130,7 @@ class Plan:
 
         Args:
             name: Of the stage.
-            networks: Reference to a stage whose networks are slices of one, or references to separate networks.
+            networks: Reference to a stage whose networks are judged, or references to networks of several stages.
             reference: Who they are compared with; the teacher by default.
             above: Scale that the choice must exceed; None for no such bound.
             rule: Takes the place of the configured rule.
@@ -114,18 +147,18 @@ class Plan:
         if named and any(isinstance(stage, Select) for stage in self.stages):
             raise ValueError(f"rule 'manual' names one assistant, scale={hook.scale}, but this method chooses several; "
                              "name 'largest' or 'smallest', or choose by another rule")
-        slices = isinstance(networks, str)
+        slices = isinstance(networks, str) and networks in self._shared
         if not slices and hook.reference == 'full':
             raise ValueError("NPSDSelectionHook.reference='full' is the shared network with all units, and what "
                              f"{name!r} judges are separate networks; set reference='teacher'")
-        if not slices and hook.rule in RULES and RULES[hook.rule].by_scale:
+        if not isinstance(networks, str) and hook.rule in RULES and RULES[hook.rule].by_scale:
             scales = [self._context.planned_scales.get(reference) for reference in networks]
             if len(set(scales)) < len(scales):
                 raise ValueError(f'rule {hook.rule!r} compares networks by their scales, and those of {name!r} have '
                                  "one; choose by rule='best'")
         if above is not None:
             hook.check_scale([scale for scale in self.scales if scale > above])
-        self._lay(Select(name=name, candidates=(networks,) if slices else tuple(networks), are_slices=slices,
+        self._lay(Select(name=name, candidates=(networks,) if isinstance(networks, str) else tuple(networks), are_slices=slices,
                          reference=reference or self.teacher, above=above, **Select.fields_of(self._context, hook)))
         return name
 

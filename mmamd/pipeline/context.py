@@ -20,7 +20,7 @@ from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function, profiled_cost
 from mmamd.structures import CandidateFamily, Cost, Importance, Network
 from mmamd.tasks import Task, task_of
-from mmamd.weights.networks import build_network, find_network, with_preprocessor
+from mmamd.weights.networks import build_network, find_network, read_networks, with_preprocessor
 
 
 @dataclass
@@ -138,6 +138,17 @@ class Context:
             return find_network(self.work_dir, reference).cost.macs
         except FileNotFoundError:
             return self.scale_of(reference) * self.teacher_cost.macs
+
+    def references_of(self, reference: str) -> list[str]:
+        """References to the single networks that a reference stands for: as they are, or as they are planned."""
+        stage, _, key = reference.partition('@')
+        if key:
+            return [reference]
+        try:
+            keys = list(read_networks(self.work_dir, stage))
+        except FileNotFoundError:
+            keys = [each.partition('@')[2] for each in self.planned_scales if each.startswith(f'{stage}@')]
+        return [f'{stage}@{key}' for key in keys] if len(keys) > 1 else [reference]
 
     # --- images ---
 

@@ -1,5 +1,6 @@
 """What the pipeline reads from a config, checked and in one place."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -70,6 +71,32 @@ class RecalibrationSettings:
         return num if num < self.batch_size else num // self.batch_size * self.batch_size
 
 
+@dataclass(frozen=True)
+class RefitSettings:
+    """How pruned networks are made good in closed form, on training images (:mod:`mmamd.pruning.refit`).
+
+    Attributes:
+        num_images: For the networks that are trained on or that teach; all, when there are fewer.
+        num_images_candidates: For candidates that are judged only.
+        ridge: Pull towards the inherited weights, over the mean diagonal of the inputs' Gram matrix.
+        classifier: Whether the last layer of the head is refitted too, towards the teacher's logits.
+    """
+
+    num_images: int = 3072
+    num_images_candidates: int = 768
+    ridge: float = 1e-3
+    classifier: bool = True
+
+    def __post_init__(self) -> None:
+        _check_positive('compression.refit', num_images=self.num_images,
+                        num_images_candidates=self.num_images_candidates)
+        if isinstance(self.ridge, bool) or not isinstance(self.ridge, (int, float)) or not 0 < self.ridge < math.inf:
+            raise ValueError(f'compression.refit.ridge must be a finite number above 0, got {self.ridge!r}; 1e-3 is '
+                             'usual')
+        if not isinstance(self.classifier, bool):
+            raise ValueError(f'compression.refit.classifier must be True or False, got {self.classifier!r}')
+
+
 def _check_positive(section: str, **values: int) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -89,6 +116,7 @@ class Compression:
         round_to: Kept neurons and filters are rounded down to a multiple of it.
         importance: How units are scored.
         recalibration: How the batch norm statistics of a candidate are found.
+        refit: How pruned networks are made good before they are trained or teach; None leaves them as they were cut.
         student_architecture: Config of the student, where it is of another architecture than the teacher.
     """
 
@@ -100,6 +128,7 @@ class Compression:
     round_to: int = 1
     importance: ImportanceSettings = field(default_factory=ImportanceSettings)
     recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
+    refit: RefitSettings | None = None
     student_architecture: dict | None = None
 
     @property
@@ -127,6 +156,9 @@ class Compression:
             given = raw.pop(name, {})
             check_keys(f'compression.{name}', given, [f.name for f in fields(settings)])
             raw[name] = settings(**given)
+        if raw.get('refit') is not None:
+            check_keys('compression.refit', raw['refit'], [f.name for f in fields(RefitSettings)])
+            raw['refit'] = RefitSettings(**raw['refit'])
         if 'student_scale' not in raw:
             raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
         if 'prune' in raw:

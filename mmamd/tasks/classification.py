@@ -79,6 +79,14 @@ class Classification(Task):
         return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items()
                 if np.ndim(value) == 0}
 
+    def rest(self, network: nn.Module, features: tuple) -> Tensor:
+        return network.head(network.neck(features) if network.with_neck else features)
+
+    def classifiers(self, network: nn.Module) -> dict[str, nn.Linear]:
+        # A head of several classifiers, as DeiT's, averages their logits.
+        return {name: module for name, module in network.head.named_modules()
+                if type(module) is nn.Linear and module.out_features == network.head.num_classes}
+
     def classes_of(self, dataset: Any) -> list[int]:
         try:
             return [dataset.get_cat_ids(i)[0] for i in range(len(dataset))]

@@ -68,6 +68,16 @@ class Task:
         """The scalars that one of the host's metrics makes of its collected results, unrounded."""
         raise NotImplementedError
 
+    # --- what is behind the backbone ---
+
+    def rest(self, network: nn.Module, features: tuple) -> Any:
+        """Run all of the network that is behind its backbone on what the backbone returns."""
+        raise NotImplementedError
+
+    def classifiers(self, network: nn.Module) -> dict[str, nn.Linear]:
+        """The linear layers whose outputs are the logits, or are added up to them, by name."""
+        raise NotImplementedError
+
     # --- what a report shows of some images ---
 
     def classes_of(self, dataset: Any) -> list[int]:

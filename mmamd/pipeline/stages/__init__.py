@@ -3,10 +3,11 @@
 from mmamd.pipeline.stages.distil import Distil
 from mmamd.pipeline.stages.export import Export
 from mmamd.pipeline.stages.nest import Nest
+from mmamd.pipeline.stages.refit import Refit
 from mmamd.pipeline.stages.score import Score
 from mmamd.pipeline.stages.select import Select
 from mmamd.pipeline.stages.stage import STAGES, Stage, field_digests, fingerprint
 from mmamd.pipeline.stages.teacher import Teacher
 
-__all__ = ['STAGES', 'Distil', 'Export', 'Nest', 'Score', 'Select', 'Stage', 'Teacher', 'field_digests',
+__all__ = ['STAGES', 'Distil', 'Export', 'Nest', 'Refit', 'Score', 'Select', 'Stage', 'Teacher', 'field_digests',
            'fingerprint']

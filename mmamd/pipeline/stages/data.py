@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 from mmengine.registry import DATASETS
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import with_test_pipeline
@@ -30,15 +30,26 @@ def recalibration_batches(context: Context, preprocessor: nn.Module) -> Callable
     """Function that gives images as a training step sees them, the same on every rank and in every call."""
     # Listed once for all candidates.
     dataset = drawn_images(context, context.num_recalibration, augmented=True)
-    seed = derive_seed(context.seed, 'recalibration')
+    batch_size = context.settings.compression.recalibration.batch_size
+    return lambda: image_batches(context, dataset, preprocessor, batch_size, 'recalibration', augmented=True)
 
-    def batches() -> Iterator[torch.Tensor]:
-        seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
-        loader = DataLoader(dataset, collate_fn=context.task.collate, worker_init_fn=seed_worker,
-                            batch_size=context.settings.compression.recalibration.batch_size,
-                            num_workers=context.cfg.train_dataloader.get('num_workers', 0),
-                            generator=torch.Generator().manual_seed(seed))
-        for batch in loader:
-            yield preprocessor(batch, training=True)['inputs']
 
-    return batches
+def image_batches(context: Context, dataset: Dataset, preprocessor: nn.Module, batch_size: int, purpose: str, *,
+                  augmented: bool) -> Iterator[torch.Tensor]:
+    """Preprocessed images in their order, the same on every rank and in every call.
+
+    Args:
+        context: The run.
+        dataset: What :func:`drawn_images` gives.
+        preprocessor: Of the network that is to see them.
+        batch_size: Images a batch.
+        purpose: From which, and the run's seed, augmentation is drawn.
+        augmented: Whether they are prepared as for a training step, mixed where that mixes.
+    """
+    seed = derive_seed(context.seed, purpose)
+    seed_all(seed)  # what is drawn in this process: all augmentation without workers, mixup with them
+    loader = DataLoader(dataset, collate_fn=context.task.collate, worker_init_fn=seed_worker, batch_size=batch_size,
+                        num_workers=context.cfg.train_dataloader.get('num_workers', 0),
+                        generator=torch.Generator().manual_seed(seed))
+    for batch in loader:
+        yield preprocessor(batch, training=augmented)['inputs']

@@ -14,7 +14,7 @@ from mmamd.pipeline.stages.stage import Stage
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 from mmamd.structures import Selection, write_json
 from mmamd.visualization import plot_selection
-from mmamd.weights.networks import find_network, read_networks, save_judged, save_networks
+from mmamd.weights.networks import find_network, save_judged, save_networks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class Select(Stage):
     """Choose one of some networks: ``selection.json``, its picture, and ``networks.json`` with the chosen one.
 
     Attributes:
-        candidates: References to separate networks, or the one stage whose networks are slices of one.
-        are_slices: Whether they are, and the whole network is judged beside them.
+        candidates: References to networks; one to a stage that has made several stands for all of them.
+        are_slices: Whether they are slices of one network, which then is judged beside them.
         reference: Reference to the network that a rule compares them with.
         rule: The rule and its options, and the metric.
         above: Networks of this scale and below are judged but cannot be chosen; None leaves all to choose from.
@@ -61,12 +61,7 @@ class Select(Stage):
 
     def macs(self, context: Context) -> float:
         shown = context.macs_of(self.reference) + context.teacher_cost.macs * self.are_slices
-        if not self.are_slices:
-            shown += sum(map(context.macs_of, self.candidates))
-        elif (context.work_dir / self.candidates[0] / 'networks.json').is_file():
-            shown += sum(network.cost.macs for network in read_networks(context.work_dir, self.candidates[0]).values())
-        else:
-            shown += sum(context.settings.compression.family_scales) * context.teacher_cost.macs
+        shown += sum(sum(map(context.macs_of, context.references_of(stage))) for stage in self.candidates)
         return shown * sum(images.num for images in self.images.values())
 
     def carry_out(self, context: Context) -> None:
@@ -101,11 +96,12 @@ class Select(Stage):
         barrier()
 
     def _judged(self, context: Context) -> dict[str, str]:
-        """Key in the table -> reference: the key of a slice, the name of a stage that has made one network."""
-        if self.are_slices:
-            stage = self.candidates[0]
-            return {key: f'{stage}@{key}' for key in read_networks(context.work_dir, stage)}
-        return {reference: reference for reference in self.candidates}
+        """Key in the table -> reference: the key of one of several networks of a stage, or the stage's name."""
+        judged = {}
+        for reference in self.candidates:
+            found = context.references_of(reference)
+            judged |= {each.rpartition('@')[2]: each for each in found} if len(found) > 1 else {reference: reference}
+        return judged
 
 
 def _read_only(loader: dict) -> dict:

@@ -1,0 +1,125 @@
+"""Make pruned networks good in closed form, without training."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+import torch.nn as nn
+from mmengine.device import get_device
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+
+from mmamd.backbones.recalibration import batch_norms
+from mmamd.export import save_student
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Images, pipeline_of
+from mmamd.pipeline.stages.data import drawn_images, image_batches
+from mmamd.pipeline.stages.stage import Stage
+from mmamd.pruning.refit import ReadOut, Record, Step, refit
+from mmamd.structures import Network, scale_key, write_json
+from mmamd.tasks import Task
+from mmamd.weights.networks import build_network, find_network, save_networks
+
+BATCH = 64  # images a batch; the solution does not depend on it, but for batch norms, whose variances are those of one
+RECORD = 'refit.json'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refit(Stage):
+    """Refit candidates towards their teacher, each a network of its own: ``networks.json`` and ``refit.json``.
+
+    Attributes:
+        teacher: Reference to the teacher, its units in their order.
+        into: Scales of the candidates.
+        chosen: Name -> reference to a network whose candidate is refitted too, under that name.
+        architecture: Of the networks.
+        num_images: Training images; all, when there are fewer.
+        ridge, classifier: As :class:`mmamd.pipeline.settings.RefitSettings` has them.
+        images, pipeline, seed: Which images, how they are read, and by which seed they are drawn.
+    """
+
+    kind: ClassVar[str] = 'refit'
+    teacher: str
+    into: tuple
+    chosen: dict
+    architecture: dict
+    num_images: int
+    ridge: float
+    classifier: bool
+    images: Images
+    pipeline: list | None
+    seed: int
+
+    @classmethod
+    def fields_of(cls, context: Context, num_images: int) -> dict:
+        """The fields that the config says."""
+        settings = context.settings.compression.refit
+        is_augmented = bool(batch_norms(context.network))
+        loader = context.cfg.train_dataloader if is_augmented else context.cfg.test_dataloader
+        return dict(architecture=context.architecture, num_images=min(num_images, context.images('train').num),
+                    ridge=settings.ridge, classifier=settings.classifier, images=context.images('train'),
+                    pipeline=pipeline_of(loader), seed=context.seed)
+
+    def networks(self) -> list[str]:
+        return [self.teacher, *self.chosen.values()]
+
+    def files(self) -> list[str]:
+        return ['nest/family.json']
+
+    def check(self, context: Context) -> None:
+        steps_of(context.network, context.task, self.classifier)  # refuses a backbone that offers none
+
+    def macs(self, context: Context) -> float:
+        """Of the passes; the products of the equations are counted as they are taken."""
+        scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
+        return (1 + sum(scales)) * context.teacher_cost.macs * self.num_images
+
+    def carry_out(self, context: Context) -> None:
+        began = time.monotonic()
+        folder = context.work_dir / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        teacher = find_network(context.work_dir, self.teacher)
+        family = context.family
+        candidates = {scale_key(scale): family.at(scale) for scale in self.into}
+        candidates |= {name: find_network(context.work_dir, reference) for name, reference in self.chosen.items()}
+        networks = {key: replace(teacher, weights=str(folder / f'{key}.pth'), scale=each.scale, kept=each.kept,
+                                 cost=each.cost) for key, each in candidates.items()}
+        whole = build_network(teacher).to(get_device())
+        modules = {key: build_network(replace(network, weights=teacher.weights)).to(get_device())
+                   for key, network in networks.items()}
+        batches = self._batches(context, whole)
+        records = refit(
+            steps_of(whole, context.task, self.classifier),
+            {key: steps_of(module, context.task, self.classifier) for key, module in modules.items()},
+            batches, ridge=self.ridge, folder=folder)
+        passes = self.num_images * (teacher.cost.macs + sum(network.cost.macs for network in networks.values()))
+        context.spend(self.name, time.monotonic() - began, passes + sum(record.macs for record in records.values()))
+        if is_main_process():
+            for key, network in networks.items():
+                save_student(modules[key], network.weights)
+            write_json(folder / RECORD, record_of(records, self.num_images))
+            save_networks(context.work_dir, self.name, networks)
+        barrier()
+
+    def _batches(self, context: Context, network: nn.Module) -> list[torch.Tensor]:
+        """This process's share of the images: whole batches in turn."""
+        is_augmented = bool(batch_norms(network))
+        images = drawn_images(context, self.num_images, augmented=is_augmented)
+        batches = image_batches(context, images, network.data_preprocessor, BATCH, 'refit', augmented=is_augmented)
+        return [batch for i, batch in enumerate(batches) if i % get_world_size() == get_rank()]
+
+
+def steps_of(network: nn.Module, task: Task, with_classifier: bool) -> Sequence[Step]:
+    """A network as the steps of a refit: its backbone's, and the last layers of its head."""
+    steps = network.backbone.steps()
+    if with_classifier:
+        steps += [ReadOut(f'head.{name}', linear, lambda x: task.rest(network, network.backbone.finish(x)))
+                  for name, linear in task.classifiers(network).items()]
+    return steps
+
+
+def record_of(records: dict[str, Record], num_images: int) -> dict:
+    """What a refit has found, as plain data."""
+    return {'num_images': num_images, 'errors': {key: record.errors for key, record in records.items()},
+            'macs_of_products': {key: record.macs for key, record in records.items()}}

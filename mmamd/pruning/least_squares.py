@@ -1,0 +1,114 @@
+"""Ridge least squares from sums over batches and processes.
+
+    min over W, b of  || h W + b - t ||^2 + lam || W - W_0 ||^2        lam = ridge * tr(H) / K
+
+h are the inputs of a linear layer, t what its outputs are to be, W_0 the weights that it has, H the Gram matrix of h
+about its mean. The penalty pulls towards W_0 and not towards 0: what the equations leave open stays as it was, and
+a layer that is right already does not move.
+
+Shapes: M equations (positions of images), K inputs, C outputs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from mmengine import dist
+from torch import Tensor
+
+
+class Equations:
+    """The sums that a least-squares problem is solved from; equations may be added batch by batch.
+
+    Products are taken in the precision of the batch, sums are kept in float64.
+
+    Args:
+        num_inputs: K.
+        num_outputs: C.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+        self.num = 0
+        self.h_K = torch.zeros(num_inputs, dtype=torch.float64)
+        self.t_C = torch.zeros(num_outputs, dtype=torch.float64)
+        self.hh_KK = torch.zeros(num_inputs, num_inputs, dtype=torch.float64)
+        self.ht_KC = torch.zeros(num_inputs, num_outputs, dtype=torch.float64)
+        self.tt_C = torch.zeros(num_outputs, dtype=torch.float64)
+
+    @property
+    def _sums(self) -> tuple[Tensor, ...]:
+        return self.h_K, self.t_C, self.hh_KK, self.ht_KC, self.tt_C
+
+    @property
+    def macs(self) -> int:
+        """MACs that the products have taken."""
+        return self.num * len(self.h_K) * (len(self.h_K) + len(self.t_C))
+
+    def add(self, h_MK: Tensor, t_MC: Tensor) -> None:
+        """Add one equation a row."""
+        self.num += len(h_MK)
+        found = (h_MK.sum(0), t_MC.sum(0), h_MK.T @ h_MK, h_MK.T @ t_MC, t_MC.square().sum(0))
+        for total, part in zip(self._sums, found, strict=True):
+            total += part.to(total)
+
+    def reduce(self) -> None:
+        """Add up what all processes have."""
+        packed = torch.cat([torch.tensor([float(self.num)], dtype=torch.float64), *(s.flatten() for s in self._sums)])
+        dist.all_reduce(packed, op='sum')
+        self.num = int(packed[0])
+        for total, part in zip(self._sums, packed[1:].split([s.numel() for s in self._sums]), strict=True):
+            total.copy_(part.view_as(total))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Weights of a linear layer, and what they leave of the squared error of all equations.
+
+    Attributes:
+        weight_KC: W.
+        bias_C: b; None for a layer without.
+        before: Squared error of W_0 with the bias that is best for it.
+        after: Squared error of W and b.
+    """
+
+    weight_KC: Tensor
+    bias_C: Tensor | None
+    before: float
+    after: float
+
+
+def solve(equations: Equations, start_KC: Tensor, ridge: float, has_bias: bool = True) -> Solution:
+    """The least-squares solution, in float64.
+
+    Of no inputs the solution is the mean of the targets.
+
+    Args:
+        equations: The sums, of all processes.
+        start_KC: W_0.
+        ridge: Weight of the penalty over the mean diagonal of H, above 0.
+        has_bias: Whether there is a b.
+
+    Raises:
+        FloatingPointError: If a sum is not finite.
+        ValueError: If there is no equation.
+    """
+    if not equations.num:
+        raise ValueError('no equation to solve; check that the images of compression.refit are not empty')
+    if not all(total.isfinite().all() for total in equations._sums):
+        raise FloatingPointError('the inputs or the targets hold NaN or infinity')
+    h_K, t_C, start_KC = equations.h_K, equations.t_C, start_KC.double().cpu()
+    gram_KK, product_KC, target = equations.hh_KK, equations.ht_KC, equations.tt_C.sum()
+    if has_bias:  # about the means, so that the bias drops out
+        gram_KK = gram_KK - h_K.outer(h_K) / equations.num
+        product_KC = product_KC - h_K.outer(t_C) / equations.num
+        target = target - t_C.square().sum() / equations.num
+    weight_KC = start_KC
+    lam = ridge * gram_KK.trace() / max(1, len(h_K))
+    if lam > 0:  # else there are no inputs, or they never change
+        penalised_KK = gram_KK + lam * torch.eye(len(h_K), dtype=torch.float64)
+        weight_KC = torch.cholesky_solve(product_KC + lam * start_KC, torch.linalg.cholesky(penalised_KK))
+
+    def error(w_KC: Tensor) -> float:
+        return max(0., float(target - 2 * (w_KC * product_KC).sum() + (w_KC * (gram_KK @ w_KC)).sum()))
+
+    bias_C = (t_C - h_K @ weight_KC) / equations.num if has_bias else None
+    return Solution(weight_KC, bias_C, error(start_KC), error(weight_KC))
