@@ -4,11 +4,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch.nn as nn
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor
 
+from mmamd.backbones.conv_step import ConvStep
 from mmamd.backbones.elastic_convnet import IMAGE, ElasticConvNet, Wire
+from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
 LAYERS = {8: (1, 1, 1, 1, 1), 13: (2, 2, 2, 2, 2)}  # depth -> convolutions a stage
@@ -98,6 +101,18 @@ class MaskedCifarVGG(ElasticConvNet, CifarVGG):
             yield Wire(f'{name}.conv', before, name)
             yield Wire(f'{name}.norm', name, name)
             before = name
+
+    def steps(self) -> list[Step]:
+        steps = []
+        for i, stage in enumerate(self.stages):
+            for j, layer in enumerate(stage):
+                is_pooled = j == len(stage) - 1 and i < NUM_POOLED
+                behind = (lambda x: self.pool(F.relu(x))) if is_pooled else F.relu
+                steps.append(ConvStep(f'stages.{i}.{j}', layer.conv, layer.norm, read=lambda x: x, behind=behind))
+        return steps
+
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        return (stream,)
 
     def outputs(self) -> set[str]:
         return {self._layer_names()[-1]}

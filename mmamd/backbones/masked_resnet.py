@@ -3,9 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 import torch.nn as nn
+import torch.nn.functional as F
 from mmpretrain.models.backbones import ResNet
+from torch import Tensor
 
+from mmamd.backbones.conv_step import ConvStep
+from mmamd.backbones.elastic_conv import ElasticConv2d
 from mmamd.backbones.elastic_convnet import IMAGE, ElasticConvNet, Wire
+from mmamd.backbones.recalibration import batch_norms
+from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
 STEM = 'stem'
@@ -52,6 +58,28 @@ class ElasticResNet(ElasticConvNet):
 
     def outputs(self) -> set[str]:
         return {channels for i, channels in enumerate(self._stage_channels()) if i in self.out_indices}
+
+    def steps(self) -> list[Step]:
+        steps = list(self._stem_steps())
+        for name in self.res_layers:
+            steps += [block_step(f'{name}.{i}', block) for i, block in enumerate(getattr(self, name))]
+        return steps
+
+    def _stem_steps(self) -> Iterator[Step]:
+        if not self.deep_stem:  # reads images, which are not pruned, so there is nothing to make good
+            yield Step('stem', lambda x: self._pool(F.relu(self.norm1(self.conv1(x)))))
+            return
+        last = len(self.stem) - 1
+        for i, layer in enumerate(self.stem):
+            behind = F.relu if i < last else lambda x: self._pool(F.relu(x))
+            yield ConvStep(f'stem.{i}', layer.conv, layer.norm, read=lambda x: x, behind=behind)
+
+    def _pool(self, x: Tensor) -> Tensor:
+        """What the stem does behind its last activation."""
+        return x
+
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        return (stream,)
 
     def _stage_channels(self) -> list[str]:
         """Channels that each stage writes."""
@@ -100,6 +128,25 @@ class MaskedResNet(ElasticResNet, ResNet):
 
     def _end_of_stem(self) -> nn.Module:
         return self.maxpool
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return self.maxpool(x)
+
+
+def block_step(name: str, block: nn.Module) -> Step:
+    """A residual block as a step; one that has lost its branch is a fixed one."""
+    *inner, (last_conv, last_norm) = [[getattr(block, layer) for layer in pair] for pair in block_layers(block)]
+    if not isinstance(last_conv, ElasticConv2d):
+        return Step(name, block)
+
+    def read(x: Tensor) -> Tensor:
+        for conv, norm in inner:
+            x = F.relu(norm(conv(x)))
+        return x
+
+    shortcut = block.downsample or nn.Identity()
+    norms = [*(norm for _, norm in inner), *batch_norms(shortcut)]
+    return ConvStep(name, last_conv, last_norm, read=read, shortcut=shortcut, behind=F.relu, norms=norms)
 
 
 def block_layers(block: nn.Module) -> list[tuple[str, str]]:

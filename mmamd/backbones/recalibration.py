@@ -7,12 +7,14 @@ statistics of such images, and those of others (without the black border that pa
 The AMD paper is silent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
 import torch
 import torch.nn as nn
+from mmengine import dist
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -45,21 +47,42 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
     if first is None or not len(first):
         raise ValueError('no image to recalibrate the batch norms on; check that the training data set is not empty '
                          'and compression.recalibration.num_images is at least 1')
-    momenta = [norm.momentum for norm in norms]
     num_images = 0
-    with frozen_eval(network):
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the host's word for a cumulative average
-            norm.train()
-        try:
-            for images in chain([first], batches):
-                network(images, mode='tensor')
-                num_images += len(images)
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
+    with frozen_eval(network), renewed(norms):
+        for images in chain([first], batches):
+            network(images, mode='tensor')
+            num_images += len(images)
     return num_images
+
+
+@contextmanager
+def renewed(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Batch norms that run as in training, and whose statistics are the means over what runs in the context."""
+    before = [(norm.momentum, norm.training) for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the host's word for a cumulative average
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, (momentum, training) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.train(training)
+
+
+@contextmanager
+def renewed_over_processes(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """The same where each process runs batches of its own: all have the means over the batches of all."""
+    with renewed(norms):
+        yield
+    for norm in norms:
+        num = norm.num_batches_tracked.double()
+        sums = torch.cat([num[None], num * norm.running_mean.double(), num * norm.running_var.double()])
+        dist.all_reduce(sums, op='sum')
+        mean, variance = (sums[1:] / sums[0]).chunk(2)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:

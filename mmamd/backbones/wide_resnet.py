@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 import torch.nn as nn
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor
 
+from mmamd.backbones.conv_step import ConvStep, NormStep
+from mmamd.backbones.elastic_conv import ElasticConv2d
 from mmamd.backbones.elastic_convnet import IMAGE, ElasticConvNet, Wire
+from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
 STEM = 'stem'
@@ -121,6 +125,13 @@ class MaskedWideResNet(ElasticConvNet, WideResNet):
             own = ('conv1', 'norm2', 'conv2') if block.shortcut is not None else ('norm1', 'conv1', 'norm2', 'conv2')
             yield tuple(f'{at}.{layer}' for layer in own)
 
+    def steps(self) -> list[Step]:
+        blocks = [preactivation_step(at, block) for at, block, *_ in self._blocks()]
+        return [Step('conv1', self.conv1), *blocks, NormStep('norm', lambda x: F.relu(self.norm(x)), [self.norm])]
+
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        return (stream,)
+
     def outputs(self) -> set[str]:
         *_, (_, _, _, last) = self._blocks()
         return {last}
@@ -138,3 +149,21 @@ class MaskedWideResNet(ElasticConvNet, WideResNet):
     def hidden_state_modules(self) -> list[nn.Module]:
         """Modules whose outputs (N, C, H, W), as wide as the candidate, are the hidden states: stem, every block."""
         return [self.conv1, *(block for stage in self.stages for block in stage)]
+
+
+def preactivation_step(name: str, block: PreActivationBlock) -> Step:
+    """A block as a step; one that has lost its branch is a fixed one."""
+    if not isinstance(block.conv2, ElasticConv2d):
+        return Step(name, block)
+
+    def rectified(x: Tensor) -> Tensor:
+        return F.relu(block.norm1(x))
+
+    def read(x: Tensor) -> Tensor:
+        return F.relu(block.norm2(block.conv1(rectified(x))))
+
+    def shortcut(x: Tensor) -> Tensor:
+        return x if block.shortcut is None else block.shortcut(rectified(x))
+
+    return ConvStep(name, block.conv2, None, read=read, shortcut=shortcut, behind=lambda x: x,
+                    norms=[block.norm1, block.norm2])

@@ -8,8 +8,8 @@ from mmamd.pipeline.plain import plain
 from mmamd.pipeline.settings import section_losses, section_settings
 from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
 from mmamd.pipeline.stages.training import training_fields
+from mmamd.selection.choice import MANUAL, is_by_scale
 from mmamd.selection.npsd_hook import NPSDSelectionHook
-from mmamd.selection.rules import RULES
 from mmamd.structures import scale_key
 
 OF_THE_STAGE = ('architecture', 'teacher', 'losses')  # keys of `model` that a stage says itself
@@ -72,6 +72,7 @@ class Plan:
         other = self._context.student_architecture if is_student else None
         start = None if other else start or teachers[0]
         common = dict(teachers=teachers, into=scales, is_candidate=other is None,
+                      budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
                       if several else None, recalibration=None if other else self._recalibration(),
                       **self._training())
@@ -151,7 +152,7 @@ class Plan:
         if not slices and hook.reference == 'full':
             raise ValueError("NPSDSelectionHook.reference='full' is the shared network with all units, and what "
                              f"{name!r} judges are separate networks; set reference='teacher'")
-        if not isinstance(networks, str) and hook.rule in RULES and RULES[hook.rule].by_scale:
+        if not isinstance(networks, str) and hook.rule != MANUAL and is_by_scale(hook.rule):
             scales = [self._context.planned_scales.get(reference) for reference in networks]
             if len(set(scales)) < len(scales):
                 raise ValueError(f'rule {hook.rule!r} compares networks by their scales, and those of {name!r} have '

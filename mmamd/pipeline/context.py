@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -36,6 +37,9 @@ class Context:
         resume_from: Checkpoint that the user asked the interrupted stage to continue from.
         progress: What the stages tell how far they are.
         planned_scales: Reference -> scale of the network that it will name, as far as the method knows it beforehand.
+        stages: Of the run, in order, once the method has laid them.
+        spent: From the name of a stage to the MACs that it has taken; None unless it is finished.
+        counted: What has been counted of untrained networks, by what it is.
         built: Untrained distillers that the checks have built, by what they were built of; empty once stages run.
     """
 
@@ -47,6 +51,9 @@ class Context:
     resume_from: str | None = None
     progress: Progress = field(default_factory=lambda: Progress({}))
     planned_scales: dict[str, float] = field(default_factory=dict)
+    stages: list[Any] = field(default_factory=list)
+    spent: Callable[[str], float | None] = lambda _: None
+    counted: dict[str, float] = field(default_factory=dict)
     built: dict[str, nn.Module] = field(default_factory=dict)
 
     # --- networks ---

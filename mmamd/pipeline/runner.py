@@ -21,6 +21,7 @@ from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages import Stage, field_digests, fingerprint
+from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
 from mmamd.pipeline.summary import summarise
@@ -63,14 +64,16 @@ class MultiStepRunner:
         state = RunState(self.work_dir)
         self._check_work_dir(state)
         context = Context(self.cfg, Settings.from_cfg(self.cfg), self.work_dir, self._seed(state),
-                          spend=functools.partial(self._spend, state),
+                          spend=functools.partial(self._spend, state), spent=state.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
-        stages = context.settings.method.stages(context)
+        context.stages = stages = context.settings.method.stages(context)
         for stage in stages:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
         context.built.clear()
         self._compare(stages, context, state)
+        if context.settings.compression.budget is not None:
+            _console()('\n'.join(plan_of(context)))
         with ExitStack() as stack:
             listeners = [stack.enter_context(listener) for listener in (
                 (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
@@ -191,8 +194,10 @@ class MultiStepRunner:
             macs = 0. if state.content['stages'][stage.name]['macs'] else stage.macs(context)
             state.spend(stage.name, time.monotonic() - begin - self._accounted, macs)
             state.finish(stage.name)
-        else:
-            state.content['stages'][stage.name]['finished'] = True
+        entry = state.content['stages'][stage.name]
+        spent = [entry['macs']]
+        broadcast_object_list(spent)  # later stages may go by it, on every rank
+        entry.update(finished=True, macs=spent[0])
         context.progress.finish(stage.name)
 
     def _spend(self, state: RunState, stage: str, seconds: float, macs: float) -> None:

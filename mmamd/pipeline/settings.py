@@ -117,6 +117,8 @@ class Compression:
         importance: How units are scored.
         recalibration: How the batch norm statistics of a candidate are found.
         refit: How pruned networks are made good before they are trained or teach; None leaves them as they were cut.
+        budget: What a run may cost, in runs of plain distillation by the config's own schedule; epochs follow from it.
+            None leaves them as the config says.
         student_architecture: Config of the student, where it is of another architecture than the teacher.
     """
 
@@ -129,6 +131,7 @@ class Compression:
     importance: ImportanceSettings = field(default_factory=ImportanceSettings)
     recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
     refit: RefitSettings | None = None
+    budget: float | None = None
     student_architecture: dict | None = None
 
     @property
@@ -161,6 +164,11 @@ class Compression:
             raw['refit'] = RefitSettings(**raw['refit'])
         if 'student_scale' not in raw:
             raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
+        budget = raw.get('budget')
+        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, (int, float))
+                                   or not 0 < budget < math.inf):
+            raise ValueError('compression.budget must be a positive finite number of runs of plain distillation, got '
+                             f'{budget!r}; 1.0 is what plain distillation costs, None keeps the epochs of the config')
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])
         return cls(**raw)

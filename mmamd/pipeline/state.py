@@ -69,5 +69,9 @@ class RunState:
     def seconds(self, stage: str) -> float:
         return self.content['stages'].get(stage, {}).get('seconds', 0.)
 
+    def spent(self, stage: str) -> float | None:
+        """MACs that a stage has taken; None unless it is finished."""
+        return self.content['stages'][stage]['macs'] if self.is_finished(stage) else None
+
     def save(self) -> None:
         write_json(self.path, self.content)

@@ -105,7 +105,7 @@ def _entry(row: Row) -> dict:
 
 def format_summary(summary: dict, pictures: list[Path]) -> str:
     """The summary as a table of lines; performances in percent of the metric's range."""
-    rule = next((found['rule'] for found in summary['selections'] if found['rule'] != 'manual'), 'npsd')
+    rule = next((shown_rule(found) for found in summary['selections']), 'npsd')
     width = max(10, len(rule) + 2)
     lines = ['', f'{"network":<28}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{rule:>{width}}{"test":>8}']
 
@@ -137,6 +137,12 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
               *(f'student: {student["path"]}' for student in summary['students'])]
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
+
+
+def shown_rule(found: dict) -> str:
+    """The rule whose scores are shown of a selection: that which chose, or the first of the table."""
+    scored = [name for candidate in found['candidates'] for name in candidate['scores']]
+    return found['rule'] if found['rule'] in scored else scored[0]
 
 
 def _recalibration_line(num_images: int) -> list[str]:

@@ -16,6 +16,11 @@ from mmengine import dist
 from torch import Tensor
 
 
+# Of the sums of products of a precision, relative to their size, with a margin: a few units in the last place where
+# sums of a batch are taken in float32, and what some 10^8 equations add up to in float64.
+ROUNDING = {torch.float32: 1e-5, torch.float64: 1e-11}
+
+
 class Equations:
     """The sums that a least-squares problem is solved from; equations may be added batch by batch.
 
@@ -24,10 +29,12 @@ class Equations:
     Args:
         num_inputs: K.
         num_outputs: C.
+        dtype: Precision of the batches.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, dtype: torch.dtype = torch.float32) -> None:
         self.num = 0
+        self.rounding = ROUNDING[dtype]
         self.h_K = torch.zeros(num_inputs, dtype=torch.float64)
         self.t_C = torch.zeros(num_outputs, dtype=torch.float64)
         self.hh_KK = torch.zeros(num_inputs, num_inputs, dtype=torch.float64)
@@ -102,8 +109,10 @@ def solve(equations: Equations, start_KC: Tensor, ridge: float, has_bias: bool =
         product_KC = product_KC - h_K.outer(t_C) / equations.num
         target = target - t_C.square().sum() / equations.num
     weight_KC = start_KC
-    lam = ridge * gram_KK.trace() / max(1, len(h_K))
-    if lam > 0:  # else there are no inputs, or they never change
+    # Inputs that hardly vary leave nothing but the rounding of their products, which is not to be solved for.
+    rounding = equations.rounding * equations.hh_KK.trace()
+    lam = (ridge * gram_KK.trace().clamp(min=0) + rounding) / max(1, len(h_K))
+    if lam > 0:  # else there are no inputs, or all of them are 0
         penalised_KK = gram_KK + lam * torch.eye(len(h_K), dtype=torch.float64)
         weight_KC = torch.cholesky_solve(product_KC + lam * start_KC, torch.linalg.cholesky(penalised_KK))
 

@@ -210,6 +210,20 @@ def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches:
     return records
 
 
+@torch.no_grad()
+def macs_of_products(steps: Sequence[Step], image: Tensor) -> int:
+    """MACs that the products of a refit's equations take for one image (1, channels, H, W); nothing is changed."""
+    macs, x = 0, image
+    for step in steps:
+        inner = step.enter(x)
+        total = step.close(inner, x)
+        if step.is_refit:
+            h_MK, t_MC = step.equations(inner, x, total)
+            macs += len(h_MK) * h_MK.shape[1] * (h_MK.shape[1] + t_MC.shape[1])
+        x = step.leave(total, x)
+    return macs
+
+
 def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float, store: '_Store',
            record: Record) -> None:
     """Refit one step of one network, and move its stream behind it, in place."""
@@ -217,7 +231,7 @@ def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float
     inner = [store.keep(step.enter(store.fetch(x))) for x in stream]
     if step.is_refit:
         start_KC = step.weight_KC
-        equations = Equations(*start_KC.shape)
+        equations = Equations(*start_KC.shape, start_KC.dtype)
         for z, x, target in zip(inner, stream, targets, strict=True):
             equations.add(*step.equations(store.fetch(z), store.fetch(x), store.fetch(target)))
         record.macs += equations.macs

@@ -18,6 +18,10 @@ from mmamd.selection.rules import RULES, check_fractions
 from mmamd.structures import Measurement, Selection, scale_key
 
 MANUAL = 'manual'  # the choice that is no rule: a user names it
+# Choices that go by the scores of a rule, and by what its bootstrap cannot tell apart -> that rule. A smaller assistant
+# makes every step of what is left of a run cheaper: of the networks whose intervals overlap the best one's, the
+# smallest is chosen.
+CHEAPEST = {'npsd_cost': 'npsd'}
 NAMED_SCALES = {'smallest': 0, 'largest': -1}  # what manual understands -> place among the eligible candidates
 # Scores closer than this are equal. Rounding of the secants is about 1e-15; one image in a million moves a score by
 # 1e-6, so no difference that was measured is called a tie.
@@ -54,19 +58,22 @@ def choose(measurements: list[Measurement], reference: Measurement, above: float
                          'student smaller')
     candidates = [measurements[i] for i in eligible]
     by_scale = _differ_by_scale(candidates, reference)
-    if not by_scale and (rule == MANUAL or RULES[rule].by_scale):
+    scored_by = CHEAPEST.get(rule, rule)
+    if not by_scale and is_by_scale(rule):
         raise ValueError(f'rule={rule!r} tells networks apart by their scales, but those of {_listed(candidates)} are '
                          f"not distinct or not below the reference's, {reference.scale}; choose by rule='best'")
     scores = {name: _score(name, candidates, reference, lam)
-              for name in _computable_rules(candidates, reference, by_scale, rule)}
+              for name in _computable_rules(candidates, reference, by_scale, scored_by)}
     if rule == MANUAL:
         chosen, found = _manual(candidates, scale), []
     else:
-        if rule not in scores:
+        if scored_by not in scores:
             check_fractions(rule, [m.value for m in candidates], reference.value)  # raises: it is what is missing
-        chosen = _first_largest(scores[rule])
+        chosen = _first_largest(scores[scored_by])
+        if rule in CHEAPEST and reference.resampled:
+            chosen = _first_overlapping(_score_draws(scored_by, candidates, reference, lam), chosen)
         found = _edge_warnings(candidates, chosen) if by_scale else []
-        found += _noise_warnings(rule, candidates, reference, chosen, lam)
+        found += _noise_warnings(scored_by, candidates, reference, chosen, lam)
     if 'npsd' in scores:
         found = [*found, *_positive_warnings(candidates, reference, scores['npsd'])]
     table = {name: _scatter([float(score) for score in values], eligible, len(measurements))
@@ -111,9 +118,9 @@ def check_rule(rule: str, scale: float | str | None = None, lam: float = 0.2) ->
         ValueError: An unknown rule, ``manual`` without a scale or with an unknown word for one, a scale given to
             another rule, or a ``lam`` that is negative or not finite.
     """
-    if rule not in (*RULES, MANUAL):
-        raise ValueError(f'unknown rule {rule!r}; expected one of {", ".join((*RULES, MANUAL))}'
-                         f'{did_you_mean(rule, (*RULES, MANUAL))}')
+    known = (*RULES, *CHEAPEST, MANUAL)  # others may register rules
+    if rule not in known:
+        raise ValueError(f'unknown rule {rule!r}; expected one of {", ".join(known)}{did_you_mean(rule, known)}')
     if rule == MANUAL and (scale is None or isinstance(scale, str) and scale not in NAMED_SCALES):
         raise ValueError(f"rule='manual' needs the scale of a candidate, 'smallest' or 'largest'; got scale={scale!r}")
     if rule != MANUAL and scale is not None:
@@ -173,6 +180,18 @@ def score_intervals(selection: Selection) -> dict[str, list[tuple[float, float] 
 
 def _first_largest(scores: NDArray) -> int:
     return int(np.flatnonzero(scores >= scores.max() - TIE)[0])
+
+
+def _first_overlapping(draws_BI: NDArray, best: int) -> int:
+    """The first network whose interval of the score overlaps that of the best."""
+    lowest, _ = interval(draws_BI[:, best])
+    return next(i for i, draws in enumerate(draws_BI.T) if interval(draws)[1] >= lowest)
+
+
+def is_by_scale(rule: str) -> bool:
+    """Whether a choice tells networks apart by their scales."""
+    scored_by = CHEAPEST.get(rule, rule)
+    return rule == MANUAL or scored_by in RULES and RULES[scored_by].by_scale
 
 
 # --- what a reader must know before trusting the choice ---

@@ -19,6 +19,7 @@ from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
+from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import recalibration_batches
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
 from mmamd.registry import MODELS
@@ -47,6 +48,8 @@ class Distil(TrainingStage):
         recalibration: How batch norm statistics are found, with the images' pipeline; None without batch norm.
         trains: ``'student'``, or ``'losses'`` for the parameters of the terms alone.
         terms_from: Stage whose terms hand their state to the terms of the same names.
+        budget: What the whole run may cost, from which its epochs follow (:mod:`mmamd.pipeline.stages.budget`); None
+            for those of its schedule.
     """
 
     kind: ClassVar[str] = 'distil'
@@ -62,6 +65,16 @@ class Distil(TrainingStage):
     recalibration: dict | None = None
     trains: str = 'student'
     terms_from: str | None = None
+    budget: float | None = None
+
+    @property
+    def recipe_epochs(self) -> int:
+        """Epochs that its schedule says."""
+        return self.schedule['train_cfg']['max_epochs']
+
+    def epochs(self, context: Context) -> int:
+        """Epochs that it trains."""
+        return self.recipe_epochs if self.budget is None else epochs_within(self, context)
 
     def networks(self) -> list[str]:
         return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else [])]))
@@ -87,6 +100,7 @@ class Distil(TrainingStage):
             raise ValueError(f"pretrain.trains must be 'student' or 'losses', got {self.trains!r}")
         if not self.is_candidate:
             self._check_other(context)
+        self.epochs(context)  # refuses a budget that leaves none
         # Untrained networks of the family of equally important units: they have the modules and the shapes. Stages
         # that differ in the scale alone, such as those of a manual search, are checked once.
         candidates = self.candidates(context, context.flat_family.candidates, 1.)
@@ -130,13 +144,20 @@ class Distil(TrainingStage):
                               'trains': self.trains, 'terms_from': terms_from})
 
     def macs(self, context: Context) -> float:
+        return self._planned(context, self.epochs(context))
+
+    def recipe_macs(self, context: Context) -> float:
+        """What it would take by its schedule."""
+        return self._planned(context, self.recipe_epochs)
+
+    def _planned(self, context: Context, epochs: int) -> float:
         taught = any(term.needs_teacher for term in build_terms(self.losses).values())
         taught_by = taught * sum(map(context.macs_of, self.teachers))
         below = context.scale_of(self.teachers[0])
         trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
         step = taught_by + 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
-        return step * self.images_seen + recalibrated
+        return step * self.images_seen * epochs / self.recipe_epochs + recalibrated
 
     # --- doing it ---
 
@@ -148,7 +169,8 @@ class Distil(TrainingStage):
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
         hooks = () if self.sampler is None else (self.sampler,)
-        train(context, self, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
+        stage = replace(self, schedule=self._schedule_of(self.epochs(context)))
+        train(context, stage, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
               loop='mmamd.JointTrainLoop')
         keep_last_terms(folder)
         if self.trains == 'losses':
@@ -162,6 +184,13 @@ class Distil(TrainingStage):
         if is_main_process():
             save_networks(context.work_dir, self.name, networks)
         barrier()
+
+    def _schedule_of(self, epochs: int) -> dict:
+        """Its schedule for so many epochs."""
+        if epochs == self.recipe_epochs:
+            return self.schedule
+        return {**self.schedule, 'train_cfg': {**self.schedule['train_cfg'], 'max_epochs': epochs},
+                'param_scheduler': stretched(self.schedule['param_scheduler'], self.recipe_epochs, epochs)}
 
     def _recalibrated(self, context: Context, networks: dict[str, Network], path: Path) -> dict[str, Network]:
         """The networks with batch norm statistics of their own; of several, those of the whole network beside them."""

@@ -16,7 +16,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, pipeline_of
 from mmamd.pipeline.stages.data import drawn_images, image_batches
 from mmamd.pipeline.stages.stage import Stage
-from mmamd.pruning.refit import ReadOut, Record, Step, refit
+from mmamd.pruning.refit import ReadOut, Record, Step, macs_of_products, refit
 from mmamd.structures import Network, scale_key, write_json
 from mmamd.tasks import Task
 from mmamd.weights.networks import build_network, find_network, save_networks
@@ -71,9 +71,23 @@ class Refit(Stage):
         steps_of(context.network, context.task, self.classifier)  # refuses a backbone that offers none
 
     def macs(self, context: Context) -> float:
-        """Of the passes; the products of the equations are counted as they are taken."""
         scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
-        return (1 + sum(scales)) * context.teacher_cost.macs * self.num_images
+        passes = (1 + sum(scales)) * context.teacher_cost.macs
+        return self.num_images * (passes + sum(self._products(context, scale) for scale in scales))
+
+    def _products(self, context: Context, scale: float) -> float:
+        """MACs of the equations' products, an image, of the candidate nearest to a scale."""
+        candidate = min(context.flat_family.candidates, key=lambda each: abs(each.scale - scale))
+        key = f'refit {candidate.key} {self.classifier}'
+        if key not in context.counted:
+            network = context.network
+            network.backbone.activate(candidate.kept)
+            try:
+                context.counted[key] = macs_of_products(steps_of(network, context.task, self.classifier),
+                                                        torch.zeros(1, *context.input_shape))
+            finally:
+                network.backbone.activate(None)
+        return context.counted[key]
 
     def carry_out(self, context: Context) -> None:
         began = time.monotonic()
