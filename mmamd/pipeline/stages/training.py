@@ -3,7 +3,7 @@
 import copy
 import logging
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ def check_schedule(stage: TrainingStage, runtime: dict) -> None:
 
 
 def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
-          hooks: tuple[Hook, ...] = (), loop: str | None = None, load_from: str | None = None) -> Runner:
+          hooks: Sequence[Hook] = (), loop: str | None = None, load_from: str | None = None) -> Runner:
     """Train by an ordinary Runner in the stage's folder, continuing from its last whole epoch if there is one.
 
     Args:
