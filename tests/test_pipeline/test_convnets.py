@@ -221,6 +221,8 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
     (dict(EXTERNAL, **{'student.losses': dict(feat=dict(layers=[('backbone.stages.0', 'backbone.stages.2')]))}),
      r"losses.feat: cannot compare 'backbone.stages.0' of the student, whose output is \(16, 8, 8\), "
      r'.*\(64, 2, 2\); .* equally large'),
+    ({'optim_wrapper.optimizer.type': 'mmamd.Muon'},
+     'joint: optim_wrapper.optimizer: mmamd.Muon steps the matrices of linear layers, and the backbone .* has none'),
     ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
     ({'compression.recalibration.every': 2}, r"recalibration has no key 'every'.*Expected .*num_images"),
     ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),
