@@ -197,6 +197,7 @@ class Plan:
         settings = section_settings(self._context.cfg, section)
         fields = training_fields(settings.to_dict(), section)
         return dict(losses=section_losses(self._context.cfg, section),
+                    average=plain(self._context.cfg[section].get('average')),
                     images=self._context.training_images(fields['loader']), **fields)
 
     def _training(self) -> dict:

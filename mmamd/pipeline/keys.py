@@ -8,8 +8,8 @@ from mmamd.nearest import did_you_mean, nearest
 # What a section of a training stage may say: it is merged over the top level.
 SECTION = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr', 'custom_hooks',
            'default_hooks', 'log_processor')
-SECTIONS = {'joint': (*SECTION, 'losses'), 'student': (*SECTION, 'losses'), 'teacher': SECTION,
-            'pretrain': (*SECTION, 'losses', 'trains')}
+DISTILLATION = (*SECTION, 'losses', 'average')
+SECTIONS = {'joint': DISTILLATION, 'student': DISTILLATION, 'teacher': SECTION, 'pretrain': (*DISTILLATION, 'trains')}
 # The top level: keys that the host or the pipeline reads ...
 TOP_LEVEL = (
     'auto_scale_lr', 'custom_hooks', 'custom_imports', 'data_preprocessor', 'default_hooks', 'default_scope', 'env_cfg',

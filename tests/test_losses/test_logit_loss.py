@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmamd.distillation.losses import LogitLoss
-from mmamd.distillation.losses.logit import logit_loss
+from mmamd.distillation.losses.logit import logit_loss, standardized
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -101,3 +101,73 @@ def test_term_is_built_from_a_config_and_calls_the_function():
     own, other = (Outputs(None, None, [], each, {}) for each in (student, teacher))
     assert term.compare(own, other, 0) == logit_loss(student, teacher, 2.0)
     assert LogitLoss().temperature == 1.0
+
+
+# --- standardized logits ---
+
+def standardized_loss(student, teacher, temperature):
+    return logit_loss(standardized(student), standardized(teacher), temperature)
+
+
+def test_standardized_logits_by_hand():
+    # Mean 2, squared distances 1, 0, 1: variance 2/3, by C and not by C - 1.
+    torch.testing.assert_close(standardized(torch.tensor([[1., 2., 3.]])), torch.tensor([[-1.5**0.5, 0., 1.5**0.5]]))
+
+
+def test_standardized_loss_by_hand():
+    # Two classes standardize to (1, -1) or (-1, 1) whatever they are. At T = 2 / ln 3 the teacher's become
+    # (ln 3 / 2, -ln 3 / 2), probabilities (3/4, 1/4), and an opposite student's (1/4, 3/4):
+    # KL = 3/4 ln 3 - 1/4 ln 3 = ln 3 / 2, and T^2 times it is 2 / ln 3.
+    student, teacher = torch.tensor([[-5., 2.]]), torch.tensor([[7., 6.5]])
+    assert standardized_loss(student, teacher, 2 / math.log(3)).item() == pytest.approx(2 / math.log(3))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-50, 50), st.floats(0.01, 100))
+def test_standardized_loss_is_blind_to_shift_and_scale_of_either_network(seed, shift, scale):
+    student, teacher = logits(seed)
+    loss = standardized_loss(student, teacher, 2.0)
+    torch.testing.assert_close(standardized_loss(scale * student + shift, teacher, 2.0), loss)
+    torch.testing.assert_close(standardized_loss(student, scale * teacher + shift, 2.0), loss)
+    assert standardized_loss(scale * teacher + shift, teacher, 2.0).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize('shape', [(4, 5), (2, 3, 2, 2)])
+def test_standardized_loss_has_the_gradient_that_finite_differences_find(shape):
+    student, teacher = logits(4, shape)
+    assert torch.autograd.gradcheck(lambda x: standardized_loss(x, teacher, 2.0), student.requires_grad_())
+
+
+def test_dense_logits_are_standardized_position_by_position():
+    student, teacher = logits(5, (2, 3, 4, 5))
+    flat = [x.permute(0, 2, 3, 1).reshape(-1, 3) for x in (student, teacher)]
+    torch.testing.assert_close(standardized_loss(student, teacher, 2.0), standardized_loss(*flat, 2.0))
+
+
+@pytest.mark.parametrize('value', [0., 3.])
+def test_equal_logits_standardize_to_0_with_a_finite_gradient(value):
+    student, teacher = torch.full((2, 5), value, requires_grad=True), logits(6, (2, 5))[0].float()
+    loss = standardized_loss(student, teacher, 2.0)
+    loss.backward()
+    assert standardized(student).abs().max() == 0
+    assert loss.isfinite() and student.grad.isfinite().all() and student.grad.any()
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_logits_are_standardized_in_float32(dtype):
+    # Squares of logits of 300 overflow in float16.
+    student, teacher = (x.to(dtype) for x in logits(7, (32, 100), 300.0))
+    student.requires_grad_()
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = standardized_loss(student, teacher, 2.0)
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.isfinite() and student.grad.isfinite().all()
+    torch.testing.assert_close(loss, standardized_loss(student.float(), teacher.float(), 2.0))
+
+
+def test_term_standardizes_the_logits_of_both_networks_where_it_is_told_to():
+    student, teacher = logits(8)
+    own, other = (Outputs(None, None, [], each, {}) for each in (student, teacher))
+    term = MODELS.build(dict(type='mmamd.LogitLoss', temperature=2.0, standardize=True))
+    assert term.compare(own, other, 0) == standardized_loss(student, teacher, 2.0)
+    assert LogitLoss().standardize is False

@@ -109,22 +109,37 @@ def test_summary_and_report_say_on_how_many_images_statistics_were_found(greedy_
     assert 'recalibrated' not in format_summary({**summary, 'recalibration_images': 0}, [])
 
 
+def statistics_on(student, dataset):
+    drawn = np.random.default_rng(0).permutation(len(dataset))[:64]
+    recalibrate(student, [student.data_preprocessor(default_collate([dataset[int(i)] for i in part]))['inputs']
+                          for part in (drawn[:32], drawn[32:])])
+    return statistics(student)
+
+
 def test_the_student_keeps_the_statistics_of_its_cut_network_on_training_images_as_augmented(greedy_run, make_config):
     work_dir, _ = greedy_run
     student, cfg = mmamd.load_student(work_dir), make_config()
     kept = statistics(student)
-
-    def found_on(dataset):
-        drawn = np.random.default_rng(0).permutation(len(dataset))[:64]
-        recalibrate(student, [student.data_preprocessor(default_collate([dataset[int(i)] for i in part]))['inputs']
-                              for part in (drawn[:32], drawn[32:])])
-        return statistics(student)
-
-    augmented = found_on(DATASETS.build(cfg.train_dataloader.dataset))
+    augmented = statistics_on(student, DATASETS.build(cfg.train_dataloader.dataset))
     for name, value in augmented.items():
         torch.testing.assert_close(kept[name], value, rtol=1e-4, atol=1e-5)
-    plain = found_on(DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset, cfg.test_dataloader.dataset)))
+    plain = statistics_on(student, DATASETS.build(with_test_pipeline(cfg.train_dataloader.dataset,
+                                                                     cfg.test_dataloader.dataset)))
     assert not torch.allclose(plain['backbone.norm.running_mean'], kept['backbone.norm.running_mean'], rtol=1e-3)
+
+
+def test_averaged_weights_are_delivered_with_statistics_of_their_own(make_config, tmp_path):
+    cfg = make_config(**{'method.type': 'mmamd.KD', 'student.average': dict(share=0.3)})
+    mmamd.compress(cfg, work_dir=tmp_path)
+    checkpoint = torch.load(tmp_path / 'student' / 'epoch_1.pth', weights_only=False)
+    average, raw = checkpoint['state_dict'], checkpoint['ema_state_dict']
+    assert not torch.equal(average['network.head.fc.weight'], raw['module.network.head.fc.weight'])
+    student = mmamd.load_student(tmp_path)
+    assert torch.equal(student.head.fc.weight, average['network.head.fc.weight'])
+    kept = statistics(student)
+    assert kept['backbone.norm.running_mean'].tolist() != average['network.backbone.norm.running_mean'].tolist()
+    for name, value in statistics_on(student, DATASETS.build(cfg.train_dataloader.dataset)).items():
+        torch.testing.assert_close(kept[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_every_candidate_sees_the_same_draws_of_augmentation(greedy_run, make_config, tmp_path):
@@ -195,6 +210,9 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
      r'student_architecture has data_preprocessor.mean=\[0.0, 0.0, 0.0\], the teacher .*give both the same'),
     (dict(EXTERNAL, pretrain=dict(train_cfg=dict(max_epochs=1), trains='losses')),
      "pretrain.trains='losses' would fit the terms to a student that is drawn anew after it"),
+    (dict(EXTERNAL, **{'student.average': dict(share=0.1)}),
+     r"student.average={'share': 0.1} would deliver averaged weights under batch norm statistics of others.*no cut of "
+     'a teacher with batch norm; set student.average=None'),
     (dict(EXTERNAL, **{'compression.student_scale': 0.5}),
      r'has 0.1789 of the macs of the teacher, but compression.student_scale=0.5; .* compression.student_scale=0.18'),
     (dict(EXTERNAL, **{'student.losses': {}}), "losses.feat: a student of another architecture needs layers="),
@@ -203,6 +221,8 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
     (dict(EXTERNAL, **{'student.losses': dict(feat=dict(layers=[('backbone.stages.0', 'backbone.stages.2')]))}),
      r"losses.feat: cannot compare 'backbone.stages.0' of the student, whose output is \(16, 8, 8\), "
      r'.*\(64, 2, 2\); .* equally large'),
+    ({'optim_wrapper.optimizer.type': 'mmamd.Muon'},
+     'joint: optim_wrapper.optimizer: mmamd.Muon steps the matrices of linear layers, and the backbone .* has none'),
     ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
     ({'compression.recalibration.every': 2}, r"recalibration has no key 'every'.*Expected .*num_images"),
     ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),

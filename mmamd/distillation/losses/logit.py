@@ -11,6 +11,10 @@ from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
+# Standard deviation below which a sample's logits count as equal. A trained network's is far larger; the gradient of an
+# untrained one, which grows by the inverse, stays within half precision.
+FLATTEST = 1e-3
+
 
 def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
     """``T^2 * KL(softmax(teacher / T) || softmax(student / T))``, mean over all but the classes.
@@ -49,6 +53,28 @@ def kl_divergence(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1
     return (teacher_log_NC.exp() * (teacher_log_NC - student_log_NC)).sum(dim=1).mean()
 
 
+def standardized(logits_NC: Tensor) -> Tensor:
+    """``(z - mean(z)) / std(z)`` over dim 1, the classes: blind to shift and scale of a sample's logits.
+
+    Its divergence asks for the teacher's order and relative distances of the classes, not for the size of its logits,
+    which a smaller network need not reach. The standard deviation is that of the C values themselves, 1/C under the
+    root, and at least :data:`FLATTEST`: equal logits become 0.
+
+    Args:
+        logits_NC: Logits, shape (N, C) or (N, C, ...).
+
+    Returns:
+        Of the same shape, at least float32.
+
+    Source: Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024, Algorithms 1 and 2: the loss is
+    T^2 times the divergence of standardized logits over T. Their code has 1/(C - 1) under the root.
+    """
+    logits_NC = at_least_float32(logits_NC)
+    centered_NC = logits_NC - logits_NC.mean(dim=1, keepdim=True)
+    # Bounded under the root, whose slope at 0 is infinite.
+    return centered_NC / centered_NC.square().mean(dim=1, keepdim=True).clamp(min=FLATTEST**2).sqrt()
+
+
 def check_temperature(temperature: float) -> None:
     """Raises ValueError unless the temperature is a positive finite number."""
     if not 0 < temperature < math.inf:
@@ -58,20 +84,24 @@ def check_temperature(temperature: float) -> None:
 
 @MODELS.register_module()
 class LogitLoss(Loss):
-    """:func:`logit_loss` with a fixed temperature.
+    """:func:`logit_loss` with a fixed temperature, of the logits or of standardized ones.
 
     Args:
         temperature: T > 0. 1.0 is the setting of AMD's ancestor MiniDisc; AMD prints none.
+        standardize: Whether both networks' logits are :func:`standardized` first. Sun et al. then take T = 2 and
+            weight 9 beside a task loss of weight 1, on CIFAR-100.
         weight: Factor of the term; AMD's alpha.
 
     Raises:
         ValueError: ``temperature`` is not a positive finite number.
     """
 
-    def __init__(self, *, temperature: float = 1.0, weight: float = 1.0) -> None:
+    def __init__(self, *, temperature: float = 1.0, standardize: bool = False, weight: float = 1.0) -> None:
         super().__init__(weight=weight)
         check_temperature(temperature)
         self.temperature = temperature
+        self.standardize = standardize
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        return logit_loss(student.logits, teacher.logits, self.temperature)
+        logits = student.logits, teacher.logits
+        return logit_loss(*map(standardized, logits) if self.standardize else logits, self.temperature)

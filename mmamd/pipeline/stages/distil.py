@@ -11,8 +11,9 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
-from mmamd.backbones.recalibration import recalibrate, save_statistics, statistics
-from mmamd.distillation.distiller import distiller_of
+from mmamd.backbones.recalibration import batch_norms, recalibrate, save_statistics, statistics
+from mmamd.distillation.averaging import averaging_hook
+from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.losses import build_terms
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
@@ -50,6 +51,8 @@ class Distil(TrainingStage):
         terms_from: Stage whose terms hand their state to the terms of the same names.
         budget: What the whole run may cost, from which its epochs follow (:mod:`mmamd.pipeline.stages.budget`); None
             for those of its schedule.
+        average: ``dict(share=...)``, with which it delivers the average of its weights
+            (:class:`mmamd.distillation.AveragedNetwork`); None delivers the last ones.
     """
 
     kind: ClassVar[str] = 'distil'
@@ -66,6 +69,7 @@ class Distil(TrainingStage):
     trains: str = 'student'
     terms_from: str | None = None
     budget: float | None = None
+    average: dict | None = None
 
     @property
     def recipe_epochs(self) -> int:
@@ -112,6 +116,8 @@ class Distil(TrainingStage):
         distiller = context.built[key]
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
+        self._check_average(distiller)
+        self.check_optimizer(distiller)
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
@@ -135,6 +141,24 @@ class Distil(TrainingStage):
             raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher, but '
                              f'compression.student_scale={self.into[0]}; the assistant is chosen above that scale, so '
                              f'set compression.student_scale={share:.2f}')
+
+    def _check_average(self, distiller: AMDDistiller) -> None:
+        if self.average is None:
+            return
+        where = f'{self.section}.average'
+        if not isinstance(self.average, dict) or self.average.keys() != {'share'}:
+            raise ValueError(f'{where} must be dict(share=...), e.g. dict(share=0.1), or None, got {self.average!r}')
+        try:
+            averaging_hook(**self.average)
+        except ValueError as error:
+            raise ValueError(f'{where}: {error}') from error
+        if self.trains == 'losses':
+            raise ValueError(f"{where}={self.average} averages the network, which pretrain.trains='losses' freezes; "
+                             f'set {where}=None')
+        if batch_norms(distiller.network) and not self.recalibration:
+            raise ValueError(f'{where}={self.average} would deliver averaged weights under batch norm statistics of '
+                             'others, which are not found anew for a network that is no cut of a teacher with batch '
+                             f'norm; set {where}=None')
 
     def _model(self, teachers: list[dict], start: str | None, candidates: list[Candidate],
                terms_from: str | None = None) -> dict:
@@ -168,7 +192,8 @@ class Distil(TrainingStage):
         start = None if self.start is None else find_network(context.work_dir, self.start).weights
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
-        hooks = () if self.sampler is None else (self.sampler,)
+        hooks = [] if self.sampler is None else [self.sampler]
+        hooks += [] if self.average is None else [averaging_hook(**self.average)]
         stage = replace(self, schedule=self._schedule_of(self.epochs(context)))
         train(context, stage, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
               loop='mmamd.JointTrainLoop')
