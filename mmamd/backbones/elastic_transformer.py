@@ -47,10 +47,10 @@ class BranchStep(LinearStep):
     """A residual branch behind its norm: ``x + gamma (h W + b)``, h what the last linear layer reads."""
 
     def __init__(self, site: Site) -> None:
-        self._norm, self._branch, self._place = getattr(site.block, site.norm), getattr(site.block, site.branch), site.place
-        last, branch = self._branch.last, self._branch
-        super().__init__(site.group, last, last.in_features // branch.count * branch.active)
-        self._gamma_C = branch.last_scale(last.weight.new_ones(1, 1, last.out_features)).flatten()
+        branch = getattr(site.block, site.branch)
+        super().__init__(site.group, branch.last, branch.last.in_features // branch.count * branch.active)
+        self._norm, self._branch, self._place = getattr(site.block, site.norm), branch, site.place
+        self._gamma_C = branch.last_scale(branch.last.weight.new_ones(1, 1, branch.last.out_features)).flatten()
 
     def enter(self, x: Tensor) -> Tensor:
         return self._branch.inner(self._norm(x), *self._place)

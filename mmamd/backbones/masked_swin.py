@@ -1,6 +1,7 @@
 """MMPretrain's SwinTransformer, able to run as any candidate."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import prod
 
 import torch.nn as nn
@@ -74,7 +75,7 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
     def behind(self, site: Site) -> Step | None:
         for i, (stage, map_size) in enumerate(zip(self.stages, self._map_sizes(), strict=True)):
             if stage.downsample is not None and site.block is stage.blocks[-1] and site.kind == 'neuron':
-                return Step(f'stages.{i}.downsample', lambda x: stage.downsample(x, map_size)[0])
+                return Step(f'stages.{i}.downsample', partial(_merged, stage.downsample, map_size))
         return None
 
     def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
@@ -140,6 +141,10 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
 def _of(settings: dict | Sequence[dict], index: int) -> dict:
     """The host's settings of all parts, or of each."""
     return settings if isinstance(settings, dict) else settings[index]
+
+
+def _merged(merging: PatchMerging, map_size: tuple[int, int], x_NLC: Tensor) -> Tensor:
+    return merging(x_NLC, map_size)[0]
 
 
 def merged_size(merging: PatchMerging, map_size: tuple[int, int]) -> tuple[int, int]:

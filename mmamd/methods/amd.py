@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from mmamd.methods.plan import Method, Plan, numbered
 from mmamd.registry import METHODS
 
-
 CANDIDATES = ('joint', 'refit')
 
 

@@ -159,8 +159,9 @@ class Plan:
                                  "one; choose by rule='best'")
         if above is not None:
             hook.check_scale([scale for scale in self.scales if scale > above])
-        self._lay(Select(name=name, candidates=(networks,) if isinstance(networks, str) else tuple(networks), are_slices=slices,
-                         reference=reference or self.teacher, above=above, **Select.fields_of(self._context, hook)))
+        self._lay(Select(name=name, candidates=(networks,) if isinstance(networks, str) else tuple(networks),
+                         are_slices=slices, reference=reference or self.teacher, above=above,
+                         **Select.fields_of(self._context, hook)))
         return name
 
     def finish(self, delivered: Sequence[str]) -> list[Stage]:

@@ -15,7 +15,6 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
-
 # Of the sums of products of a precision, relative to their size, with a margin: a few units in the last place where
 # sums of a batch are taken in float32, and what some 10^8 equations add up to in float64.
 ROUNDING = {torch.float32: 1e-5, torch.float64: 1e-11}

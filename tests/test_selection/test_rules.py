@@ -111,5 +111,5 @@ def test_a_new_rule_that_needs_fractions_is_refused_percentages_without_a_check_
 
 def test_an_unknown_rule_is_refused_with_those_there_are_and_the_nearest(middle):
     with pytest.raises(ValueError, match="unknown rule 'midle'; expected one of npsd, npsd_local, lambda_tradeoff, "
-                                         'best, middle, manual. Did you mean middle'):
+                                         'best, middle, npsd_cost, manual. Did you mean middle'):
         check_rule('midle')

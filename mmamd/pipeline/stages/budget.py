@@ -9,8 +9,6 @@ assistant buys more epochs. Neither a teacher that is trained first nor the fina
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmamd.pipeline.stages.stage import Stage
-
 if TYPE_CHECKING:
     from mmamd.pipeline.context import Context
     from mmamd.pipeline.stages.distil import Distil
@@ -83,8 +81,3 @@ def plan_of(context: 'Context') -> list[str]:
     total = sum(stage.macs(context) for stage in context.stages if stage.kind not in BEYOND)
     return [f'plan: {total / unit:.2f} runs of plain distillation; a training goes by what is spent before it',
             *lines]
-
-
-def is_within(stage: Stage) -> bool:
-    """Whether a stage has a budget."""
-    return getattr(stage, 'budget', None) is not None

@@ -17,7 +17,7 @@ from mmamd.pipeline.inputs import Images, pipeline_of
 from mmamd.pipeline.stages.data import drawn_images, image_batches
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pruning.refit import ReadOut, Record, Step, macs_of_products, refit
-from mmamd.structures import Network, scale_key, write_json
+from mmamd.structures import scale_key, write_json
 from mmamd.tasks import Task
 from mmamd.weights.networks import build_network, find_network, save_networks
 
@@ -35,7 +35,7 @@ class Refit(Stage):
         chosen: Name -> reference to a network whose candidate is refitted too, under that name.
         architecture: Of the networks.
         num_images: Training images; all, when there are fewer.
-        ridge, classifier: As :class:`mmamd.pipeline.settings.RefitSettings` has them.
+        ridge, classifier: As :class:`mmamd.pipeline.compression.RefitSettings` has them.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn.
     """
 
