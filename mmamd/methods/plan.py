@@ -7,6 +7,7 @@ from mmamd.pipeline.inputs import Loader, pipeline_of
 from mmamd.pipeline.plain import plain
 from mmamd.pipeline.settings import section_losses, section_settings
 from mmamd.pipeline.stages import Distil, Export, Nest, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages.teacher_cache import section_cache
 from mmamd.pipeline.stages.training import training_fields
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 from mmamd.selection.rules import RULES
@@ -163,6 +164,7 @@ class Plan:
         settings = section_settings(self._context.cfg, section)
         fields = training_fields(settings.to_dict(), section)
         return dict(losses=section_losses(self._context.cfg, section),
+                    teacher_cache=section_cache(self._context.cfg, section),
                     images=self._context.training_images(fields['loader']), **fields)
 
     def _training(self) -> dict:

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.nearest import did_you_mean
 from mmamd.pipeline.inputs import fill_data_root
-from mmamd.pipeline.keys import check_config, check_keys, check_options
+from mmamd.pipeline.keys import check_config, check_keys, check_options, check_positive
 from mmamd.pipeline.plain import merge, plain
 from mmamd.pruning.candidates import check_scales, scale_grid
 from mmamd.pruning.importance import LEVELS
@@ -46,7 +46,7 @@ class ImportanceSettings:
             raise ValueError(f'compression.importance.method must be one of {SCORES}, got {self.method!r}')
         if self.level not in LEVELS:
             raise ValueError(f'compression.importance.level must be one of {LEVELS}, got {self.level!r}')
-        _check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
+        check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,12 @@ class RecalibrationSettings:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        _check_positive('compression.recalibration', num_images=self.num_images, batch_size=self.batch_size)
+        check_positive('compression.recalibration', num_images=self.num_images, batch_size=self.batch_size)
 
     def num_used(self, num_available: int) -> int:
         """How many of the training images are used."""
         num = min(self.num_images, num_available)
         return num if num < self.batch_size else num // self.batch_size * self.batch_size
-
-
-def _check_positive(section: str, **values: int) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f'{section}.{name} must be a positive integer, got {value!r}')
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.data import recalibration_batches
+from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
@@ -47,6 +48,7 @@ class Distil(TrainingStage):
         recalibration: How batch norm statistics are found, with the images' pipeline; None without batch norm.
         trains: ``'student'``, or ``'losses'`` for the parameters of the terms alone.
         terms_from: Stage whose terms hand their state to the terms of the same names.
+        teacher_cache: How many views of an image the teachers are asked for, each once; None asks them every time.
     """
 
     kind: ClassVar[str] = 'distil'
@@ -62,6 +64,7 @@ class Distil(TrainingStage):
     recalibration: dict | None = None
     trains: str = 'student'
     terms_from: str | None = None
+    teacher_cache: TeacherCacheSettings | None = None
 
     def networks(self) -> list[str]:
         return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else [])]))
@@ -98,6 +101,8 @@ class Distil(TrainingStage):
         distiller = context.built[key]
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
+        if self.teacher_cache is not None:
+            check_cache(self, distiller, context)
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
@@ -107,10 +112,7 @@ class Distil(TrainingStage):
                 raise ValueError(f'compression.student_architecture has data_preprocessor.{key}={own.get(key)!r}, the '
                                  f'teacher {teachers.get(key)!r}; both see the same images, so give both the same, or '
                                  'one data_preprocessor at the top level')
-        image = torch.zeros(1, *context.input_shape)
-        with torch.no_grad():
-            own, teachers = (tuple(each(image, mode='tensor').shape[1:])
-                             for each in (context.student_network, context.network))
+        own, teachers = context.student_logits_shape, context.logits_shape
         if own != teachers:
             raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
                              f'{teachers}; give both the classes of the data: '
@@ -134,9 +136,20 @@ class Distil(TrainingStage):
         taught_by = taught * sum(map(context.macs_of, self.teachers))
         below = context.scale_of(self.teachers[0])
         trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
-        step = taught_by + 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
+        step = 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
-        return step * self.images_seen + recalibrated
+        return taught_by * self.images_taught + step * self.images_seen + recalibrated
+
+    @property
+    def images_taught(self) -> int:
+        """Images that a teacher is asked about.
+
+        Fewer, where another stage has asked before; a few more, where epochs drop their last images: one that was
+        dropped asks for its whole batch when it comes.
+        """
+        if self.teacher_cache is None:
+            return self.images_seen
+        return min(self.images_seen, self.teacher_cache.views * self.images.num)
 
     # --- doing it ---
 
@@ -148,7 +161,11 @@ class Distil(TrainingStage):
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
         hooks = () if self.sampler is None else (self.sampler,)
-        train(context, self, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
+        stage = self
+        if self.teacher_cache is not None:
+            stage = replace(self, loader=repeating(self.loader, self.seed))
+            hooks = (*hooks, cache_hook(self, context, teachers))
+        train(context, stage, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
               loop='mmamd.JointTrainLoop')
         keep_last_terms(folder)
         if self.trains == 'losses':
