@@ -215,7 +215,7 @@ class AMDDistiller(BaseModel):
         for teacher, names, cache in zip(self.teachers, self._teacher_names, self.caches, strict=True):
             run = partial(teacher, inputs, mode='tensor')
             with watch(teacher, names) as seen:
-                logits = run() if cache is None else cache.logits(samples, run).to(inputs.device)
+                logits = run() if cache is None else cache.logits(samples, run, inputs.device)
             states = {name: one_tensor(seen, name, 'teacher') for name in names}
             outputs.append(Outputs(teacher, inputs, samples, logits, states, None, self.progress))
         return outputs

@@ -65,9 +65,9 @@ class TeacherCache:
         self._num_images, self._num_classes, self._top_k = num_images, num_classes, top_k
         self._type = np.dtype([('mark', '<u4'), ('logits', '<f2', (num_classes,))] if top_k is None else [
             ('mark', '<u4'), ('logits', '<f2', (top_k + 1,)), ('classes', '<u4', (top_k,))])
-        self._files: dict[int, np.memmap] = {}
+        self._files: dict[int, np.ndarray] = {}
 
-    def logits(self, samples: list, run: Callable[[], Tensor]) -> Tensor:
+    def logits(self, samples: list, run: Callable[[], Tensor], device: torch.device | str = 'cpu') -> Tensor:
         """The teacher's logits of a batch in the current view, as they are kept: (N, C) float32, rounded to float16.
 
         Where any row is missing, the teacher is asked about the whole batch, whose size its last bits depend on. A row
@@ -76,19 +76,22 @@ class TeacherCache:
         Args:
             samples: Annotations of the images, which know their places in the training set.
             run: Asks the teacher about the batch.
+            device: Where the logits are wanted.
 
         Raises:
             ValueError: If a logit is no number, or too large for float16.
         """
         rows = [sample.sample_idx for sample in samples]
         file = self._file()
-        missing = [i for i, row in enumerate(rows) if file[row]['mark'] != _mark(file[row])]
+        found = file[rows]  # a copy: what is looked at is what is used
+        missing = [i for i, row in enumerate(found) if row['mark'] != _mark(row)]
         self.was_asked = bool(missing)
         if missing:
-            found = self._rows(run())
+            answers = self._rows(run())
             for i in missing:
-                file[rows[i]] = found[i]
-        return self._restored(file[rows])
+                file[rows[i]] = answers[i]
+            found = file[rows]  # an image may be in a batch twice, and has one row
+        return self._restored(found, device)
 
     def _rows(self, logits_NC: Tensor) -> np.ndarray:
         """Logits as rows of a file."""
@@ -106,13 +109,14 @@ class TeacherCache:
             row['mark'] = _mark(row)
         return rows
 
-    def _restored(self, rows: np.ndarray) -> Tensor:
-        logits = torch.from_numpy(rows['logits'].astype(np.float32))
+    def _restored(self, rows: np.ndarray, device: torch.device | str) -> Tensor:
+        logits = torch.from_numpy(rows['logits'].astype(np.float32)).to(device)
         if self._top_k is None:
             return logits
-        return spread_rest(logits, torch.from_numpy(rows['classes'].astype(np.int64)), self._num_classes)
+        classes_NK = torch.from_numpy(rows['classes'].astype(np.int64)).to(device)
+        return spread_rest(logits, classes_NK, self._num_classes)
 
-    def _file(self) -> np.memmap:
+    def _file(self) -> np.ndarray:
         """The file of the current view; a new one is full of zeros, which are no rows."""
         if self.view not in self._files:
             path = self.folder / f'view_{self.view}.bin'
@@ -124,7 +128,7 @@ class TeacherCache:
                               f'{free} are free; make room, or set fewer teacher_cache.views')
             with open(path, 'ab') as file:
                 file.truncate(size)  # several processes may do so at once: what is there is kept
-            self._files[self.view] = np.memmap(path, self._type, 'r+', shape=(self._num_images,))
+            self._files[self.view] = np.asarray(np.memmap(path, self._type, 'r+', shape=(self._num_images,)))
         return self._files[self.view]
 
 

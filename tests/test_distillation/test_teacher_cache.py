@@ -91,6 +91,11 @@ def test_where_a_row_is_missing_the_whole_batch_is_asked_and_rows_that_are_there
     assert cache.logits(samples(0, 1, 2), never).tolist() == [[1.] * 3, [1.] * 3, [7.] * 3]
 
 
+def test_an_image_that_is_in_a_batch_twice_has_one_row(cache):
+    found = cache.logits(samples(1, 1), lambda: torch.tensor([[1.] * 3, [2.] * 3]))
+    assert torch.equal(cache.logits(samples(1, 1), never), found)
+
+
 def test_logits_of_zeros_are_logits(cache):
     cache.logits(samples(0), lambda: torch.zeros(1, 3))
     assert cache.logits(samples(0), never).tolist() == [[0., 0., 0.]]
