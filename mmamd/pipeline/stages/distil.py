@@ -138,18 +138,17 @@ class Distil(TrainingStage):
         trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
         step = 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
-        return taught_by * self.images_taught + step * self.images_seen + recalibrated
+        return taught_by * self.images_taught(self.images_seen) + step * self.images_seen + recalibrated
 
-    @property
-    def images_taught(self) -> int:
-        """Images that a teacher is asked about.
+    def images_taught(self, images_seen: float) -> float:
+        """Of so many images that are seen, how many a teacher is asked about.
 
         Fewer, where another stage has asked before; a few more, where epochs drop their last images: one that was
         dropped asks for its whole batch when it comes.
         """
         if self.teacher_cache is None:
-            return self.images_seen
-        return min(self.images_seen, self.teacher_cache.views * self.images.num)
+            return images_seen
+        return min(images_seen, self.teacher_cache.views * self.images.num)
 
     # --- doing it ---
 
