@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,12 +14,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values
 from mmamd.distillation.outputs import Outputs
+from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.passes import frozen_eval, one_tensor, watch
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
 from mmamd.tasks import task_of
-from mmamd.weights.networks import build_network, with_preprocessor
+from mmamd.weights.networks import as_network, build_network, with_preprocessor
 
 AMD_LOSSES = {'ce': dict(type='mmamd.TaskLoss'), 'logit': dict(type='mmamd.LogitLoss'),
               'feat': dict(type='mmamd.FeatureLoss')}
@@ -59,8 +61,8 @@ class AMDDistiller(BaseModel):
                  data_preprocessor: dict | None = None, num_images: int = 0, seed: int = 0,
                  trains: str = 'student', terms_from: str | None = None) -> None:
         architecture = with_preprocessor(architecture, data_preprocessor)
-        described = [_described(each, architecture)
-                       for each in (teacher if isinstance(teacher, (list, tuple)) else [teacher])]
+        described = [as_network(each, architecture)
+                     for each in (teacher if isinstance(teacher, (list, tuple)) else [teacher])]
         network = build_network(Network(architecture, described[0].weights if start == 'teacher' else start)).train()
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
@@ -71,6 +73,8 @@ class AMDDistiller(BaseModel):
         self.candidates = [None] if candidates is None else [
             each if isinstance(each, Candidate) else Candidate.from_dict(each) for each in candidates]
         self.progress = 0.  # share of the stage that is done
+        # Of each teacher, what it has been asked before; None asks it every time.
+        self.caches: list[TeacherCache | None] = [None] * len(described)
         self._logits_from = logits_from
         self._latest: tuple[Outputs, list[Outputs]] | None = None
         network.requires_grad_(trains == 'student')
@@ -85,7 +89,8 @@ class AMDDistiller(BaseModel):
         return self.teachers[0]
 
     @property
-    def _is_taught(self) -> bool:
+    def is_taught(self) -> bool:
+        """Whether any term asks the teachers."""
         return any(term.needs_teacher for term in self.terms.values())
 
     # --- construction ---
@@ -189,9 +194,10 @@ class AMDDistiller(BaseModel):
     # --- what a joint step calls ---
 
     def macs(self, candidates: Sequence[Candidate]) -> int:
-        """MACs of a step of these candidates, an image; a backward pass is two forward passes."""
-        return self._is_taught * sum(network.cost.macs for network in self.teacher_networks) + 3 * sum(
-            candidate.cost.macs for candidate in candidates)
+        """MACs of the latest step, if of these candidates, an image; a backward pass is two forward passes."""
+        taught = sum(network.cost.macs for network, cache in zip(self.teacher_networks, self.caches, strict=True)
+                     if cache is None or cache.was_asked)
+        return self.is_taught * taught + 3 * sum(candidate.cost.macs for candidate in candidates)
 
     def teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
         """What each teacher makes of a preprocessed batch; nothing when no term asks for it."""
@@ -203,12 +209,13 @@ class AMDDistiller(BaseModel):
         return outputs
 
     def _teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
-        if not self._is_taught:
+        if not self.is_taught:
             return []
         outputs = []
-        for teacher, names in zip(self.teachers, self._teacher_names, strict=True):
+        for teacher, names, cache in zip(self.teachers, self._teacher_names, self.caches, strict=True):
+            run = partial(teacher, inputs, mode='tensor')
             with watch(teacher, names) as seen:
-                logits = teacher(inputs, mode='tensor')
+                logits = run() if cache is None else cache.logits(samples, run, inputs.device)
             states = {name: one_tensor(seen, name, 'teacher') for name in names}
             outputs.append(Outputs(teacher, inputs, samples, logits, states, None, self.progress))
         return outputs
@@ -279,11 +286,6 @@ class AMDDistiller(BaseModel):
 def distiller_of(model: nn.Module) -> AMDDistiller:
     """The distiller that a runner's model is, or wraps for several processes."""
     return model.module if is_model_wrapper(model) else model
-
-
-def _described(teacher: str | dict | None, architecture: dict) -> Network:
-    """A teacher as plain data; a mere source has the architecture of what is trained."""
-    return Network.from_dict(dict(teacher)) if isinstance(teacher, dict) else Network(architecture, teacher)
 
 
 def _load(term: Loss, state: dict[str, Tensor]) -> None:

@@ -7,6 +7,7 @@ from mmamd.pipeline.inputs import Loader, pipeline_of
 from mmamd.pipeline.plain import plain
 from mmamd.pipeline.settings import section_losses, section_settings
 from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages.teacher_cache import section_cache
 from mmamd.pipeline.stages.training import training_fields
 from mmamd.selection.choice import MANUAL, is_by_scale
 from mmamd.selection.npsd_hook import NPSDSelectionHook
@@ -199,6 +200,7 @@ class Plan:
         fields = training_fields(settings.to_dict(), section)
         return dict(losses=section_losses(self._context.cfg, section),
                     average=plain(self._context.cfg[section].get('average')),
+                    teacher_cache=section_cache(self._context.cfg, section),
                     images=self._context.training_images(fields['loader']), **fields)
 
     def _training(self) -> dict:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 
 from mmengine.config import Config
 
-from mmamd.pipeline.keys import check_keys
+from mmamd.pipeline.keys import check_keys, check_positive
 from mmamd.pipeline.plain import plain
 from mmamd.pruning.candidates import check_scales, scale_grid
 from mmamd.pruning.importance import LEVELS
@@ -35,7 +35,7 @@ class ImportanceSettings:
             raise ValueError(f'compression.importance.method must be one of {SCORES}, got {self.method!r}')
         if self.level not in LEVELS:
             raise ValueError(f'compression.importance.level must be one of {LEVELS}, got {self.level!r}')
-        _check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
+        check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RecalibrationSettings:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
-        _check_positive('compression.recalibration', num_images=self.num_images, batch_size=self.batch_size)
+        check_positive('compression.recalibration', num_images=self.num_images, batch_size=self.batch_size)
 
     def num_used(self, num_available: int) -> int:
         """How many of the training images are used."""
@@ -76,19 +76,13 @@ class RefitSettings:
     classifier: bool = True
 
     def __post_init__(self) -> None:
-        _check_positive('compression.refit', num_images=self.num_images,
+        check_positive('compression.refit', num_images=self.num_images,
                         num_images_candidates=self.num_images_candidates)
         if isinstance(self.ridge, bool) or not isinstance(self.ridge, (int, float)) or not 0 < self.ridge < math.inf:
             raise ValueError(f'compression.refit.ridge must be a finite number above 0, got {self.ridge!r}; 1e-3 is '
                              'usual')
         if not isinstance(self.classifier, bool):
             raise ValueError(f'compression.refit.classifier must be True or False, got {self.classifier!r}')
-
-
-def _check_positive(section: str, **values: int) -> None:
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f'{section}.{name} must be a positive integer, got {value!r}')
 
 
 @dataclass(frozen=True)

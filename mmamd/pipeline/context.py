@@ -78,6 +78,11 @@ class Context:
         return tuple(self.network.backbone.input_shape)
 
     @cached_property
+    def logits_shape(self) -> tuple[int, ...]:
+        """Shape of the teacher's logits of one image: (classes,), or (classes, height, width) of dense ones."""
+        return _logits_shape(self.network, self.input_shape)
+
+    @cached_property
     def flat_family(self) -> CandidateFamily:
         """Family of a network whose units are all equally important: it meets the same budgets.
 
@@ -123,6 +128,11 @@ class Context:
     def student_network(self) -> nn.Module:
         """The student of another architecture, to be asked for its shapes and costs."""
         return _untrained(self.student_architecture)
+
+    @cached_property
+    def student_logits_shape(self) -> tuple[int, ...]:
+        """Shape of that student's logits of one image."""
+        return _logits_shape(self.student_network, self.input_shape)
 
     @cached_property
     def student_cost(self) -> Cost:
@@ -172,15 +182,22 @@ class Context:
             self._images[split] = images_of(self.dataset(split), split, self.task)
         return self._images[split]
 
+    def training_dataset(self, loader: Loader) -> BaseDataset:
+        """The data set that a training stage's own loader reads, checked against the network; built once."""
+        return self._training(loader)[0]
+
     def training_images(self, loader: Loader) -> Images:
-        """The images that a training stage's own loader reads."""
+        """The images that a training stage's own loader reads; looked through once."""
+        return self._training(loader)[1]
+
+    def _training(self, loader: Loader) -> tuple[BaseDataset, Images]:
         if loader.settings['dataset'] == self.cfg.train_dataloader.dataset.to_dict():
-            return self.images('train')
+            return self.dataset('train'), self.images('train')
         key = f'train of {digest(loader.settings["dataset"])}'
         if key not in self._images:
             self._datasets[key] = build_dataset(loader.settings['dataset'], 'train', self.network, self.task)
             self._images[key] = images_of(self._datasets[key], 'train', self.task)
-        return self._images[key]
+        return self._datasets[key], self._images[key]
 
     @cached_property
     def _datasets(self) -> dict[str, BaseDataset]:
@@ -209,6 +226,11 @@ class Context:
         """What the metric's values are divided by to be fractions."""
         hook = self.settings.selection
         return 100. if (hook.percent if hook else self.task.is_percent) else 1.
+
+
+@torch.no_grad()
+def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    return tuple(network(torch.zeros(1, *input_shape), mode='tensor').shape[1:])
 
 
 def _untrained(architecture: dict) -> nn.Module:

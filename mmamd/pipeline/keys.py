@@ -8,7 +8,7 @@ from mmamd.nearest import did_you_mean, nearest
 # What a section of a training stage may say: it is merged over the top level.
 SECTION = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr', 'custom_hooks',
            'default_hooks', 'log_processor')
-DISTILLATION = (*SECTION, 'losses', 'average')
+DISTILLATION = (*SECTION, 'losses', 'average', 'teacher_cache')
 SECTIONS = {'joint': DISTILLATION, 'student': DISTILLATION, 'teacher': SECTION, 'pretrain': (*DISTILLATION, 'trains')}
 # The top level: keys that the host or the pipeline reads ...
 TOP_LEVEL = (
@@ -17,7 +17,7 @@ TOP_LEVEL = (
     'resume', 'runner_type', 'sync_bn', 'test_cfg', 'test_dataloader', 'test_evaluator', 'train_cfg',
     'train_dataloader', 'tta_model', 'tta_pipeline', 'val_cfg', 'val_dataloader', 'val_evaluator', 'visualizer',
     'work_dir', 'compression', 'data_root', 'joint', 'method', 'pretrain', 'start_from', 'student', 'teacher',
-    'teacher_config')
+    'teacher_cache', 'teacher_config')
 # ... and variables like them, which configs are used to have.
 VARIABLES = ('architecture', 'student_architecture', 'connect', 'pretrained', 'model_wrapper_cfg', 'vis_backends',
              'train_pipeline', 'val_pipeline', 'test_pipeline', 'models', 'methods', 'teachers', 'students')
@@ -50,6 +50,13 @@ def check_config(cfg: dict) -> None:
     for key in ('student_architecture', 'connect'):
         if key in (cfg.get('model') or {}):
             check_keys('model', [key], ())
+
+
+def check_positive(section: str, **values: int) -> None:
+    """Raise ValueError for the first value of a section that is no positive integer."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f'{section}.{name} must be a positive integer, got {value!r}')
 
 
 def check_options(where: str, cls: type, settings: dict) -> None:

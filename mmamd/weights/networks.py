@@ -38,6 +38,11 @@ def build_network(network: Network) -> nn.Module:
     return module.eval()
 
 
+def as_network(source: str | dict | None, architecture: dict) -> Network:
+    """A network from the dict of its fields, or of an architecture from a mere source of weights."""
+    return Network.from_dict(dict(source)) if isinstance(source, dict) else Network(architecture, source)
+
+
 def with_preprocessor(architecture: dict, data_preprocessor: dict | None) -> dict:
     """A copy of a network's config that has a preprocessor: its own, or else the one given."""
     architecture = copy.deepcopy(dict(architecture))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mmamd.pipeline.stages.distil import Distil
 
 BEYOND = ('teacher', 'export')  # kinds of stages that no budget counts
+HALVINGS = 40  # of the share of epochs; far finer than one epoch
 EPOCHS = ('begin', 'end', 'T_max', 'periods', 'milestones', 'total_iters')  # of a scheduler by epoch
 
 
@@ -30,26 +31,35 @@ def epochs_within(stage: 'Distil', context: 'Context') -> int:
     Raises:
         ValueError: If that is none.
     """
-    fixed = shared = 0.
+    fixed, trainings = 0., []
     for other in context.stages:
         spent = None if other is stage else context.spent(other.name)
         if other.kind in BEYOND:
             continue
-        if spent is not None:
-            fixed += spent
-        elif other.kind == 'distil':
-            shared += other.recipe_macs(context)
+        if other.kind == 'distil' and spent is None:
+            trainings.append(other)
         else:
-            fixed += other.macs(context)
+            fixed += other.macs(context) if spent is None else spent
     unit = plain_run(context)
-    share = (stage.budget * unit - fixed) / shared
-    epochs = round(stage.recipe_epochs * share)
+
+    def cost(share: float) -> float:
+        """Of the run, with so large a share of the epochs of the config."""
+        return fixed + sum(each.macs_of(context, share * each.recipe_epochs) for each in trainings)
+
+    # A cost that only rises is inverted by halving: with a cache it does not rise by the same for every epoch.
+    low, high = 0., 1.
+    while cost(high) < stage.budget * unit:
+        high *= 2
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(middle) < stage.budget * unit else (low, middle)
+    epochs = round(stage.recipe_epochs * low)
     if epochs < 1:
         raise ValueError(
-            f'compression.budget={stage.budget:g} leaves {max(0., stage.recipe_epochs * share):.2f} epochs for the '
-            f"stage '{stage.name}', since the stages that do not train cost {fixed / unit:.2f} of a run of plain "
-            f'distillation; give at least {(fixed + shared / stage.recipe_epochs) / unit:.2f}, or fewer candidates or '
-            'images (compression.num_candidates, compression.importance, compression.refit)')
+            f'compression.budget={stage.budget:g} leaves {stage.recipe_epochs * low:.2f} epochs for the stage '
+            f"'{stage.name}', since the stages that do not train cost {fixed / unit:.2f} runs of plain distillation; "
+            f'give at least {cost(1 / stage.recipe_epochs) / unit:.2f}, or fewer candidates or images '
+            '(compression.num_candidates, compression.importance, compression.refit)')
     return epochs
 
 

@@ -22,6 +22,7 @@ from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import recalibration_batches
+from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
@@ -53,6 +54,7 @@ class Distil(TrainingStage):
             for those of its schedule.
         average: ``dict(share=...)``, with which it delivers the average of its weights
             (:class:`mmamd.distillation.AveragedNetwork`); None delivers the last ones.
+        teacher_cache: How many views of an image the teachers are asked for, each once; None asks them every time.
     """
 
     kind: ClassVar[str] = 'distil'
@@ -70,6 +72,7 @@ class Distil(TrainingStage):
     terms_from: str | None = None
     budget: float | None = None
     average: dict | None = None
+    teacher_cache: TeacherCacheSettings | None = None
 
     @property
     def recipe_epochs(self) -> int:
@@ -118,6 +121,8 @@ class Distil(TrainingStage):
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
         self.check_optimizer(distiller)
+        if self.teacher_cache is not None:
+            check_cache(self, distiller, context)
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
@@ -127,10 +132,7 @@ class Distil(TrainingStage):
                 raise ValueError(f'compression.student_architecture has data_preprocessor.{key}={own.get(key)!r}, the '
                                  f'teacher {teachers.get(key)!r}; both see the same images, so give both the same, or '
                                  'one data_preprocessor at the top level')
-        image = torch.zeros(1, *context.input_shape)
-        with torch.no_grad():
-            own, teachers = (tuple(each(image, mode='tensor').shape[1:])
-                             for each in (context.student_network, context.network))
+        own, teachers = context.student_logits_shape, context.logits_shape
         if own != teachers:
             raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
                              f'{teachers}; give both the classes of the data: '
@@ -168,20 +170,28 @@ class Distil(TrainingStage):
                               'trains': self.trains, 'terms_from': terms_from})
 
     def macs(self, context: Context) -> float:
-        return self._planned(context, self.epochs(context))
+        return self.macs_of(context, self.epochs(context))
 
-    def recipe_macs(self, context: Context) -> float:
-        """What it would take by its schedule."""
-        return self._planned(context, self.recipe_epochs)
-
-    def _planned(self, context: Context, epochs: int) -> float:
+    def macs_of(self, context: Context, epochs: float) -> float:
+        """What so many epochs take."""
         taught = any(term.needs_teacher for term in build_terms(self.losses).values())
         taught_by = taught * sum(map(context.macs_of, self.teachers))
         below = context.scale_of(self.teachers[0])
         trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
-        step = taught_by + 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
+        step = 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
-        return step * self.images_seen * epochs / self.recipe_epochs + recalibrated
+        seen = self.images_seen * epochs / self.recipe_epochs
+        return taught_by * self.images_taught(seen) + step * seen + recalibrated
+
+    def images_taught(self, images_seen: float) -> float:
+        """Of so many images that are seen, how many a teacher is asked about.
+
+        Fewer, where another stage has asked before; a few more, where epochs drop their last images: one that was
+        dropped asks for its whole batch when it comes.
+        """
+        if self.teacher_cache is None:
+            return images_seen
+        return min(images_seen, self.teacher_cache.views * self.images.num)
 
     # --- doing it ---
 
@@ -192,9 +202,12 @@ class Distil(TrainingStage):
         start = None if self.start is None else find_network(context.work_dir, self.start).weights
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
+        stage = replace(self, schedule=self._schedule_of(self.epochs(context)))
         hooks = [] if self.sampler is None else [self.sampler]
         hooks += [] if self.average is None else [averaging_hook(**self.average)]
-        stage = replace(self, schedule=self._schedule_of(self.epochs(context)))
+        if self.teacher_cache is not None:
+            stage = replace(stage, loader=repeating(self.loader, self.seed))
+            hooks.append(cache_hook(self, context, teachers))
         train(context, stage, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
               loop='mmamd.JointTrainLoop')
         keep_last_terms(folder)

@@ -99,10 +99,11 @@ def _network_digest(work_dir: Path, reference: str) -> str:
     """Of what a reference names: a network, or all that a stage has made."""
     stage, _, key = reference.partition('@')
     networks = [find_network(work_dir, reference)] if key else list(read_networks(work_dir, stage).values())
-    return digest([_identity(network) for network in networks])
+    return digest([network_identity(network) for network in networks])
 
 
-def _identity(network: Network) -> list:
+def network_identity(network: Network) -> list:
+    """What a network is known by: its files by their content, wherever they lie."""
     files = [path if path is None or not Path(path).is_file() else file_digest(path)
              for path in (network.weights, network.statistics)]
     return [network.architecture, network.scale, network.kept, *files]
