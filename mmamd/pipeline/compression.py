@@ -68,16 +68,22 @@ class RefitSettings:
         num_images_candidates: For candidates that are judged only.
         ridge: Pull towards the inherited weights, over the mean diagonal of the inputs' Gram matrix.
         classifier: Whether the last layer of the head is refitted too, towards the teacher's logits.
+        num_reported: Held-out images on which each network is judged before and after, for the report alone; 0 judges
+            nothing, and all are taken when there are fewer.
     """
 
     num_images: int = 3072
     num_images_candidates: int = 768
     ridge: float = 1e-3
     classifier: bool = True
+    num_reported: int = 1000
 
     def __post_init__(self) -> None:
         check_positive('compression.refit', num_images=self.num_images,
                         num_images_candidates=self.num_images_candidates)
+        if isinstance(self.num_reported, bool) or not isinstance(self.num_reported, int) or self.num_reported < 0:
+            raise ValueError('compression.refit.num_reported must be a number of held-out images, or 0 to judge none, '
+                             f'got {self.num_reported!r}')
         if isinstance(self.ridge, bool) or not isinstance(self.ridge, (int, float)) or not 0 < self.ridge < math.inf:
             raise ValueError(f'compression.refit.ridge must be a finite number above 0, got {self.ridge!r}; 1e-3 is '
                              'usual')

@@ -12,13 +12,14 @@ from mmamd.structures import Network, scale_key
 from mmamd.weights.networks import build_network, find_network, read_networks
 
 NAMED = ('student', 'assistant')
+MAKING = ('distil', 'refit')  # kinds of stages that leave candidates
 
 
 def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tuple[Config, nn.Module, Network]:
-    """The run's config, the shared network as it is best for a candidate, and the candidate.
+    """The run's config, the network as it is best for a candidate, and the candidate.
 
-    A candidate is as the last stage left it that trained it: the student its own stage, every other the last joint
-    stage (a second one trains only what is smaller than the first assistant).
+    A candidate is as the last stage left it that trained or refitted it: the student its own stage, every other the
+    last joint stage (a second one trains only what is smaller than the first assistant), or the last refit.
 
     Args:
         work_dir: Folder of a run.
@@ -55,26 +56,26 @@ def _find(folder: Path, state: RunState, scale: float | str) -> Network:
                                                      "'assistant', or a number")
         return find_network(folder, reference)
     if scale == 'assistant':
-        return find_network(folder, _assistant(state))
+        return _assistant(folder, state)
     networks = _networks(folder, state)
     if isinstance(scale, str) or scale_key(scale) not in networks:
         _require(state, 'nest')
-        for stage in state.of_kind('distil'):
+        for stage in state.of_kind(*MAKING):
             _require(state, stage)
         known = sorted(network.scale for network in networks.values())
         nearest = (did_you_mean(scale, NAMED) if isinstance(scale, str) else
                    f'; the nearest is {min(known, key=lambda s: abs(s - scale))}')
-        raise ValueError(f'the run {folder} has trained no network of scale {scale!r}; expected one of {known}, '
+        raise ValueError(f'the run {folder} has made no network of scale {scale!r}; expected one of {known}, '
                          f'{" or ".join(map(repr, NAMED))}{nearest}')
     return networks[scale_key(scale)]
 
 
 def _networks(folder: Path, state: RunState) -> dict[str, Network]:
-    """Key -> network, as the last finished stage left it that trained one of that scale, or what is delivered."""
+    """Scale -> network, as the last finished stage left it that made one of that scale, or what is delivered."""
     found: dict[str, Network] = {}
-    for stage in filter(state.is_finished, state.of_kind('distil')):
+    for stage in filter(state.is_finished, state.of_kind(*MAKING)):
         if (folder / stage / 'networks.json').is_file():  # not where the terms of a loss were trained alone
-            found |= read_networks(folder, stage)
+            found |= {network.key: network for network in read_networks(folder, stage).values()}
     for reference in state.content['delivered']:
         if state.is_finished(reference.partition('@')[0]):
             network = find_network(folder, reference)
@@ -82,14 +83,19 @@ def _networks(folder: Path, state: RunState) -> dict[str, Network]:
     return found
 
 
-def _assistant(state: RunState) -> str:
-    """The stage that chose the last network on the way to what is delivered."""
+def _assistant(folder: Path, state: RunState) -> Network:
+    """The last network that was chosen on the way to what is delivered, as it taught: a refit may have followed."""
     chosen = [stage for stage in state.of_kind('select') if stage not in state.content['delivered']]
     if not chosen:
         raise ValueError(f"{state.path.parent} is a run of {state.content['method']}, which chooses no assistant on "
                          "the way; export scale 'student'")
     _require(state, chosen[-1])
-    return chosen[-1]
+    found = find_network(folder, chosen[-1])
+    for stage in filter(state.is_finished, state.of_kind('refit')):
+        again = read_networks(folder, stage).get('assistant')
+        if again is not None and again.key == found.key:  # another choice may have been written since
+            found = again
+    return found
 
 
 def _require(state: RunState, stage: str, else_do: str = '') -> None:

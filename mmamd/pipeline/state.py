@@ -56,9 +56,9 @@ class RunState:
         self.content['stages'][stage]['finished'] = True
         self.save()
 
-    def of_kind(self, kind: str) -> list[str]:
-        """Names of the stages of a kind, in the order of the run."""
-        return [name for name, entry in self.content['stages'].items() if entry['kind'] == kind]
+    def of_kind(self, *kinds: str) -> list[str]:
+        """Names of the stages of some kinds, in the order of the run."""
+        return [name for name, entry in self.content['stages'].items() if entry['kind'] in kinds]
 
     def forget(self, stages: list[str]) -> None:
         """Forget stages, so that they are done anew."""

@@ -169,7 +169,8 @@ class Record:
 
 @torch.no_grad()
 def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches: Sequence[Tensor], *,
-          ridge: float = 1e-3, folder: Path | None = None) -> dict[str, Record]:
+          ridge: float = 1e-3, folder: Path | None = None,
+          tell: Callable[[float, str], None] = lambda _fraction, _step: None) -> dict[str, Record]:
     """Refit several pruned networks in one walk along their teacher.
 
     The teacher's stream is computed once, and all networks follow in lockstep. The streams of all images are kept; on
@@ -181,6 +182,7 @@ def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches:
         batches: This process's preprocessed images, each (N, channels, H, W), on the networks' device.
         ridge: See :func:`mmamd.pruning.least_squares.solve`.
         folder: Where streams are kept that memory is not to hold.
+        tell: Called after each step with the fraction of the steps that is done, and the step's name.
 
     Returns:
         Key -> what was found.
@@ -207,6 +209,7 @@ def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches:
             except FloatingPointError as error:
                 raise FloatingPointError(f'refit of {key} at {steps[i].name}: {error}; check the teacher checkpoint, '
                                          'and that the images are finite') from error
+        tell((i + 1) / len(teacher), step_T.name)
     return records
 
 

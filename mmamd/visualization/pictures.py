@@ -14,6 +14,7 @@ from mmamd.visualization.examples_plot import examples_figure, read_images
 from mmamd.visualization.importance_plot import importance_figure
 from mmamd.visualization.kept_plot import kept_figure
 from mmamd.visualization.loss_plot import loss_figure
+from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.selection_plot import selection_figure
 
@@ -56,6 +57,25 @@ def _importance(run: Run) -> list[Picture] | str:
     return [Picture('importance', 'importance', 'Importance of every unit',
                     f'{measure}, compared within its layer: a stronger colour (maps) or a higher place (curves) is '
                     f'more important.{dots}', partial(importance_figure, run.importance, family))]
+
+
+def _refits(run: Run) -> list[Picture] | str:
+    if run.config is not None and not run.config.compression.get('refit'):
+        return []  # nobody has asked for one
+    if run.of_kind('refit') or run.summary is None:
+        several = len(run.of_kind('refit')) > 1
+        return [Picture('refit', stage, 'What the refit makes good' + f': {stage}' * several, _how_refit(found),
+                        partial(refit_figure, found, run.scale_by))
+                for stage, found in run.refits.items()] or 'no refit has been done yet'
+    return f'the method {run.method} refits no networks'
+
+
+def _how_refit(found: Refitted) -> str:
+    above = (f'Above, performance ({found.metric}) on {found.num_reported:,} held-out images when the networks were '
+             'just cut and after the refit; below, how' if found.teacher is not None else 'How')
+    return ('A network that has just been cut gets the last layer of each branch solved anew, by least squares and '
+            f'without training, so that it says again what the teacher says. {above} much each branch, from the first '
+            'layer to the last, misses of what it should say, before and after (lower is better).')
 
 
 def _kept(run: Run) -> list[Picture] | str:
@@ -131,5 +151,5 @@ def _round_of(stage: str) -> str:
 
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
-    'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'loss': _losses,
-    'cost': _cost}
+    'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'refit': _refits,
+    'loss': _losses, 'cost': _cost}

@@ -10,6 +10,7 @@ from mmamd.selection.table import Row, rows_of
 from mmamd.structures import CandidateFamily, Cost, Importance, Network, Selection, check_run_format
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.loss_plot import Losses, read_losses
+from mmamd.visualization.refit_plot import Refitted
 from mmamd.weights.networks import read_judged
 
 TRAINING = ('teacher', 'distil')  # kinds of stages that train
@@ -31,6 +32,7 @@ class Run:
         family: Of the stage nest.
         selections: Stage -> its selection, for each choice that has been made, in order.
         judged: Stage -> the networks that it has judged, by their keys.
+        refits: Stage -> what it has made good, for each refit that has been done.
         losses: Stage -> its loss curves, for each training that has logged some.
         examples: Test images and predictions of the stage export.
         summary: The content of ``summary.json``, once the run is finished.
@@ -47,6 +49,7 @@ class Run:
     family: CandidateFamily | None
     selections: dict[str, Selection]
     judged: dict[str, dict[str, Network]]
+    refits: dict[str, Refitted]
     losses: dict[str, Losses]
     examples: Examples | None
     summary: dict | None
@@ -81,6 +84,10 @@ class Run:
     def is_joint(self, stage: str) -> bool:
         """Whether a training has logged losses of several networks."""
         return len({network for curves in self.losses[stage].values() for network in curves}) > 1
+
+    def are_slices(self, stage: str) -> bool:
+        """Whether the networks of a selection share their weights."""
+        return len({network.weights for network in self.judged.get(stage, {}).values()}) <= 1
 
     def rows(self, stage: str) -> list[Row]:
         """The table of a selection."""
@@ -119,6 +126,8 @@ def read_run(work_dir: str | Path) -> Run:
                   if entry['kind'] == 'select'}
     losses = {name: read_losses(read_log(folder / name)) for name, entry in stages.items()
               if entry['kind'] in TRAINING}
+    refits = {name: _load(Refitted.load, folder / name / 'refit.json') for name, entry in stages.items()
+              if entry['kind'] == 'refit'}
     # The folder of the one stage of a kind, or one that is not there.
     score, nest, export = (folder / next((name for name, entry in stages.items() if entry['kind'] == kind), kind)
                            for kind in ('score', 'nest', 'export'))
@@ -131,6 +140,7 @@ def read_run(work_dir: str | Path) -> Run:
         family=_load(CandidateFamily.load, nest / 'family.json'),
         selections={name: selection for name, selection in selections.items() if selection is not None},
         judged={name: read_judged(folder, name) for name in selections if (folder / name / 'judged.json').is_file()},
+        refits={name: found for name, found in refits.items() if found is not None},
         losses={name: curves for name, curves in losses.items() if curves},
         examples=_load(Examples.load, export / 'examples.json'),
         # That of an earlier outcome is still there while a part of the run is redone.

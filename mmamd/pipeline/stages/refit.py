@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -15,10 +16,12 @@ from mmamd.export import save_student
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, pipeline_of
 from mmamd.pipeline.stages.data import drawn_images, image_batches
+from mmamd.pipeline.stages.held_out import HeldOut
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pruning.refit import ReadOut, Record, Step, macs_of_products, refit
-from mmamd.structures import scale_key, write_json
+from mmamd.structures import Network, scale_key
 from mmamd.tasks import Task
+from mmamd.visualization.refit_plot import Refitted, RefittedNetwork
 from mmamd.weights.networks import build_network, find_network, save_networks
 
 BATCH = 64  # images a batch; the solution does not depend on it, but for batch norms, whose variances are those of one
@@ -37,6 +40,8 @@ class Refit(Stage):
         num_images: Training images; all, when there are fewer.
         ridge, classifier: As :class:`mmamd.pipeline.compression.RefitSettings` has them.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn.
+        reported: Held-out images on which the networks are judged as they were cut and as they are refit, for the
+            report alone; None judges none.
     """
 
     kind: ClassVar[str] = 'refit'
@@ -50,6 +55,7 @@ class Refit(Stage):
     images: Images
     pipeline: list | None
     seed: int
+    reported: HeldOut | None = None
 
     @classmethod
     def fields_of(cls, context: Context, num_images: int) -> dict:
@@ -59,7 +65,8 @@ class Refit(Stage):
         loader = context.cfg.train_dataloader if is_augmented else context.cfg.test_dataloader
         return dict(architecture=context.architecture, num_images=min(num_images, context.images('train').num),
                     ridge=settings.ridge, classifier=settings.classifier, images=context.images('train'),
-                    pipeline=pipeline_of(loader), seed=context.seed)
+                    pipeline=pipeline_of(loader), seed=context.seed,
+                    reported=HeldOut.of(context, settings.num_reported))
 
     def networks(self) -> list[str]:
         return [self.teacher, *self.chosen.values()]
@@ -69,11 +76,18 @@ class Refit(Stage):
 
     def check(self, context: Context) -> None:
         steps_of(context.network, context.task, self.classifier)  # refuses a backbone that offers none
+        if self.reported is not None:
+            self.reported.check(context)
 
     def macs(self, context: Context) -> float:
         scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
         passes = (1 + sum(scales)) * context.teacher_cost.macs
-        return self.num_images * (passes + sum(self._products(context, scale) for scale in scales))
+        products = sum(self._products(context, scale) for scale in scales)
+        return self.num_images * (passes + products) + self._report_macs(1., sum(scales)) * context.teacher_cost.macs
+
+    def _report_macs(self, teacher: float, networks: float) -> float:
+        """What judging takes, in the unit of the arguments: the teacher once, each network before and after."""
+        return 0. if self.reported is None else self.reported.num * (teacher + 2 * networks)
 
     def _products(self, context: Context, scale: float) -> float:
         """MACs of the equations' products, an image, of the candidate nearest to a scale."""
@@ -102,19 +116,39 @@ class Refit(Stage):
         whole = build_network(teacher).to(get_device())
         modules = {key: build_network(replace(network, weights=teacher.weights)).to(get_device())
                    for key, network in networks.items()}
-        batches = self._batches(context, whole)
+        performance = self._judged(context, {'teacher': whole, **modules}, 'cut')
         records = refit(
             steps_of(whole, context.task, self.classifier),
             {key: steps_of(module, context.task, self.classifier) for key, module in modules.items()},
-            batches, ridge=self.ridge, folder=folder)
-        passes = self.num_images * (teacher.cost.macs + sum(network.cost.macs for network in networks.values()))
-        context.spend(self.name, time.monotonic() - began, passes + sum(record.macs for record in records.values()))
+            self._batches(context, whole), ridge=self.ridge, folder=folder,
+            tell=partial(context.progress.update, self.name))
+        performance |= self._judged(context, modules, 'refit')
+        macs = sum(network.cost.macs for network in networks.values())
+        context.spend(self.name, time.monotonic() - began,
+                      self.num_images * (teacher.cost.macs + macs) + sum(record.macs for record in records.values())
+                      + self._report_macs(teacher.cost.macs, macs))
         if is_main_process():
             for key, network in networks.items():
                 save_student(modules[key], network.weights)
-            write_json(folder / RECORD, record_of(records, self.num_images))
+            self._record(records, networks, performance).save(folder / RECORD)
             save_networks(context.work_dir, self.name, networks)
         barrier()
+
+    def _judged(self, context: Context, modules: dict[str, nn.Module], state: str) -> dict[tuple[str, str], float]:
+        """(Key, state) -> performance, on the first rank."""
+        if self.reported is None or not is_main_process():
+            return {}
+        found = self.reported.judge(context, modules, self.seed)
+        return {(key, state): value for key, value in found.items()}
+
+    def _record(self, records: dict[str, Record], networks: dict[str, Network],
+                performance: dict[tuple[str, str], float]) -> Refitted:
+        found = {key: RefittedNetwork(
+            networks[key].scale, performance.get((key, 'cut')), performance.get((key, 'refit')), record.macs,
+            record.errors) for key, record in records.items()}
+        reported = self.reported
+        return Refitted(self.num_images, found, reported.metric if reported else None,
+                        reported.num if reported else 0, performance.get(('teacher', 'cut')))
 
     def _batches(self, context: Context, network: nn.Module) -> list[torch.Tensor]:
         """This process's share of the images: whole batches in turn."""
@@ -131,9 +165,3 @@ def steps_of(network: nn.Module, task: Task, with_classifier: bool) -> Sequence[
         steps += [ReadOut(f'head.{name}', linear, lambda x: task.rest(network, network.backbone.finish(x)))
                   for name, linear in task.classifiers(network).items()]
     return steps
-
-
-def record_of(records: dict[str, Record], num_images: int) -> dict:
-    """What a refit has found, as plain data."""
-    return {'num_images': num_images, 'errors': {key: record.errors for key, record in records.items()},
-            'macs_of_products': {key: record.macs for key, record in records.items()}}

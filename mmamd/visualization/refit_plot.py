@@ -1,0 +1,183 @@
+"""The figure of a refit: what networks do as they were cut and as they were made good, and what each branch misses."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from mmamd.structures import scale_key, write_json
+from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
+from mmamd.visualization.units import SCALE_OF, layer_labels, split_name
+
+MOST_NETWORKS = 3  # whose branches are shown: the smallest, the largest, and one between
+MOST_LABELS = 14  # below the branches of one network
+MARKERS = {'head': 'o', 'neuron': 's'}  # of kinds of branches; a diamond for all others
+KINDS = {'head': 'attention', 'neuron': 'feed-forward'}
+
+
+@dataclass(frozen=True)
+class RefittedNetwork:
+    """What a refit has done to one network.
+
+    Attributes:
+        scale: Nominal scale.
+        cut, refit: Performance before and after on held-out images, as fractions; None where nobody has judged.
+        macs_of_products: MACs of the products of its equations.
+        errors: Step -> share of the variance of its targets that is missed, before and after, in network order.
+    """
+
+    scale: float
+    cut: float | None
+    refit: float | None
+    macs_of_products: int
+    errors: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """What a stage refit has done.
+
+    Attributes:
+        num_images: Training images that it took.
+        networks: Key -> what it has done to a network.
+        metric: What was measured; None where nobody has judged.
+        num_reported: Held-out images that it was measured on.
+        teacher: Performance of the teacher on them, as a fraction.
+    """
+
+    num_images: int
+    networks: dict[str, RefittedNetwork]
+    metric: str | None = None
+    num_reported: int = 0
+    teacher: float | None = None
+
+    def save(self, path: str | Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: str | Path) -> 'Refitted':
+        raw = json.loads(Path(path).read_text())
+        networks = {key: RefittedNetwork(**{**network, 'errors': {step: tuple(missed) for step, missed
+                                                                  in network['errors'].items()}})
+                    for key, network in raw.pop('networks').items()}
+        return cls(networks=networks, **raw)
+
+    @property
+    def ascending(self) -> dict[str, RefittedNetwork]:
+        """The networks by scale."""
+        return dict(sorted(self.networks.items(), key=lambda item: item[1].scale))
+
+
+def refit_figure(found: Refitted, scale_by: str = 'flops', style: Style = LIGHT) -> Figure:
+    """Performance over scale, cut and refit, and below it a panel a network with what each of its branches misses.
+
+    Of more than three networks the branches of the smallest, the middle and the largest are shown. Where nobody has
+    judged, there are these panels alone.
+
+    Args:
+        found: What the stage has left.
+        scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
+        style: Colours.
+    """
+    shown = _shown(list(found.ascending.items()))
+    is_judged = found.teacher is not None
+    figure = new_figure(style, WIDTH, 5.6 if is_judged else 3.0)
+    grid = figure.add_gridspec(2 if is_judged else 1, len(shown), height_ratios=[1.1, 1] if is_judged else None)
+    if is_judged:
+        _draw_performance(figure.add_subplot(grid[0, :]), found, scale_by, style)
+    first = None
+    for column, (key, network) in enumerate(shown):
+        axes = figure.add_subplot(grid[-1, column], sharey=first)
+        _draw_errors(axes, network, style)
+        axes.set_title(_title(key, network))
+        if first is None:
+            first = axes
+            axes.set_ylabel('Missed of the target')
+        else:
+            axes.tick_params(labelleft=False)
+    first.set_ylim(0, 1.08 * max(before for _, network in shown for before, _ in network.errors.values()))
+    first.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.legend(handles=_handles(shown, is_judged, style), loc='outside upper center', ncols=6, frameon=False,
+                  fontsize=8.5, labelcolor=style.ink, handlelength=1.8, columnspacing=1.6)
+    return figure
+
+
+def _shown(networks: list) -> list:
+    places = np.linspace(0, len(networks) - 1, min(MOST_NETWORKS, len(networks))).round().astype(int)
+    return [networks[i] for i in places]
+
+
+def _title(key: str, network: RefittedNetwork) -> str:
+    scale = scale_key(network.scale)
+    return f'Scale {scale}' + ('' if key == scale else f' ({key})')
+
+
+def _draw_performance(axes: Axes, found: Refitted, scale_by: str, style: Style) -> None:
+    networks = list(found.ascending.values())
+    scales = [network.scale for network in networks]
+    axes.axhline(found.teacher, color=style.muted, linewidth=1.0, linestyle='--', zorder=1)
+    axes.vlines(scales, [network.cut for network in networks], [network.refit for network in networks],
+                color=style.muted, linewidth=0.9, zorder=2)
+    for values, look in (([network.cut for network in networks], dict(color=style.orange, marker='v', linestyle=':')),
+                         ([network.refit for network in networks], dict(color=style.blue, marker='o'))):
+        axes.plot(scales, values, linewidth=1.6, markersize=5, zorder=3, **look)
+    dress(axes, style, grid='both')
+    axes.set_xlim(0, 1.0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"Scale (fraction of the teacher's {SCALE_OF[scale_by]})")
+    axes.set_ylabel('Performance (fraction)')
+
+
+def _draw_errors(axes: Axes, network: RefittedNetwork, style: Style) -> None:
+    names = list(network.errors)
+    for kind, marker in {**MARKERS, '': 'D'}.items():
+        places = [i for i, name in enumerate(names) if _kind(name) == kind]
+        for state, colour in ((0, style.orange), (1, style.blue)):
+            axes.plot(places, [network.errors[names[i]][state] for i in places], color=colour, marker=marker,
+                      markersize=4 if len(names) < 30 else 3, linestyle='none', zorder=3 + state)
+    axes.vlines(range(len(names)), *np.array(list(network.errors.values())).T, color=style.grid, linewidth=1.4)
+    dress(axes, style)
+    axes.set_xlim(-0.7, len(names) - 0.3)
+    axes.set_xlabel('Layer')
+    places, labels = _labels(names)
+    step = -(-len(places) // MOST_LABELS)
+    axes.set_xticks(places[::step], labels=labels[::step])
+
+
+def _kind(name: str) -> str:
+    kind = split_name(name)[1]
+    return kind if kind in MARKERS else ''
+
+
+def _labels(names: list[str]) -> tuple[list[float], list[str]]:
+    """Where layers stand, in the middle of their branches, and how they are called; the classifier is not named."""
+    layers: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        if not _is_classifier(name):
+            layers.setdefault(split_name(name)[0] if _kind(name) else name, []).append(i)
+    labels = layer_labels([f'{layer}.any' for layer in layers])
+    return [float(np.mean(places)) for places in layers.values()], labels
+
+
+def _is_classifier(name: str) -> bool:
+    return name.startswith('head.')
+
+
+def _handles(shown: list, is_judged: bool, style: Style) -> list[Line2D]:
+    """What the legend shows: states by colour, kinds of branches by marker."""
+    handles = [Line2D([], [], color=style.muted, linewidth=1.0, linestyle='--', label='teacher')] if is_judged else []
+    handles += [Line2D([], [], color=colour, linewidth=1.6, linestyle=dashes, label=label) for colour, dashes, label in (
+        (style.orange, ':', 'cut'), (style.blue, '-', 'refit'))]
+    names = [name for _, network in shown for name in network.errors]
+    kinds = {KINDS[kind]: marker for kind, marker in MARKERS.items() if any(_kind(name) == kind for name in names)}
+    others = [name for name in names if not _kind(name)]
+    if others:
+        is_branch = any(not _is_classifier(name) for name in others)
+        kinds['block or classifier' if is_branch else 'classifier'] = 'D'
+    return handles + [Line2D([], [], color=style.muted, marker=marker, markersize=4, linestyle='none', label=label)
+                      for label, marker in kinds.items()]
