@@ -15,7 +15,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dir', help='folder of the run')
     parser.add_argument('--rule', required=True,
-                        help='rule to choose by: npsd, npsd_local, lambda_tradeoff, best or manual')
+                        help='rule to choose by: npsd, npsd_cost, npsd_local, lambda_tradeoff, best or manual')
     parser.add_argument('--round', type=int, default=1, metavar='N', help='which selection of several (default: 1)')
     parser.add_argument('--lam', type=float, help='lambda_tradeoff: what one unit of removed scale is worth '
                                                   "(default: the stored selection's)")

@@ -165,12 +165,17 @@ def _stage_lines(status: Status) -> list[str]:
 
 
 def _finding_lines(run: Run) -> list[str]:
-    """Last losses, held-out values and assistants, and the outcome: what there is of them."""
+    """Last losses, what refits made good, held-out values and assistants, and the outcome: what there is of them."""
     lines = []
     if run.losses:
         stage, terms = list(run.losses.items())[-1]
         last = ', '.join(f'{network} {curve.values[-1]:.3f}'.strip() for network, curve in terms['loss'].items())
         lines.append(f'{stage}, last losses: {last}')
+    for stage, found in run.refits.items():
+        if found.teacher is not None:
+            values = ', '.join(f'{key} {100 * each.cut:.2f} -> {100 * each.refit:.2f}'
+                               for key, each in found.ascending.items())
+            lines.append(f'{stage}, held out in percent, cut -> refit: {values}; teacher {100 * found.teacher:.2f}')
     for stage, selection in run.selections.items():
         values = ', '.join(map(_measured, selection.measurements))
         lines += [f'{stage}, held out in percent: {values}; reference {_measured(selection.reference)}',

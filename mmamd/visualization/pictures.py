@@ -6,7 +6,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from mmamd.selection.choice import MANUAL
+from mmamd.selection.choice import CHEAPEST, MANUAL
 from mmamd.selection.rules import known_as
 from mmamd.structures import Selection
 from mmamd.visualization.cost_plot import cost_figure
@@ -108,7 +108,8 @@ def _selections(run: Run) -> list[Picture] | str:
     return [Picture('selection', stage.replace('select', 'selection'),
                     f'{"Choice of the student" if stage in run.delivered else "Choice of the teacher assistant"}'
                     f'{_round_of(stage)}', _how_to_read(selection),
-                    partial(selection_figure, selection, run.scale_by, has_student=run.is_student_a_candidate))
+                    partial(selection_figure, selection, run.scale_by, has_student=run.is_student_a_candidate,
+                            are_slices=run.are_slices(stage)))
             for stage, selection in run.selections.items()] or 'no network has been chosen yet'
 
 
@@ -118,8 +119,12 @@ def _how_to_read(selection: Selection) -> str:
                 'in the ring was named in the config.')
     if not known_as(selection.rule).by_scale:
         return 'Performance on the held-out images of each network; the best one is in a ring.'
+    ring = 'The eligible candidate of the largest score is in a ring.'
+    if selection.rule in CHEAPEST and selection.reference.resampled:
+        ring = ('In a ring is the smallest eligible candidate that noise does not tell from the one of the largest '
+                "score: a small assistant makes every epoch of the student cheaper.")
     return ('Performance on the held-out images over the scale (left axis), and the score of the rule (right axis). '
-            'The eligible candidate of the largest score is in a ring.')
+            + ring)
 
 
 def _cost(run: Run) -> list[Picture] | str:

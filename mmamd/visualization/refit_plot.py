@@ -15,7 +15,7 @@ from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 from mmamd.visualization.units import SCALE_OF, layer_labels, split_name
 
 MOST_NETWORKS = 3  # whose branches are shown: the smallest, the largest, and one between
-MOST_LABELS = 14  # below the branches of one network
+MOST_LETTERS = 92  # of layers' names, below all panels together
 MARKERS = {'head': 'o', 'neuron': 's'}  # of kinds of branches; a diamond for all others
 KINDS = {'head': 'attention', 'neuron': 'feed-forward'}
 
@@ -76,8 +76,8 @@ class Refitted:
 def refit_figure(found: Refitted, scale_by: str = 'flops', style: Style = LIGHT) -> Figure:
     """Performance over scale, cut and refit, and below it a panel a network with what each of its branches misses.
 
-    Of more than three networks the branches of the smallest, the middle and the largest are shown. Where nobody has
-    judged, there are these panels alone.
+    Of more than three networks the branches of the smallest, the middle and the largest are shown. A single network's
+    stand beside its performance. Where nobody has judged, there are these panels alone.
 
     Args:
         found: What the stage has left.
@@ -86,25 +86,35 @@ def refit_figure(found: Refitted, scale_by: str = 'flops', style: Style = LIGHT)
     """
     shown = _shown(list(found.ascending.items()))
     is_judged = found.teacher is not None
-    figure = new_figure(style, WIDTH, 5.6 if is_judged else 3.0)
-    grid = figure.add_gridspec(2 if is_judged else 1, len(shown), height_ratios=[1.1, 1] if is_judged else None)
+    figure, performance, panels = _laid_out(len(shown), is_judged, style)
     if is_judged:
-        _draw_performance(figure.add_subplot(grid[0, :]), found, scale_by, style)
-    first = None
-    for column, (key, network) in enumerate(shown):
-        axes = figure.add_subplot(grid[-1, column], sharey=first)
-        _draw_errors(axes, network, style)
+        _draw_performance(performance, found, scale_by, style)
+    for axes, (key, network) in zip(panels, shown, strict=True):
+        _draw_errors(axes, network, MOST_LETTERS // max(2, len(panels)), style)
         axes.set_title(_title(key, network))
-        if first is None:
-            first = axes
-            axes.set_ylabel('Missed of the target')
-        else:
-            axes.tick_params(labelleft=False)
-    first.set_ylim(0, 1.08 * max(before for _, network in shown for before, _ in network.errors.values()))
-    first.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        dress(axes, style)
+        axes.tick_params(labelleft=axes is panels[0])
+    panels[0].set_ylabel('Share of the target missed', size=9, color=style.ink)
+    panels[0].set_ylim(0, 1.08 * max(before for _, network in shown for before, _ in network.errors.values()) or 1.)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.legend(handles=_handles(shown, is_judged, style), loc='outside upper center', ncols=6, frameon=False,
                   fontsize=8.5, labelcolor=style.ink, handlelength=1.8, columnspacing=1.6)
     return figure
+
+
+def _laid_out(num: int, is_judged: bool, style: Style) -> tuple[Figure, Axes | None, list[Axes]]:
+    """Figure, the panel of the performance, and those of the networks."""
+    is_tall = is_judged and num > 1
+    figure = new_figure(style, WIDTH, 5.6 if is_tall else 3.2)
+    if is_tall:
+        grid = figure.add_gridspec(2, num, height_ratios=[1.1, 1])
+        places = grid[0, :], [grid[1, i] for i in range(num)]
+    else:
+        grid = figure.add_gridspec(1, num + is_judged, width_ratios=[1, 1.6] if is_judged else None)
+        places = grid[0, 0], [grid[0, i + is_judged] for i in range(num)]
+    panels = [figure.add_subplot(places[1][0])]
+    panels += [figure.add_subplot(place, sharey=panels[0]) for place in places[1][1:]]
+    return figure, figure.add_subplot(places[0]) if is_judged else None, panels
 
 
 def _shown(networks: list) -> list:
@@ -121,31 +131,32 @@ def _draw_performance(axes: Axes, found: Refitted, scale_by: str, style: Style) 
     networks = list(found.ascending.values())
     scales = [network.scale for network in networks]
     axes.axhline(found.teacher, color=style.muted, linewidth=1.0, linestyle='--', zorder=1)
-    axes.vlines(scales, [network.cut for network in networks], [network.refit for network in networks],
-                color=style.muted, linewidth=0.9, zorder=2)
-    for values, look in (([network.cut for network in networks], dict(color=style.orange, marker='v', linestyle=':')),
-                         ([network.refit for network in networks], dict(color=style.blue, marker='o'))):
-        axes.plot(scales, values, linewidth=1.6, markersize=5, zorder=3, **look)
-    dress(axes, style, grid='both')
-    axes.set_xlim(0, 1.0)
-    axes.set_ylim(bottom=0)
+    cut, refit = ([getattr(network, state) for network in networks] for state in ('cut', 'refit'))
+    axes.vlines(scales, cut, refit, color=style.grid, linewidth=2.5, zorder=2)
+    axes.plot(scales, cut, color=style.orange, linestyle=':', marker='o', markerfacecolor=style.paper, linewidth=1.6,
+              markersize=5, zorder=3)
+    axes.plot(scales, refit, color=style.blue, marker='o', linewidth=1.6, markersize=5, zorder=4)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.1 * max(*cut, *refit, found.teacher) or 1.)
     axes.set_xlabel(f"Scale (fraction of the teacher's {SCALE_OF[scale_by]})")
     axes.set_ylabel('Performance (fraction)')
+    dress(axes, style, grid='both')
 
 
-def _draw_errors(axes: Axes, network: RefittedNetwork, style: Style) -> None:
+def _draw_errors(axes: Axes, network: RefittedNetwork, most_letters: int, style: Style) -> None:
     names = list(network.errors)
-    for kind, marker in {**MARKERS, '': 'D'}.items():
+    missed = np.array(list(network.errors.values()))
+    axes.vlines(range(len(names)), *missed.T, color=style.grid, linewidth=1.4)
+    size = 4 if len(names) < 30 else 3
+    for kind in dict.fromkeys(map(_kind, names)):
         places = [i for i, name in enumerate(names) if _kind(name) == kind]
-        for state, colour in ((0, style.orange), (1, style.blue)):
-            axes.plot(places, [network.errors[names[i]][state] for i in places], color=colour, marker=marker,
-                      markersize=4 if len(names) < 30 else 3, linestyle='none', zorder=3 + state)
-    axes.vlines(range(len(names)), *np.array(list(network.errors.values())).T, color=style.grid, linewidth=1.4)
-    dress(axes, style)
+        for state, look in ((0, dict(color=style.orange, markerfacecolor=style.paper)), (1, dict(color=style.blue))):
+            axes.plot(places, missed[places, state], marker=MARKERS.get(kind, 'D'), markersize=size, linestyle='none',
+                      zorder=3 + state, clip_on=False, **look)
     axes.set_xlim(-0.7, len(names) - 0.3)
     axes.set_xlabel('Layer')
     places, labels = _labels(names)
-    step = -(-len(places) // MOST_LABELS)
+    step = -(-len(labels) * max(map(len, labels)) // most_letters)
     axes.set_xticks(places[::step], labels=labels[::step])
 
 
@@ -171,8 +182,9 @@ def _is_classifier(name: str) -> bool:
 def _handles(shown: list, is_judged: bool, style: Style) -> list[Line2D]:
     """What the legend shows: states by colour, kinds of branches by marker."""
     handles = [Line2D([], [], color=style.muted, linewidth=1.0, linestyle='--', label='teacher')] if is_judged else []
-    handles += [Line2D([], [], color=colour, linewidth=1.6, linestyle=dashes, label=label) for colour, dashes, label in (
-        (style.orange, ':', 'cut'), (style.blue, '-', 'refit'))]
+    handles += [Line2D([], [], color=style.orange, linewidth=1.6, linestyle=':', marker='o', markersize=5,
+                       markerfacecolor=style.paper, label='cut'),
+                Line2D([], [], color=style.blue, linewidth=1.6, marker='o', markersize=5, label='refit')]
     names = [name for _, network in shown for name in network.errors]
     kinds = {KINDS[kind]: marker for kind, marker in MARKERS.items() if any(_kind(name) == kind for name in names)}
     others = [name for name in names if not _kind(name)]

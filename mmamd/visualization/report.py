@@ -11,6 +11,7 @@ from mmamd.selection.table import Row, amount_text, signed
 from mmamd.structures import scale_key
 from mmamd.visualization.pictures import Picture, make_pictures
 from mmamd.visualization.run_files import Run
+from mmamd.visualization.selection_plot import student_label
 from mmamd.visualization.style import DARK, LIGHT, encoded
 from mmamd.visualization.units import SCALE_OF, duration_text, short_amount
 
@@ -116,7 +117,7 @@ def _table(run: Run) -> dict:
             is_student = run.is_student_a_candidate and selection.above is not None and row.scale == run.family \
                 .student.scale
             role = 'student' if stage in run.delivered else 'assistant'
-            name = role if row.is_chosen else 'student, shared weights' if is_student else 'candidate'
+            name = role if row.is_chosen else student_label(run.are_slices(stage)) if is_student else 'candidate'
             own = '' if selection.has_scales else f' ({row.name})'
             rows.append(_cells(run, name + place + own, row, 'chosen' if row.is_chosen else '', rules))
     if run.student_cost is not None:
@@ -148,14 +149,19 @@ def _cells(run: Run, name: str, row: Row, mark: str, rules: list[str]) -> dict:
 def _table_notes(run: Run) -> list[str]:
     metric = f'Performance is {run.summary["metric"]}. ' if run.summary else ''
     notes = [f"{metric}The scale is the fraction of the teacher's {SCALE_OF[run.family.scale_by]} that was asked for. "
-             'Candidates of one selection share their weights unless they have names; the student of the last line '
-             'was distilled on its own.']
+             f'{_whose_weights(run)}; the student of the last line was distilled on its own.']
     if any(selection.reference.resampled for selection in run.selections.values()):
         notes.append('\N{PLUS-MINUS SIGN} is the standard error over images, by bootstrap.')
     num_images = (run.summary or {}).get('recalibration_images', 0)
     if num_images:
         notes.append(f'Each candidate has batch norm statistics of its own, found on {num_images:,} training images.')
     return notes
+
+
+def _whose_weights(run: Run) -> str:
+    if any(selection.has_scales and not run.are_slices(stage) for stage, selection in run.selections.items()):
+        return 'Each candidate has weights of its own'
+    return 'Candidates of one selection share their weights unless they have names'
 
 
 def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmamd.selection.bootstrap import LEVEL, interval
-from mmamd.selection.choice import MANUAL, score_intervals
+from mmamd.selection.choice import CHEAPEST, MANUAL, score_intervals
 from mmamd.selection.rules import known_as
 from mmamd.structures import Measurement, Selection
 from mmamd.visualization.style import LIGHT, Style, new_figure, save_figure
@@ -22,18 +22,18 @@ MOST_LETTERS = 55  # of names side by side, between the first tick and the last;
 
 
 def plot_selection(selection: Selection, scale_by: str, path: str | Path,
-                   student_value: float | None = None, has_student: bool = True) -> None:
+                   student_value: float | None = None, has_student: bool = True, are_slices: bool = True) -> None:
     """Save :func:`selection_figure` as a PNG file; its folder is made."""
-    save_figure(selection_figure(selection, scale_by, student_value, has_student), path)
+    save_figure(selection_figure(selection, scale_by, student_value, has_student, are_slices), path)
 
 
 def selection_figure(selection: Selection, scale_by: str, student_value: float | None = None,
-                     has_student: bool = True, style: Style = LIGHT) -> Figure:
+                     has_student: bool = True, are_slices: bool = True, style: Style = LIGHT) -> Figure:
     """Performance over scale with bootstrap intervals, and below it the rule's score on a second y axis.
 
-    The teacher is a diamond on a dashed line, the choice a ring on both curves, the student inside the shared network
-    a square. The score is that of the rule that chose, or npsd where the choice was manual. Networks that have one
-    scale stand side by side under their names, and have no score but their performance.
+    The teacher is a diamond on a dashed line, the choice a ring on both curves, the student before its distillation a
+    square. The score is that of the rule that chose or by which the cheapest was chosen, or npsd where the choice was
+    manual. Networks that have one scale stand side by side under their names, and have no score but their performance.
 
     Args:
         selection: What to draw; without bootstrap draws there are no error bars.
@@ -41,6 +41,7 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
         student_value: Performance of the distilled student, as a fraction, drawn as a star. Comparable with the rest
             of the figure only when it was read on the same split.
         has_student: Whether the student is the smallest candidate; one of another architecture is none of them.
+        are_slices: Whether the networks share their weights.
         style: Colours.
     """
     figure = new_figure(style, 7.2, 4.8)
@@ -49,7 +50,8 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
     rule = selection.shown_rule
     has_score = known_as(rule).by_scale
     band = PERFORMANCE_BAND if has_score else WHOLE_BAND
-    handles = _draw_performance(upper, selection, places, student_value, has_student, style)
+    student = student_label(are_slices) if has_student else None
+    handles = _draw_performance(upper, selection, places, student_value, student, style)
     _colour_axis(upper, 'Performance (fraction)', style.blue, band)
     if has_score:
         lower = upper.twinx()
@@ -68,13 +70,24 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
         upper.set_xlabel('Network', color=style.ink)
     upper.tick_params(axis='x', colors=style.ink)
     # The title belongs to the legend, outside of the data, so that the two are laid out together.
-    by = 'by hand' if selection.rule == MANUAL else f'by {known_as(selection.rule).label}'
     legend = figure.legend(
-        title=f'{selection.chosen} chosen {by}',
+        title=f'{selection.chosen} chosen {_by(selection)}',
         handles=handles, loc='outside upper center', ncols=3, frameon=False, title_fontsize=11, fontsize=8.5,
         labelcolor=style.ink, handlelength=2.2, columnspacing=1.8)
     legend.get_title().set_color(style.ink)
     return figure
+
+
+def student_label(are_slices: bool) -> str:
+    """What the student is called as it was judged among the candidates."""
+    return f'student, {"shared weights" if are_slices else "before distillation"}'
+
+
+def _by(selection: Selection) -> str:
+    if selection.rule == MANUAL:
+        return 'by hand'
+    cheapest = ', the smallest within noise' if selection.rule in CHEAPEST and selection.reference.resampled else ''
+    return f'by {known_as(CHEAPEST.get(selection.rule, selection.rule)).label}{cheapest}'
 
 
 def _places(selection: Selection) -> dict[str, float]:
@@ -83,7 +96,7 @@ def _places(selection: Selection) -> dict[str, float]:
 
 
 def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float], student_value: float | None,
-                      has_student: bool, style: Style) -> list:
+                      student: str | None, style: Style) -> list:
     """Draws the curve and the marked networks; returns what the legend shows."""
     reference, networks = selection.reference, selection.measurements
     line = axes.axhline(reference.value, color=style.muted, linewidth=1.0, linestyle='--', zorder=1,
@@ -102,9 +115,9 @@ def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float]
     for m in networks:
         if m.key == selection.chosen:
             handles += _ring(axes, places[m.key], m.value, style, f'chosen ({m.value:.3f})')
-        elif has_student and selection.above is not None and m is networks[0]:
+        elif student is not None and selection.above is not None and m is networks[0]:
             handles += axes.plot([places[m.key]], [m.value], color=style.green, marker='s', markersize=7,
-                                 linestyle='none', label=f'student, shared weights ({m.value:.3f})', zorder=4)
+                                 linestyle='none', label=f'{student} ({m.value:.3f})', zorder=4)
     if student_value is not None:
         handles += axes.plot([places[networks[0].key]], [student_value], color=style.green, marker='*', markersize=12,
                              linestyle='none', label=f'student, distilled ({student_value:.3f})', zorder=5)

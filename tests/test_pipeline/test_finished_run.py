@@ -169,7 +169,7 @@ def test_before_the_student_is_trained_the_other_candidates_are_there(run):
 def test_by_plain_distillation_the_student_alone_has_been_trained(tiny_config, tmp_path):
     mmamd.compress(tiny_config(**{'method.type': 'mmamd.KD', 'student.train_cfg.max_epochs': 1}), work_dir=tmp_path)
     assert load_candidate(tmp_path)[2].scale == 0.3
-    with pytest.raises(ValueError, match=r'has trained no network of scale 0.5; expected one of \[0.3\]'):
+    with pytest.raises(ValueError, match=r'has made no network of scale 0.5; expected one of \[0.3\]'):
         load_candidate(tmp_path, 0.5)
     with pytest.raises(ValueError, match="a run of KD, which chooses no assistant on the way; export scale 'student'"):
         load_candidate(tmp_path, 'assistant')

@@ -80,6 +80,8 @@ class Select(Stage):
             test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator,
             test_cfg=dict(loop, split='test', num_bootstrap=0))
         runner.register_hook(self.rule)
+        if is_main_process():
+            save_judged(context.work_dir, self.name, judged)
         held_out = self.images['val'].num / sum(images.num for images in self.images.values())
         runner.register_hook(EvaluationProgressHook(self.name, context.progress, val=(0., held_out),
                                                     test=(held_out, 1.)))
@@ -90,8 +92,7 @@ class Select(Stage):
             write_json(folder / 'test_metrics.json', test)
             selection = Selection.load(folder / 'selection.json')
             plot_selection(selection, context.settings.compression.scale_by, folder / 'selection.png',
-                           has_student=context.student_architecture is None)
-            save_judged(context.work_dir, self.name, judged)
+                           has_student=context.student_architecture is None, are_slices=self.are_slices)
             save_networks(context.work_dir, self.name, {selection.chosen: networks[selection.chosen]})
         barrier()
 
