@@ -174,6 +174,26 @@ def finished_run(teacher, tmp_path_factory):
     return work_dir, mmamd.compress(read_tiny_config(teacher, {}), work_dir=work_dir)
 
 
+@pytest.fixture(scope='session')
+def refit_config(tiny_config):
+    """Function that reads tiny_config.py for AMD with refit candidates, with overrides as nested or dotted keys."""
+    def read(**overrides):
+        config = tiny_config(**{'compression.refit': dict(num_images=160, num_images_candidates=64),
+                                'method': dict(type='mmamd.AMD', candidates='refit'),
+                                'student.train_cfg.max_epochs': 2, 'randomness.seed': 0, **overrides})
+        config.custom_hooks[1].rule = 'npsd_cost'
+        return config
+
+    return read
+
+
+@pytest.fixture(scope='session')
+def refit_run(refit_config, tmp_path_factory):
+    """(work_dir, summary) of a whole run by AMD with refit candidates. Look at it; run in a copy."""
+    work_dir = tmp_path_factory.mktemp('refit') / 'run'
+    return work_dir, mmamd.compress(refit_config(), work_dir=work_dir)
+
+
 @pytest.fixture
 def contents():
     """Function from a folder to {file: (time of its last change, size)}, to see that nothing was written.
