@@ -1,13 +1,22 @@
 """A run that nobody trained: the files that one would leave, small and known."""
 
 import json
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pytest
 from matplotlib.image import imsave
 from mmengine.config import Config
-from picture_toys import log_rows, make_family, make_importance, make_selection, make_student_selection, write_log
+from picture_toys import (
+    log_rows,
+    make_family,
+    make_importance,
+    make_refitted,
+    make_selection,
+    make_student_selection,
+    write_log,
+)
 
 from mmamd.structures import Network, write_json
 from mmamd.visualization import read_run, write_report
@@ -17,7 +26,10 @@ from mmamd.weights.networks import find_network, save_judged, save_networks
 # Method -> what it lays between the stages nest and export, stage -> kind and seconds; and what it delivers.
 METHODS = {
     'AMD': ({'joint': ('distil', 70.), 'select': ('select', 5.), 'student': ('distil', 30.)}, 'student'),
+    'AMD from refit': ({'refit': ('refit', 6.), 'select': ('select', 5.), 'refit_final': ('refit', 4.),
+                        'student': ('distil', 30.)}, 'student'),
     'KD': ({'student': ('distil', 30.)}, 'student'),
+    'KD from refit': ({'refit': ('refit', 4.), 'student': ('distil', 30.)}, 'student'),
     'MMD': ({'assistant_0.50': ('distil', 40.), 'student_0.50': ('distil', 30.), 'assistant_0.75': ('distil', 50.),
              'student_0.75': ('distil', 30.), 'select': ('select', 5.)}, 'select')}
 ARCHITECTURE = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedViT'))
@@ -26,6 +38,8 @@ ARCHITECTURE = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedViT'
 def make_run(folder, method='AMD'):
     """Files of a finished run by a method, with two test images."""
     laid, delivered = METHODS[method]
+    has_refit = 'refit' in laid
+    method = method.partition(' ')[0]
     stages = {'score': ('score', 2.), 'nest': ('nest', 0.1), **laid, 'export': ('export', 3.)}
     write_json(folder / 'stages.json', {'format': 2, 'seed': 7, 'method': method, 'delivered': [delivered], 'stages': {
         name: {'kind': kind, 'finished': True, 'seconds': value, 'macs': 1e9 * value, 'planned_macs': 1e9 * value,
@@ -38,10 +52,18 @@ def make_run(folder, method='AMD'):
                 name.removeprefix('assistant_') if name.startswith('assistant') else '0.25']
             write_log(folder / name / '20260101_000000', log_rows([10, 20, 30], scales))
             save_networks(folder, name, {scale: network_of(folder, name, scale) for scale in scales})
-    selection = {'AMD': make_selection, 'MMD': make_student_selection, 'KD': lambda: None}[method]()
+    if has_refit:
+        scales = (0.25,) if method == 'KD' else (0.25, 0.5, 0.75)
+        make_refitted(scales).save(folder / 'refit' / 'refit.json')
+        save_networks(folder, 'refit', {f'{scale:.2f}': network_of(folder, 'refit', scale, scale) for scale in scales})
+    if 'refit_final' in laid:
+        make_refitted((0.25,), assistant=0.5).save(folder / 'refit_final' / 'refit.json')
+    selection = {'AMD': partial(make_selection, 'npsd_cost' if has_refit else 'npsd'), 'MMD': make_student_selection,
+                 'KD': lambda: None}[method]()
     if selection is not None:
         selection.save(folder / 'select' / 'selection.json')
-        judged = {m.key: f'joint@{m.key}' if method == 'AMD' else m.key for m in selection.measurements}
+        made = '' if method == 'MMD' else 'refit@' if has_refit else 'joint@'
+        judged = {m.key: made + m.key for m in selection.measurements}
         save_judged(folder, 'select', judged)
         save_networks(folder, 'select', {selection.chosen: find_network(folder, judged[selection.chosen])})
     save_networks(folder, 'export', {delivered: network_of(folder, 'student', '0.25')})
@@ -52,7 +74,8 @@ def make_run(folder, method='AMD'):
             'student': Prediction(1, 0.6)}
     Examples([Example(f'examples/{i}.png', i, says) for i in range(2)], ['cat', 'dog']).save(
         folder / 'export' / 'examples.json')
-    Config(dict(data_root='some/data', compression=dict(student_scale=0.25), visualizer=dict(type='Visualizer'),
+    compression = dict(student_scale=0.25, **(dict(refit=dict(num_images=768)) if has_refit else {}))
+    Config(dict(data_root='some/data', compression=compression, visualizer=dict(type='Visualizer'),
                 method=dict(type=f'mmamd.{method}'),
                 model=dict(architecture=ARCHITECTURE,
                            teacher='<script>alert("teacher")</script>.pth'))).dump(folder / 'run_config.py')
@@ -60,9 +83,9 @@ def make_run(folder, method='AMD'):
     return folder
 
 
-def network_of(folder, stage, scale):
+def network_of(folder, stage, scale, file='trained'):
     candidate = make_family().at(float(scale))
-    return Network(ARCHITECTURE, str(folder / stage / 'trained.pth'), candidate.scale, candidate.kept, candidate.cost)
+    return Network(ARCHITECTURE, str(folder / stage / f'{file}.pth'), candidate.scale, candidate.kept, candidate.cost)
 
 
 def summary_of(stages, method, delivered, selection):

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmamd.selection.choice import choose
 from mmamd.structures import Candidate, CandidateFamily, Cost, Importance, Measurement
+from mmamd.visualization.refit_plot import Refitted, RefittedNetwork
 
 COUNTS = {'layers.0.head': 2, 'layers.0.neuron': 40, 'layers.1.head': 2, 'layers.1.neuron': 40}
 CANDIDATES = {0.25: (250, 40), 0.5: (500, 60), 0.75: (750, 80)}  # scale -> MACs, parameters
@@ -23,12 +24,12 @@ def make_family(counts=COUNTS, candidates=CANDIDATES):
                                       scale) for scale, cost in candidates.items()], Cost(1000, 100), order, 'flops')
 
 
-def make_selection():
+def make_selection(rule='npsd'):
     """Held-out values 0.60, 0.70, 0.76 and 0.80 of the teacher: NPSD chooses 0.75."""
     draws = np.random.default_rng(0).normal(0, 0.01, 20)
     values = {0.25: 0.6, 0.5: 0.7, 0.75: 0.76, 1.0: 0.8}
     *networks, teacher = (Measurement(scale, value, (value + draws).tolist()) for scale, value in values.items())
-    return choose(networks, teacher, 0.25)
+    return choose(networks, teacher, 0.25, rule)
 
 
 def make_student_selection():
@@ -37,6 +38,22 @@ def make_student_selection():
     students = [Measurement(0.25, value, (value + draws).tolist(), name)
                 for name, value in (('student_0.50', 0.70), ('student_0.75', 0.73))]
     return choose(students, Measurement(1.0, 0.8, (0.8 + draws).tolist()), None, 'best')
+
+
+STEPS = ('layers.0.head', 'layers.0.neuron', 'layers.1.head', 'layers.1.neuron', 'head.fc')
+
+
+def make_refitted(scales=(0.25, 0.5, 0.75), steps=STEPS, is_judged=True, **keys):
+    """Cut, a network of scale s does s / 2 and misses 1 - s of each target; refit it does half as badly.
+
+    Args:
+        keys: Key -> scale of networks that are not called by their scale.
+    """
+    networks = {f'{scale:.2f}': scale for scale in scales} | keys
+    found = {key: RefittedNetwork(
+        scale, *((scale / 2, 0.4 + scale / 4) if is_judged else (None, None)), 1000,
+        {step: (1 - scale, (1 - scale) / 2) for step in steps}) for key, scale in networks.items()}
+    return Refitted(768, found, *(('accuracy/top1', 1000, 0.8) if is_judged else ()))
 
 
 def log_rows(steps, scales=('0.25', '0.50', '0.75')):

@@ -47,6 +47,11 @@ def test_a_run_without_a_choice_publishes_its_outcome_alone(publish_to, run_by):
     assert [json.loads(row) for row in rows] == [{'outcome/teacher': 0.7, 'outcome/student': 0.63, 'step': 0}]
 
 
+def test_the_picture_of_a_refit_is_published_with_the_others(publish_to, run_by):
+    folder = publish_to(run_by('KD from refit'), type='LocalVisBackend')
+    assert {path.stem.removesuffix('_0') for path in (folder / 'vis_image').iterdir()} >= {'refit', 'kept', 'cost'}
+
+
 def test_tensorboard_shows_performance_over_scale_and_the_pictures(publish_to):
     events = EventAccumulator(str(publish_to(type='TensorboardVisBackend')))
     events.Reload()

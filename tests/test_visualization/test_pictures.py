@@ -1,5 +1,6 @@
 import pytest
 from matplotlib.figure import Figure
+from picture_toys import make_refitted
 
 from mmamd.visualization import DARK, LIGHT, PICTURES, make_pictures, read_run
 
@@ -9,7 +10,7 @@ ALL = ['selection', 'examples', 'importance', 'kept', 'loss_joint', 'loss_studen
 def test_a_finished_run_has_every_picture(finished_run):
     pictures, missing = make_pictures(read_run(finished_run))
     assert ([picture.name for picture in pictures], missing) == (ALL, {})
-    assert {picture.kind for picture in pictures} == set(PICTURES)
+    assert {picture.kind for picture in pictures} == set(PICTURES) - {'refit'}  # it has done none
     for picture in pictures:
         assert picture.title and picture.caption.endswith('.')
         for style in (LIGHT, DARK):
@@ -34,7 +35,7 @@ def test_runs_by_other_methods_have_the_pictures_of_their_stages(run_by, method,
     pictures, reasons = make_pictures(read_run(folder))
     losses = [f'loss_{name.parent.name}' for name in folder.glob('*/20260101_000000')]
     assert sorted(picture.name for picture in pictures) == sorted(
-        [name for name in PICTURES if name not in ('loss', *missing)] + losses)
+        [name for name in PICTURES if name not in ('loss', 'refit', *missing)] + losses)
     assert reasons == missing
     for picture in pictures:
         assert isinstance(picture.draw(style=LIGHT), Figure)
@@ -56,6 +57,41 @@ def test_pictures_say_what_a_stage_has_trained_and_what_was_chosen(work_dir, run
     assert pictures['selection'].title == 'Choice of the student'
     assert pictures['selection'].caption.endswith('of each network; the best one is in a ring.')
     assert pictures['kept'].draw().axes[0].get_xlabel() == 'Scale\n(0.25: student, 1.00: teacher)'
+
+
+def test_a_run_with_refits_has_a_picture_of_each(run_by, unfinish):
+    folder = run_by('AMD from refit')
+    pictures, missing = make_pictures(read_run(folder))
+    assert missing == {}
+    refits = {picture.name: picture for picture in pictures if picture.kind == 'refit'}
+    assert {name: picture.title for name, picture in refits.items()} == {
+        name: f'What the refit makes good: {name}' for name in ('refit', 'refit_final')}
+    assert 'performance (accuracy/top1) on 1,000 held-out images' in refits['refit'].caption
+    picture, = (picture for picture in make_pictures(read_run(run_by('KD from refit')))[0] if picture.kind == 'refit')
+    assert picture.title == 'What the refit makes good'
+    unfinish(folder, 'refit', 'select', 'refit_final', 'student', 'export')
+    assert make_pictures(read_run(folder))[1]['refit'] == 'no refit has been done yet'
+
+
+def test_a_refit_that_nobody_judged_is_described_without_performances(run_by):
+    folder = run_by('KD from refit')
+    make_refitted(is_judged=False).save(folder / 'refit' / 'refit.json')
+    picture, = (picture for picture in make_pictures(read_run(folder))[0] if picture.kind == 'refit')
+    assert 'held-out' not in picture.caption and 'How much each branch' in picture.caption
+
+
+def test_a_method_that_refits_nothing_though_it_was_asked_to_is_said_so(work_dir):
+    with (work_dir / 'run_config.py').open('a') as config:
+        config.write("compression['refit'] = dict(num_images=768)\n")
+    assert make_pictures(read_run(work_dir))[1] == {'refit': 'the method AMD refits no networks'}
+
+
+def test_the_choice_of_the_cheapest_is_explained(run_by):
+    picture = make_pictures(read_run(run_by('AMD from refit')))[0][0]
+    assert picture.caption.endswith('In a ring is the smallest eligible candidate that noise does not tell from the '
+                                    'one of the largest score: a small assistant makes every epoch of the student '
+                                    'cheaper.')
+    assert any('student, before distillation' in text.get_text() for text in picture.draw().legends[0].get_texts())
 
 
 def test_what_cannot_be_drawn_is_said_with_its_reason(tmp_path):

@@ -162,6 +162,20 @@ def test_a_choice_by_hand_is_called_so(work_dir):
 
 # --- other methods ---
 
+def test_refit_candidates_have_weights_of_their_own(run_by):
+    page = report_of(run_by('AMD from refit'))
+    assert page.rows[0][6] == 'npsd'
+    assert [row[0] for row in page.rows[1:6]] == ['teacher', 'assistant', 'candidate', 'student, before distillation',
+                                                  'student, distilled']
+    for text in ('Each candidate has weights of its own; the student', 'by the rule npsd_cost', 'in 1 training',
+                 'What the refit makes good: refit_final'):
+        assert text in page.text, text
+    assert 'share their weights' not in page.text
+    texts = [a['alt'] for tag, a in page.tags if tag == 'img']
+    alt, = (text for text in texts if text.startswith('What the refit makes good: refit.'))
+    assert alt.endswith('(lower is better).')
+
+
 def test_plain_distillation_has_a_teacher_and_a_student_and_no_candidates(run_by, unfinish):
     folder = run_by('KD')
     page = report_of(folder)

@@ -1,7 +1,15 @@
 import json
 
 import pytest
-from picture_toys import log_rows, make_family, make_importance, make_selection, make_student_selection, write_log
+from picture_toys import (
+    log_rows,
+    make_family,
+    make_importance,
+    make_refitted,
+    make_selection,
+    make_student_selection,
+    write_log,
+)
 
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row
@@ -24,6 +32,13 @@ def test_a_finished_run_is_read_whole(work_dir):
     assert run.summary['metric'] == 'accuracy/top1' and run.examples.classes == ['cat', 'dog']
     assert run.planned_macs['joint'] == 70e9
     assert run.student_cost == Cost(250, 40)
+    assert run.refits == {} and run.are_slices('select')
+
+
+def test_what_refits_have_made_good_is_read_by_stage(run_by):
+    run = read_run(run_by('AMD from refit'))
+    assert run.refits == {'refit': make_refitted(), 'refit_final': make_refitted((0.25,), assistant=0.5)}
+    assert not run.are_slices('select')
 
 
 def test_a_run_that_has_just_begun_has_nothing_more_than_its_state(tmp_path):

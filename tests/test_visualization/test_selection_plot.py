@@ -84,6 +84,26 @@ def test_the_title_says_what_was_chosen_and_how(rule, kwargs, by):
     assert title == f'{selection.chosen} chosen {by}'
 
 
+@pytest.mark.parametrize('num_draws, title', [(50, '0.20 chosen by NPSD, the smallest within noise'),
+                                              (0, '0.90 chosen by NPSD')])
+def test_the_title_says_that_the_cheapest_was_chosen_where_noise_leaves_the_choice_open(num_draws, title):
+    rng = np.random.default_rng(0)
+
+    def measure(scale, value):  # a little better for each unit of scale removed, the larger it is
+        return Measurement(scale, value, (value + rng.normal(0, 0.05, num_draws)).tolist())
+
+    selection = choose([measure(s, 0.4 + 0.105 * s) for s in TENTHS], measure(1.0, 0.5), 0.1, 'npsd_cost')
+    figure = selection_figure(selection, 'flops')
+    assert figure.legends[0].get_title().get_text() == title
+    assert figure.axes[1].get_ylabel().splitlines()[0] == 'NPSD'
+
+
+def test_separate_networks_share_no_weights_with_the_student():
+    figure = selection_figure(selection_of(TENTHS), 'flops', 0.8123, are_slices=False)
+    assert 'student, before distillation (0.770)' in [text.get_text() for text in figure.legends[0].get_texts()]
+    _check_texts(figure, 15)
+
+
 def test_a_student_of_another_architecture_is_none_of_the_candidates():
     selection = selection_of(TENTHS)
     figure = selection_figure(selection, 'flops', has_student=False)
