@@ -18,14 +18,13 @@ from mmamd.selection import NPSDSelectionHook
 
 
 @pytest.fixture
-def stages(tiny_config, finished_run):
+def stages(tiny_config, refit_config, finished_run):
     """One stage of each kind, as the finished run's config lays them, by kind."""
-    def of(**overrides):
-        cfg = tiny_config(**overrides)
+    def of(cfg):
         context = Context(cfg, Settings.from_cfg(cfg), finished_run[0], 0, lambda *_: None)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             return {stage.kind: stage for stage in context.settings.method.stages(context)}
-    return {**of(**{'model.teacher': None}), **of()}
+    return {**of(refit_config()), **of(tiny_config(**{'model.teacher': None})), **of(tiny_config())}
 
 
 def changed(value):
@@ -48,7 +47,7 @@ def changed(value):
 
 
 def test_every_kind_of_stage_is_registered_and_laid_by_some_config(stages):
-    assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export'}
+    assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export', 'refit'}
 
 
 @pytest.mark.parametrize('kind', sorted(STAGES))

@@ -24,7 +24,8 @@ from mmamd.tasks import Task
 from mmamd.visualization.refit_plot import Refitted, RefittedNetwork
 from mmamd.weights.networks import build_network, find_network, save_networks
 
-BATCH = 64  # images a batch; the solution does not depend on it, but for batch norms, whose variances are those of one
+# Most images a batch. The solution does not depend on it, but for batch norms, whose variances are those of one.
+BATCH = 64
 RECORD = 'refit.json'
 
 
@@ -154,7 +155,8 @@ class Refit(Stage):
         """This process's share of the images: whole batches in turn."""
         is_augmented = bool(batch_norms(network))
         images = drawn_images(context, self.num_images, augmented=is_augmented)
-        batches = image_batches(context, images, network.data_preprocessor, BATCH, 'refit', augmented=is_augmented)
+        size = max(1, min(BATCH, self.num_images // get_world_size()))  # so that every process has one
+        batches = image_batches(context, images, network.data_preprocessor, size, 'refit', augmented=is_augmented)
         return [batch for i, batch in enumerate(batches) if i % get_world_size() == get_rank()]
 
 
