@@ -160,7 +160,7 @@ class Record:
     Attributes:
         errors: Step -> share of the variance of its targets that the inherited weights miss with the best bias, and
             that the refit weights miss.
-        macs: MACs of the products of its equations; its passes are not counted.
+        macs: MACs of the products of its equations, on all processes; its passes are not counted.
     """
 
     errors: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -237,8 +237,8 @@ def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float
         equations = Equations(*start_KC.shape, start_KC.dtype)
         for z, x, target in zip(inner, stream, targets, strict=True):
             equations.add(*step.equations(store.fetch(z), store.fetch(x), store.fetch(target)))
-        record.macs += equations.macs
         equations.reduce()
+        record.macs += equations.macs  # of all processes
         if equations.num < len(start_KC):
             print_log(f'refit of {step.name}: {equations.num} equations for {len(start_KC)} unknowns an output, so '
                       'the ridge decides much of it; raise compression.refit.num_images', 'current', logging.WARNING)

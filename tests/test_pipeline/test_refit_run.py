@@ -14,8 +14,10 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.finished_run import load_candidate
 from mmamd.pipeline.replay import redo_command, replay_stage, write_replay
 from mmamd.pipeline.settings import Settings
+from mmamd.pipeline.stages.refit import steps_of
 from mmamd.pipeline.stages.stage import field_digests
 from mmamd.pipeline.status import format_status
+from mmamd.pruning.refit import refit
 from mmamd.structures import Selection
 from mmamd.tasks import task_of
 from mmamd.visualization.refit_plot import Refitted
@@ -93,6 +95,28 @@ def test_redone_from_the_refit_it_finds_the_same(copy, refit_run, refit_config):
     assert summary['selections'] == refit_run[1]['selections']
     assert_same_weights(copy / 'refit' / '0.50.pth', refit_run[0] / 'refit' / '0.50.pth')
     assert_same_weights(copy / 'student' / 'student.pth', refit_run[0] / 'student' / 'student.pth')
+
+
+@pytest.mark.parametrize('num_processes, shares', [(1, [64]), (2, [32, 32]), (5, [16, 12, 12, 12, 12])])
+def test_every_process_has_a_share_of_the_images(refit_config, refit_run, tmp_path, monkeypatch, num_processes, shares):
+    cfg = refit_config()
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        context = Context(cfg, Settings.from_cfg(cfg), tmp_path, 0, lambda *_: None)
+        stage = AMD(candidates='refit').stages(context)[2]
+        found = []
+        for rank in range(num_processes):
+            monkeypatch.setattr('mmamd.pipeline.stages.refit.get_world_size', lambda: num_processes)
+            monkeypatch.setattr('mmamd.pipeline.stages.refit.get_rank', lambda rank=rank: rank)
+            found.append(sum(map(len, stage._batches(context, load_network(refit_run[0], 'nest')))))
+    assert found == shares
+
+
+def test_products_are_counted_of_all_processes(refit_run, monkeypatch):
+    whole = load_network(refit_run[0], 'nest')
+    steps = steps_of(whole, task_of(whole), False)
+    alone = refit(steps, {'it': steps}, [torch.randn(8, 3, 8, 8)])['it'].macs
+    monkeypatch.setattr('mmamd.pruning.least_squares.dist.all_reduce', lambda sums, op: sums.mul_(3))  # of equal shares
+    assert refit(steps, {'it': steps}, [torch.randn(8, 3, 8, 8)])['it'].macs == 3 * alone
 
 
 # --- its networks ---
