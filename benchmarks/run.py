@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ('candidate_cost', 'host_overhead', 'exported_student', 'joint_step', 'scoring', 'communication',
+SCRIPTS = ('candidate_cost', 'host_overhead', 'exported_student', 'joint_step', 'scoring', 'refit', 'communication',
            'whole_method', 'scaling')
 
 

@@ -93,6 +93,14 @@ class TeacherCache:
             found = file[rows]  # an image may be in a batch twice, and has one row
         return self._restored(found, device)
 
+    def missing(self) -> list[int]:
+        """Images whose row is not there in the current view."""
+        return [i for i, row in enumerate(self._file()) if row['mark'] != _mark(row)]
+
+    def put(self, image: int, logits_1C: Tensor) -> None:
+        """Keep the logits of one image that has no row in the current view. Raises what :meth:`logits` raises."""
+        self._file()[image] = self._rows(logits_1C)[0]
+
     def _rows(self, logits_NC: Tensor) -> np.ndarray:
         """Logits as rows of a file."""
         rows = np.zeros(len(logits_NC), self._type)

@@ -181,3 +181,48 @@ def test_a_student_that_is_being_made_anew_is_not_the_old_one(tiny_config, tmp_p
         mmamd.compress(tiny_config(**short, start_from='select'), work_dir=tmp_path)
     with pytest.raises(FileNotFoundError, match='has not exported its student'):
         mmamd.load_student(tmp_path)
+
+
+# --- refit ---
+
+REFIT = dict(num_images=64, num_images_candidates=32)
+
+
+def test_amd_with_refit_candidates_trains_nothing_but_the_student(lay):
+    stages = lay(AMD(candidates='refit'), **{'compression.refit': REFIT})
+    assert list(stages) == ['score', 'nest', 'refit', 'select', 'refit_final', 'student', 'export']
+    judged, select, final, student = (stages[name] for name in ('refit', 'select', 'refit_final', 'student'))
+    assert (judged.into, judged.num_images, judged.chosen) == ((0.3, 0.5, 0.75), 32, {})
+    assert (select.candidates, select.are_slices, select.above) == (('refit',), False, 0.3)
+    assert (final.into, final.num_images, final.chosen) == ((0.3,), 64, {'assistant': 'select'})
+    assert (student.teachers, student.start) == (('refit_final@assistant',), 'refit_final@0.30')
+
+
+def test_plain_distillation_starts_from_the_same_refit_weights(lay):
+    stages = lay(KD(), **{'compression.refit': REFIT})
+    assert list(stages) == ['score', 'nest', 'refit', 'student', 'export']
+    assert (stages['refit'].into, stages['refit'].num_images) == ((0.3,), 64)
+    assert (stages['student'].teachers, stages['student'].start) == (('nest',), 'refit@0.30')
+
+
+def test_refit_candidates_need_a_refit(lay):
+    with pytest.raises(ValueError, match="method.candidates='refit' needs compression.refit, e.g. dict"):
+        lay(AMD(candidates='refit'))
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(candidates='cut'), r"method.candidates must be one of \('joint', 'refit'\), got 'cut'"),
+    (dict(candidates='refit', num_assistants=2), "method.num_assistants=2 needs candidates that each assistant trains")])
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        AMD(**options)
+
+
+@pytest.mark.parametrize('refit, message', [
+    (dict(images=3), "compression.refit has no key 'images'. Did you mean num_images"),
+    (dict(num_images=0), 'compression.refit.num_images must be a positive integer, got 0'),
+    (dict(ridge=0.), 'compression.refit.ridge must be a finite number above 0, got 0.0; 1e-3 is usual'),
+    (dict(classifier='yes'), "compression.refit.classifier must be True or False, got 'yes'")])
+def test_a_refit_that_cannot_be_is_refused(lay, refit, message):
+    with pytest.raises(ValueError, match=message):
+        lay(KD(), **{'compression.refit': refit})

@@ -301,3 +301,30 @@ def test_noise_of_npsd_grows_towards_the_teacher():
 
 def test_without_draws_there_are_no_intervals():
     assert score_intervals(example()) == {rule: [None] * 9 for rule in ('npsd', 'npsd_local', 'lambda_tradeoff')}
+
+
+# --- the cheapest of what the rule cannot tell apart ---
+
+def test_without_draws_npsd_cost_chooses_as_npsd():
+    assert example('npsd_cost').chosen == example('npsd').chosen
+
+
+def test_npsd_cost_takes_the_smallest_whose_interval_overlaps_the_best_one():
+    named, teacher = with_draws(VALUES, 0.004, shared=False)
+    selection = choose(named, teacher, 0.1, 'npsd_cost')
+    intervals = dict(zip(SCALES, score_intervals(selection)['npsd'], strict=True))
+    best = choose(named, teacher, 0.1, 'npsd').winner.scale
+    overlapping = [scale for scale in SCALES[1:] if intervals[scale][1] >= intervals[best][0]]
+    assert selection.winner.scale == min(overlapping) < best
+    assert (selection.rule, selection.shown_rule) == ('npsd_cost', 'npsd')
+    assert set(selection.scores) == {'npsd', 'npsd_local', 'lambda_tradeoff'}
+
+
+def test_npsd_cost_is_npsd_where_all_can_be_told_apart():
+    named, teacher = with_draws(VALUES, 1e-5, shared=False)
+    assert choose(named, teacher, 0.1, 'npsd_cost').chosen == choose(named, teacher, 0.1, 'npsd').chosen
+
+
+def test_a_table_can_be_replayed_by_npsd_cost():
+    named, teacher = with_draws(VALUES, 0.004, shared=False)
+    assert replay(choose(named, teacher, 0.1), 'npsd_cost') == choose(named, teacher, 0.1, 'npsd_cost')

@@ -184,11 +184,7 @@ class Distil(TrainingStage):
         return taught_by * self.images_taught(seen) + step * seen + recalibrated
 
     def images_taught(self, images_seen: float) -> float:
-        """Of so many images that are seen, how many a teacher is asked about.
-
-        Fewer, where another stage has asked before; a few more, where epochs drop their last images: one that was
-        dropped asks for its whole batch when it comes.
-        """
+        """Of so many images that are seen, how many a teacher is asked about; fewer, where another stage has asked."""
         if self.teacher_cache is None:
             return images_seen
         return min(images_seen, self.teacher_cache.views * self.images.num)

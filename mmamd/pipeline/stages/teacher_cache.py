@@ -6,12 +6,15 @@ teacher, images, augmentation and seed share.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
@@ -143,14 +146,19 @@ def cache_folder(root: Path, identity: dict) -> Path:
 class TeacherCacheHook(Hook):
     """Let a distiller's teachers be asked once a view, and number the views.
 
+    An epoch that drops its last images leaves them without a row, and each would ask for a whole batch of a later epoch.
+    So they are asked about when the epoch ends, one by one: what a row holds then depends on no other image.
+
     Args:
         caches: One a teacher.
         views: Number of views.
+        spend: Called with the MACs that the teachers have taken between epochs.
     """
 
-    def __init__(self, caches: list[TeacherCache], views: int) -> None:
+    def __init__(self, caches: list[TeacherCache], views: int, spend: Callable[[float], None]) -> None:
         self.caches = caches
         self.views = views
+        self._spend = spend
 
     def before_train(self, runner: Runner) -> None:
         distiller_of(runner.model).caches = self.caches
@@ -161,6 +169,18 @@ class TeacherCacheHook(Hook):
         runner.train_dataloader.dataset.view = view
         for cache in self.caches:
             cache.view = view
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if runner.epoch + self.views >= runner.max_epochs:
+            return  # the view does not come again
+        barrier()  # every process has written its rows
+        distiller, loader = distiller_of(runner.model), runner.train_dataloader
+        for teacher, network, cache in zip(distiller.teachers, distiller.teacher_networks, self.caches, strict=True):
+            for image in cache.missing()[get_rank()::get_world_size()]:
+                data = distiller.data_preprocessor(loader.collate_fn([loader.dataset[image]]), training=True)
+                with torch.no_grad(), runner.optim_wrapper.optim_context(runner.model):
+                    cache.put(image, teacher(data['inputs'], mode='tensor'))
+                self._spend(network.cost.macs)
 
 
 def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> TeacherCacheHook:
@@ -174,4 +194,4 @@ def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> Te
     folders = [cache_folder(context.work_dir / FOLDER, {'teacher': network_identity(teacher), **common})
                for teacher in teachers]
     return TeacherCacheHook([TeacherCache(folder, stage.images.num, num_classes, top_k) for folder in folders],
-                            settings.views)
+                            settings.views, partial(context.spend, stage.name, 0.))
