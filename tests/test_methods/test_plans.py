@@ -212,7 +212,7 @@ def test_refit_candidates_need_a_refit(lay):
 
 @pytest.mark.parametrize('options, message', [
     (dict(candidates='cut'), r"method.candidates must be one of \('joint', 'refit'\), got 'cut'"),
-    (dict(candidates='refit', num_assistants=2), "method.num_assistants=2 needs candidates that each assistant trains")])
+    (dict(candidates='refit', num_assistants=2), 'method.num_assistants=2 needs candidates that each assistant')])
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         AMD(**options)

@@ -98,8 +98,8 @@ def test_every_stage_of_a_run_asks_for_a_view_once_and_a_step_costs_what_it_ran(
 
 
 def test_images_that_an_epoch_drops_are_asked_about_when_it_ends(config, tmp_path, record):
-    summary = mmamd.compress(config(**{PIPELINE: SHIFTED, 'train_dataloader.drop_last': True, 'teacher_cache.views': 1}),
-                             work_dir=tmp_path)
+    summary = mmamd.compress(config(**{
+        PIPELINE: SHIFTED, 'train_dataloader.drop_last': True, 'teacher_cache.views': 1}), work_dir=tmp_path)
     # 10 batches of 16, then the other 3 of 163 one by one; the epochs after it ask nothing, whatever they drop.
     assert times(record.asked) == {('student', 0): 10 + 3}
     teacher, student = summary['teacher']['macs'], summary['student']['macs']

@@ -158,7 +158,8 @@ def test_without_a_bound_the_smallest_candidate_can_be_chosen():
 # --- bad input ---
 
 @pytest.mark.parametrize('kwargs, match', [
-    (dict(rule='worst'), "unknown rule 'worst'; expected one of npsd, npsd_local, lambda_tradeoff, best, npsd_cost, manual"),
+    (dict(rule='worst'),
+     "unknown rule 'worst'; expected one of npsd, npsd_local, lambda_tradeoff, best, npsd_cost, manual"),
     (dict(rule='manual', scale='middle'), "'smallest' or 'largest'; got scale='middle'"),
     (dict(rule='manual'), "needs the scale of a candidate, .* got scale=None"),
     (dict(rule='npsd', scale=0.3), "scale=0.3 is read by rule='manual' alone, got rule='npsd'"),

@@ -146,8 +146,8 @@ def cache_folder(root: Path, identity: dict) -> Path:
 class TeacherCacheHook(Hook):
     """Let a distiller's teachers be asked once a view, and number the views.
 
-    An epoch that drops its last images leaves them without a row, and each would ask for a whole batch of a later epoch.
-    So they are asked about when the epoch ends, one by one: what a row holds then depends on no other image.
+    An epoch that drops its last images leaves them without a row, and each would ask for a whole batch of a later
+    epoch. So they are asked about when the epoch ends, one by one: what a row holds then depends on no other image.
 
     Args:
         caches: One a teacher.
