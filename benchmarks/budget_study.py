@@ -24,7 +24,7 @@ ROWS = study.ROOT / 'results' / 'budget_study' / 'rows.jsonl'
 UNIT = 7.905e12  # MACs of plain KD of five epochs
 BUDGETS = {'0.3': 0.27, '1': 1.00, '2': 2.10, '4': 3.92, '8': 7.76}  # 1, 5, 11, 21 and 42 epochs of plain KD
 VIEWS = {'0.3': 1, '1': 2, '2': 4, '4': 8, '8': 8}  # stored views of an image, by budget
-REFIT = {'compression.refit': dict()}
+REFIT = {'compression.refit': dict(num_reported=0)}
 FROM_REFIT = {**REFIT, 'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.num_candidates': 4}
 CHEAPEST = dict(rule='npsd_cost')
 JUDGED_BY = 8  # held-out images a class on which the assistant is chosen; all 20 would cost a tenth of the budget 1

@@ -189,6 +189,16 @@ def test_activations_that_are_not_finite_are_named():
         refit(steps(teacher), {'small': steps(small)}, images(teacher).split(16))
 
 
+def test_a_head_without_a_linear_classifier_is_refused():
+    config = dict(VIT, head=dict(type='VisionTransformerClsHead', num_classes=5, in_channels=12))
+    teacher = network(config)
+    teacher.head.layers.head = nn.Identity()
+    with pytest.raises(ValueError, match='the head VisionTransformerClsHead has no linear layer whose outputs are the '
+                                         'logits.*set compression.refit.classifier=False'):
+        steps(teacher)
+    assert steps(teacher, with_classifier=False)
+
+
 def test_no_images_are_refused():
     teacher = network()
     with pytest.raises(ValueError, match='no image to refit on; check that the training data set is not empty'):

@@ -161,9 +161,15 @@ class Refit(Stage):
 
 
 def steps_of(network: nn.Module, task: Task, with_classifier: bool) -> Sequence[Step]:
-    """A network as the steps of a refit: its backbone's, and the last layers of its head."""
+    """A network as the steps of a refit: its backbone's, and the last layers of its head.
+
+    Raises:
+        ValueError: If the backbone offers no steps, or the head has no linear layer that gives the logits.
+    """
     steps = network.backbone.steps()
-    if with_classifier:
-        steps += [ReadOut(f'head.{name}', linear, lambda x: task.rest(network, network.backbone.finish(x)))
-                  for name, linear in task.classifiers(network).items()]
-    return steps
+    classifiers = task.classifiers(network) if with_classifier else {}
+    if with_classifier and not classifiers:
+        raise ValueError(f'the head {type(network.head).__name__} has no linear layer whose outputs are the logits, '
+                         'which a refit would solve; set compression.refit.classifier=False')
+    return steps + [ReadOut(f'head.{name}', linear, lambda x: task.rest(network, network.backbone.finish(x)))
+                    for name, linear in classifiers.items()]
