@@ -1,9 +1,10 @@
 """Nested refit: candidates that share their weights are made good in one walk, and remain one network.
 
-The smallest candidate is refitted as it would be alone; biases and classifier are its. Of every larger one, those inputs
-of a last linear layer that the next smaller candidate lacks are solved without a bias, towards what the other inputs
-leave of the target on the larger candidate's own stream. Nothing of a smaller candidate changes by it, and what lies
-beyond the largest candidate stays as the teacher has it.
+The smallest candidate is refitted as it would be alone; biases and classifier are its. Of every larger one, those
+inputs of a last linear layer that the next smaller candidate lacks are solved without a bias, towards what the other
+inputs leave of the target on the larger candidate's own stream. Nothing of a smaller candidate changes by it, and what
+lies beyond the largest candidate stays as the teacher has it. What the other inputs leave takes one product more an
+equation, which :attr:`Record.macs` does not count.
 
 Candidates that share norms or batch statistics have none of their own to be made good with: those of convolutional
 networks are refused.

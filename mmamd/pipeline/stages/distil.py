@@ -40,7 +40,8 @@ class Distil(TrainingStage):
     Attributes:
         section: Section of the config that it is scheduled by.
         teachers: References to the networks that teach.
-        into: Scales that are trained; of several, those that are smaller than the first teacher.
+        into: Scales that are trained; of several, those that are smaller than the first teacher. Or one reference to a
+            network whose candidate is trained: a choice, whose scale is not known before it is made.
         start: Reference to the network whose weights it starts from; None draws them.
         architecture: Of the network that is trained.
         is_candidate: Whether that is the teacher's architecture, cut; else it is another one.
@@ -84,16 +85,24 @@ class Distil(TrainingStage):
         return self.recipe_epochs if self.budget is None else epochs_within(self, context)
 
     def networks(self) -> list[str]:
-        return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else [])]))
+        chosen = [each for each in self.into if isinstance(each, str)]
+        return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else []), *chosen]))
 
     def files(self) -> list[str]:
         return ['nest/family.json'] + ([f'{self.terms_from}/{TERMS}'] if self.terms_from else [])
 
+    def scales(self, context: Context) -> list[float]:
+        """Scales that are trained; of a choice that is still to be made, as it is planned."""
+        return [context.scale_of(each) if isinstance(each, str) else each for each in self.into]
+
     def candidates(self, context: Context, family: Sequence[Candidate], below: float) -> list[Candidate]:
         """What is trained, ascending by scale."""
+        scales = self.scales(context)
         if not self.is_candidate:
-            return [Candidate(self.into[0], None, context.student_cost, units=0.)]
-        wanted = [candidate for candidate in family if candidate.key in map(scale_key, self.into)]
+            return [Candidate(scales[0], None, context.student_cost, units=0.)]
+        if isinstance(self.into[0], str):  # as long as it is not chosen, the nearest stands for it
+            return [min(family, key=lambda candidate: abs(candidate.scale - scales[0]))]
+        wanted = [candidate for candidate in family if candidate.key in map(scale_key, scales)]
         return wanted if len(wanted) == 1 else [candidate for candidate in wanted if candidate.scale < below]
 
     # --- before anything runs ---
@@ -176,8 +185,9 @@ class Distil(TrainingStage):
         """What so many epochs take."""
         taught = any(term.needs_teacher for term in build_terms(self.losses).values())
         taught_by = taught * sum(map(context.macs_of, self.teachers))
-        below = context.scale_of(self.teachers[0])
-        trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
+        below, trained = context.scale_of(self.teachers[0]), self.scales(context)
+        if len(trained) > 1:
+            trained = [scale for scale in trained if scale < below]
         step = 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
         seen = self.images_seen * epochs / self.recipe_epochs
@@ -202,7 +212,7 @@ class Distil(TrainingStage):
         start = None if self.start is None else find_network(context.work_dir, self.start).weights
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
-        stage = replace(self, schedule=self._schedule_of(self.epochs(context)))
+        stage = replace(self, schedule=self.schedule_of(self.epochs(context)))
         hooks = [] if self.sampler is None else [self.sampler]
         hooks += [] if self.average is None else [averaging_hook(**self.average)]
         if self.teacher_cache is not None:
@@ -223,7 +233,7 @@ class Distil(TrainingStage):
             save_networks(context.work_dir, self.name, networks)
         barrier()
 
-    def _schedule_of(self, epochs: int) -> dict:
+    def schedule_of(self, epochs: int) -> dict:
         """Its schedule for so many epochs."""
         if epochs == self.recipe_epochs:
             return self.schedule
