@@ -25,7 +25,7 @@ def stages(tiny_config, finished_run):
         context = Context(cfg, Settings.from_cfg(cfg), finished_run[0], 0, lambda *_: None)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             return {stage.kind: stage for stage in context.settings.method.stages(context)}
-    return {**of(**{'model.teacher': None}), **of()}
+    return {**of(**{'model.teacher': None}), **of(**{'method.candidates': 'refit', 'compression.refit': {}}), **of()}
 
 
 def changed(value):
@@ -48,7 +48,8 @@ def changed(value):
 
 
 def test_every_kind_of_stage_is_registered_and_laid_by_some_config(stages):
-    assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export'}
+    assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'refit', 'distil', 'select',
+                                         'export'}
 
 
 @pytest.mark.parametrize('kind', sorted(STAGES))
