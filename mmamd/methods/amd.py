@@ -6,7 +6,7 @@ from mmamd.methods.plan import Method, Plan, numbered
 from mmamd.registry import METHODS
 
 CANDIDATES = ('joint', 'refit')
-STARTS = ('none', 'smallest', 'nested')
+STARTS = ('none', 'smallest', 'nested', 'together')
 
 
 @METHODS.register_module()
@@ -21,8 +21,8 @@ class AMD(Method):
         num_assistants: Steps on the way, at least 1; each chooses an assistant among what is smaller than the last.
         start: What the first joint stage starts from: ``'none'``, the teacher's weights, as published;
             ``'smallest'``, those with the smallest candidate made good by ``compression.refit``; ``'nested'``, those
-            with all candidates made good, the larger ones without a change to the smaller ones, which convolutional
-            networks do not offer.
+            with all candidates made good, the larger ones without a change to the smaller ones; ``'together'``, those
+            that make all of them good on the average. Convolutional networks do not offer the last two.
         tune_epochs: Epochs for which each chosen assistant alone is distilled from its teacher, by the schedule of the
             section ``student`` made that short, before it teaches; 0 lets it teach as it was chosen. A budget
             counts them and does not change their number.

@@ -139,8 +139,9 @@ class Plan:
 
         Args:
             name: Of the stage.
-            how: ``'smallest'``, for the smallest candidate alone, or ``'nested'``, for all of them in one walk
-                (:mod:`mmamd.pruning.nested_refit`), where each larger one keeps what the smaller ones have.
+            how: ``'smallest'``, for the smallest candidate alone, or for all of them in one walk
+                (:mod:`mmamd.pruning.shared_refit`): ``'nested'``, where each larger one keeps what the smaller ones
+                have, or ``'together'``, where every layer is a compromise of all.
 
         Raises:
             ValueError: If no refit is configured.
@@ -149,11 +150,12 @@ class Plan:
         if settings is None:
             raise ValueError(f"method.start={how!r} starts the joint stage from refit weights and needs "
                              "compression.refit, e.g. dict(num_images=3072), got None; or set method.start='none'")
-        is_nested = how == 'nested'
-        self._lay(Refit(name=name, teacher=self.teacher, into=tuple(self.scales) if is_nested else (self.student,),
-                        chosen={}, is_nested=is_nested, **Refit.fields_of(context, settings.num_images)))
-        reference = f'{name}@{scale_key(1. if is_nested else self.student)}'
-        context.planned_scales[reference] = 1. if is_nested else self.student
+        sharing = None if how == 'smallest' else how
+        self._lay(Refit(name=name, teacher=self.teacher, into=tuple(self.scales) if sharing else (self.student,),
+                        chosen={}, sharing=sharing, **Refit.fields_of(context, settings.num_images)))
+        scale = 1. if sharing else self.student
+        reference = f'{name}@{scale_key(scale)}'
+        context.planned_scales[reference] = scale
         return reference
 
     def start(self, refit: str | None, scale: float) -> str | None:

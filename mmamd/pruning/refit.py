@@ -185,7 +185,7 @@ def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches:
     Args:
         teacher: Steps of the whole network.
         networks: Key -> steps of a network that is pruned from it; it is changed in place. All are in eval mode. At
-            each step they come in this order, which :mod:`mmamd.pruning.nested_refit` builds upon.
+            each step they come in this order, which :mod:`mmamd.pruning.shared_refit` builds upon.
         batches: This process's preprocessed images, each (N, channels, H, W), on the networks' device.
         ridge: See :func:`mmamd.pruning.least_squares.solve`.
         folder: Where streams are kept that memory is not to hold.

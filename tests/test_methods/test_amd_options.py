@@ -1,6 +1,7 @@
 """AMD from refit weights and with a tuned assistant, in the one runner; what they cost, and where they are refused."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -96,6 +97,20 @@ def test_what_the_stages_take_is_what_they_were_planned_to(nested):
     for name in ('refit', 'joint', 'tune', 'student'):
         # Epochs drop their last images, and candidates lie up to a unit under their scales.
         assert 0.8 * stages[name].macs(context) < spent[name]['macs'] < 1.1 * stages[name].macs(context), name
+
+
+def test_candidates_made_good_together_are_one_network_too(nested, tiny_config, tmp_path):
+    shutil.copytree(nested[0] / 'nest', tmp_path / 'nest')
+    context, stages = planned(tiny_config(**SHORT, **{'method.start': 'together'}), tmp_path)
+    spent = []
+    context.spend = lambda stage, seconds, macs: spent.append((stage, macs))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        stages['refit'].carry_out(context)
+    (stage, macs), = spent
+    assert stage == 'refit' and 0.8 * stages['refit'].macs(context) < macs < 1.1 * stages['refit'].macs(context)
+    assert list(json.loads((tmp_path / 'refit' / 'networks.json').read_text())) == ['1.00']
+    record = json.loads((tmp_path / 'refit' / 'refit.json').read_text())
+    assert list(record['errors']) == ['together'] and 'head.fc' in record['errors']['together']
 
 
 def test_a_rerun_finds_everything_done(nested):

@@ -87,12 +87,13 @@ def test_losses_of_a_section_are_merged_over_those_of_the_model(lay):
 def test_a_joint_stage_may_start_from_the_refit_of_the_smallest_candidate_or_of_all(lay):
     smallest = lay(AMD(start='smallest'), **{'compression.refit': {}})
     assert list(smallest)[2:] == ['refit', 'joint', 'select', 'student', 'export']
-    assert (smallest['refit'].into, smallest['refit'].is_nested) == ((0.3,), False)
+    assert (smallest['refit'].into, smallest['refit'].sharing) == ((0.3,), None)
     assert smallest['joint'].start == 'refit@0.30'
-    nested = lay(AMD(start='nested'), **{'compression.refit': {}})
-    assert (nested['refit'].into, nested['refit'].is_nested) == ((0.3, 0.5, 0.75), True)
-    assert nested['joint'].start == 'refit@1.00'
-    for stages in (smallest, nested):
+    nested, together = (lay(AMD(start=start), **{'compression.refit': {}}) for start in ('nested', 'together'))
+    for stages, sharing in ((nested, 'nested'), (together, 'together')):
+        assert (stages['refit'].into, stages['refit'].sharing) == ((0.3, 0.5, 0.75), sharing)
+        assert stages['joint'].start == 'refit@1.00'
+    for stages in (smallest, nested, together):
         assert stages['refit'].num_images == 163, 'of all that are asked for, those that there are'
         assert stages['joint'].teachers == ('nest',) and stages['joint'].into == (0.3, 0.5, 0.75)
         assert (stages['student'].teachers, stages['student'].start) == (('select',), 'select')
@@ -148,7 +149,7 @@ def test_a_pretraining_comes_before_a_tuning_too(lay):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(start='refit'), r"method.start must be one of \('none', 'smallest', 'nested'\), got 'refit'"),
+    (dict(start='refit'), r"method.start must be one of \('none', 'smallest', 'nested', 'together'\), got"),
     (dict(start='nested', candidates='refit'), "method.start='nested' says where a joint stage starts, and there is "
                                                "none with method.candidates='refit'; set method.candidates='joint'"),
     (dict(tune_epochs=-1), 'method.tune_epochs must be an integer of at least 0, got -1; 1 or 2 are usual'),
@@ -159,7 +160,7 @@ def test_options_of_amd_that_mean_nothing_are_refused(options, message):
         AMD(**options)
 
 
-@pytest.mark.parametrize('start', ['smallest', 'nested'])
+@pytest.mark.parametrize('start', ['smallest', 'nested', 'together'])
 def test_a_start_from_refit_weights_needs_a_refit(lay, start):
     with pytest.raises(ValueError, match=f"method.start='{start}' starts the joint stage from refit weights and needs "
                                          r"compression.refit, e.g. dict\(num_images=3072\), got None; or set "

@@ -237,6 +237,7 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
      'joint: optim_wrapper.optimizer: mmamd.Muon steps the matrices of linear layers, and the backbone .* has none'),
     ({'compression.refit': {}, 'method.start': 'nested'},
      "candidates of this network share the norms of .*expected a transformer: .*method.start='smallest'"),
+    ({'compression.refit': {}, 'method.start': 'together'}, "share the norms of .*method.start='smallest'"),
     ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
     ({'compression.recalibration.every': 2}, r"recalibration has no key 'every'.*Expected .*num_images"),
     ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),

@@ -16,8 +16,8 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, pipeline_of
 from mmamd.pipeline.stages.data import drawn_images, image_batches
 from mmamd.pipeline.stages.stage import Stage
-from mmamd.pruning.nested_refit import nested_steps
 from mmamd.pruning.refit import ReadOut, Record, Step, macs_of_products, refit
+from mmamd.pruning.shared_refit import joint_steps, nested_steps
 from mmamd.structures import scale_key, write_json
 from mmamd.tasks import Task
 from mmamd.weights.networks import build_network, find_network, save_networks
@@ -31,17 +31,18 @@ class Refit(Stage):
     """Refit candidates towards their teacher: ``networks.json`` and ``refit.json``.
 
     Each is a network of its own, under its key, with weights of all sizes of which the leading part is refitted; or
-    all are one network, under the key ``'1.00'``, where they are nested.
+    all are one network, under the key ``'1.00'``, where they share their weights.
 
     Attributes:
         teacher: Reference to the teacher, its units in their order.
-        into: Scales of the candidates, ascending where they are nested.
+        into: Scales of the candidates, ascending where they share their weights.
         chosen: Name -> reference to a network whose candidate is refitted too, under that name.
         architecture: Of the networks.
         num_images: Training images; all, when there are fewer.
         ridge, classifier: As :class:`mmamd.pipeline.compression.RefitSettings` has them.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn.
-        is_nested: Whether the candidates share their weights (:mod:`mmamd.pruning.nested_refit`).
+        sharing: How the candidates share their weights, ``'nested'`` or ``'together'``
+            (:mod:`mmamd.pruning.shared_refit`); None where each has its own.
     """
 
     kind: ClassVar[str] = 'refit'
@@ -55,7 +56,7 @@ class Refit(Stage):
     images: Images
     pipeline: list | None
     seed: int
-    is_nested: bool = False
+    sharing: str | None = None
 
     @classmethod
     def fields_of(cls, context: Context, num_images: int) -> dict:
@@ -74,14 +75,14 @@ class Refit(Stage):
         return ['nest/family.json']
 
     def check(self, context: Context) -> None:
-        if self.is_nested:
-            self._nested_products(context)  # refuses candidates that share norms
+        if self.sharing:
+            self._shared_products(context)  # refuses candidates that share norms
         steps_of(context.network, context.task, self.classifier)  # refuses a backbone that offers none
 
     def macs(self, context: Context) -> float:
         scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
         passes = (1 + sum(scales)) * context.teacher_cost.macs
-        products = (self._nested_products(context) if self.is_nested else
+        products = (self._shared_products(context) if self.sharing else
                     sum(self._products(context, scale) for scale in scales))
         return self.num_images * (passes + products)
 
@@ -99,21 +100,23 @@ class Refit(Stage):
                 network.backbone.activate(None)
         return context.counted[key]
 
-    def _nested_products(self, context: Context) -> float:
-        """The same of all candidates together, which solve their own part of the inputs each."""
-        key = f'nested refit {self.into} {self.classifier}'
+    def _shared_products(self, context: Context) -> float:
+        """The same of all candidates that share their weights."""
+        key = f'{self.sharing} refit {self.into} {self.classifier}'
         if key not in context.counted:
             candidates = {scale_key(scale): context.flat_family.at(scale).kept for scale in self.into}
             image = torch.zeros(1, *context.input_shape)
             try:
-                steps = self._nested_steps(context, context.network, candidates)
+                steps = self._shared_steps(context, context.network, candidates)
                 context.counted[key] = sum(macs_of_products(own, image) for own in steps.values())
             finally:
                 context.network.backbone.activate(None)
         return context.counted[key]
 
-    def _nested_steps(self, context: Context, network: nn.Module, kept: dict[str, dict]) -> dict[str, list[Step]]:
-        return nested_steps(kept, network.backbone.activate, lambda: steps_of(network, context.task, self.classifier))
+    def _shared_steps(self, context: Context, network: nn.Module, kept: dict[str, dict]) -> dict[str, Sequence[Step]]:
+        """Key -> steps that a refit walks along; one key for all candidates that are solved together."""
+        arguments = kept, network.backbone.activate, lambda: steps_of(network, context.task, self.classifier)
+        return nested_steps(*arguments) if self.sharing == 'nested' else {'together': joint_steps(*arguments)}
 
     def carry_out(self, context: Context) -> None:
         began = time.monotonic()
@@ -122,12 +125,12 @@ class Refit(Stage):
         teacher = find_network(context.work_dir, self.teacher)
         candidates = {scale_key(scale): context.family.at(scale) for scale in self.into}
         candidates |= {name: find_network(context.work_dir, reference) for name, reference in self.chosen.items()}
-        written = {scale_key(1.): teacher} if self.is_nested else {
+        written = {scale_key(1.): teacher} if self.sharing else {
             key: replace(teacher, scale=each.scale, kept=each.kept, cost=each.cost) for key, each in candidates.items()}
         whole = build_network(teacher).to(get_device())
         modules = {key: build_network(network).to(get_device()) for key, network in written.items()}
-        steps = (self._nested_steps(context, modules[scale_key(1.)], {key: c.kept for key, c in candidates.items()})
-                 if self.is_nested else
+        steps = (self._shared_steps(context, modules[scale_key(1.)], {key: c.kept for key, c in candidates.items()})
+                 if self.sharing else
                  {key: steps_of(module, context.task, self.classifier) for key, module in modules.items()})
         records = refit(steps_of(whole, context.task, self.classifier), steps, self._batches(context, whole),
                         ridge=self.ridge, folder=folder)

@@ -11,8 +11,8 @@ from mmpretrain.registry import MODELS
 
 import mmamd.backbones  # noqa: F401  registers the backbones
 from mmamd.pipeline.stages.refit import steps_of
-from mmamd.pruning.nested_refit import NestedStep, nested_steps
 from mmamd.pruning.refit import refit
+from mmamd.pruning.shared_refit import NestedStep, joint_steps, nested_steps
 from mmamd.tasks import task_of
 
 ARCHITECTURES = {
@@ -66,6 +66,13 @@ def refitted(network, candidates, **options):
     shared = copy.deepcopy(network)
     nested = nested_steps(candidates, shared.backbone.activate, lambda: steps(shared))
     return shared, refit(steps(network), nested, batches(network), **options)
+
+
+def refitted_together(network, candidates, **options):
+    """The same in one problem a layer."""
+    shared = copy.deepcopy(network)
+    joint = joint_steps(candidates, shared.backbone.activate, lambda: steps(shared))
+    return shared, refit(steps(network), {'together': joint}, batches(network), **options)['together']
 
 
 def logits(network, kept=None):
@@ -158,18 +165,66 @@ def test_the_new_inputs_solve_what_the_fixed_ones_leave(network):
     torch.testing.assert_close(branch.last.weight[:, first:last].T, expected_KC, rtol=0, atol=1e-7)
 
 
-def test_a_family_of_the_whole_network_stays_itself(network):
+@pytest.mark.parametrize('how', [refitted, refitted_together])
+def test_a_family_of_the_whole_network_stays_itself(network, how):
     whole = {group.name: group.count for group in network.backbone.unit_groups()}
-    shared, _ = refitted(network, {'1.00': whole})
+    shared, _ = how(network, {'1.00': whole})
     expected_NK = logits(network)
     assert (logits(shared) - expected_NK).abs().max() <= 1e-6 * expected_NK.abs().max()
 
 
+# --- together ---
+
+def test_the_steps_of_all_candidates_are_the_candidates_one_behind_the_other(network):
+    candidates, images = family(network), batches(network)[0]
+    shared = copy.deepcopy(network)
+    x = images
+    with torch.no_grad():
+        for step in joint_steps(candidates, shared.backbone.activate, lambda: steps(shared)):
+            total, x = step.run(x)
+    for own_NK, kept in zip(total.chunk(3), candidates.values(), strict=True):
+        torch.testing.assert_close(own_NK, logits(shared, kept), rtol=0, atol=1e-9)
+
+
+def test_one_candidate_together_with_none_is_its_own_refit(network):
+    kept = family(network)['large']
+    shared, _ = refitted_together(network, {'large': kept})
+    alone = copy.deepcopy(network)
+    alone.backbone.activate(kept)
+    refit(steps(network), {'large': steps(alone)}, batches(network))
+    torch.testing.assert_close(logits(shared, kept), logits(alone, kept), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('ridge', [1e-6, 1e-3, 1.])
+def test_candidates_together_miss_no_more_of_a_target_than_with_the_inherited_weights(network, ridge):
+    _, record = refitted_together(network, family(network), ridge=ridge)
+    assert list(record.errors) == [*family(network)['large'], 'head.fc']
+    assert [name for name, (before, after) in record.errors.items() if after > before + 1e-9] == []
+
+
+def test_the_first_layer_misses_least_on_the_average_over_candidates(network):
+    # All candidates have the same stream before it, so that what they miss can be compared between the two ways.
+    missed = []
+    for how in (refitted_together, refitted):
+        shared, _ = how(network, family(network), ridge=1e-9)
+        with torch.no_grad():
+            x = steps(network)[0].run(torch.cat(batches(network)))[1]
+            target = steps(network)[1].run(x)[0]
+            total = 0.
+            for kept in family(network).values():
+                shared.backbone.activate(kept)
+                total += float((steps(shared)[1].run(x)[0] - target).square().sum())
+        missed.append(total)
+    together, nested = missed
+    assert together < 0.999 * nested
+
+
+@pytest.mark.parametrize('how', [nested_steps, joint_steps])
 @pytest.mark.parametrize('backbone', [
     dict(type='mmamd.MaskedWideResNet', depth=10, img_size=8), dict(type='mmamd.MaskedCifarVGG', depth=8, img_size=8),
     dict(type='mmamd.MaskedCifarResNet', depth=20, img_size=8)], ids=lambda backbone: backbone['type'])
-def test_convolutional_networks_are_refused_with_what_to_do(backbone):
+def test_convolutional_networks_are_refused_with_what_to_do(backbone, how):
     network = build(backbone, dict(type='GlobalAveragePooling'), 512 if 'VGG' in backbone['type'] else 64)
     kept = {group.name: group.count for group in network.backbone.unit_groups()}
     with pytest.raises(ValueError, match=r"share the norms of .*expected a transformer: .*method.start='smallest'"):
-        nested_steps({'1.00': kept}, network.backbone.activate, lambda: steps(network))
+        how({'1.00': kept}, network.backbone.activate, lambda: steps(network))
