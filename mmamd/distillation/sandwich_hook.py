@@ -1,6 +1,7 @@
 """Hook that decides which candidates the next joint step trains."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine import dist
@@ -46,6 +47,10 @@ class SandwichSparsityHook(ConfiguredHook):
         self.halve_after = list(halve_after)
         self.below = below
         self._losses: dict[str, torch.Tensor] = {}  # candidate -> (sum, number) of its losses in this epoch
+
+    def identity(self) -> dict[str, Any]:
+        """As that of every such hook, without a bound where there is none: runs from before there was one go on."""
+        return {name: value for name, value in super().identity().items() if (name, value) != ('below', None)}
 
     def check(self, distiller, max_epochs: int) -> None:
         """Raise ValueError if nothing but the student is trained, if candidates are to be judged by a loss that is not

@@ -144,6 +144,12 @@ def test_the_hook_tells_a_progressive_sampler_how_far_the_stage_is():
     assert [len(told_by(hook, iteration)) for iteration in (0, 1, 2, 5, 9)] == [1, 1, 2, 3, 5]
 
 
+def test_a_hook_without_a_bound_is_known_as_it_was_before_there_were_bounds():
+    assert SandwichSparsityHook().identity() == dict(sampler='smallest_random', num_random=1, halve_after=[])
+    assert SandwichSparsityHook(below=0.5).identity()['below'] == 0.5
+    assert SandwichSparsityHook() == SandwichSparsityHook() != SandwichSparsityHook(below=0.5)
+
+
 def test_a_bound_that_leaves_the_student_alone_is_refused():
     with pytest.raises(ValueError, match=r'below=0.2 leaves nothing to train beside the student, of the scales '
                                          r'\[0.1, 0.2, 0.4, 0.6, 0.8\]; raise it, or leave it out'):
