@@ -62,10 +62,10 @@ class BranchStep(LinearStep):
         gamma_C = self._gamma_C.where(self._speaks, torch.ones_like(self._gamma_C))
         return inner.flatten(0, -2), ((target - x) / gamma_C).flatten(0, -2)
 
-    def assign(self, found: Solution, equations: Equations) -> None:
+    def assign(self, found: Solution, equations: Equations, first: int = 0) -> None:
         silent = ~self._speaks
         before = self.linear.weight[silent].clone(), None if self.linear.bias is None else self.linear.bias[silent]
-        super().assign(found, equations)
+        super().assign(found, equations, first)
         self.linear.weight[silent], bias = before
         if bias is not None:
             self.linear.bias[silent] = bias

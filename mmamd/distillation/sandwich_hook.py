@@ -1,6 +1,7 @@
 """Hook that decides which candidates the next joint step trains."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine import dist
@@ -9,7 +10,7 @@ from mmengine.runner import Runner
 from mmamd.configured_hook import ConfiguredHook
 from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.losses.logit import LogitLoss
-from mmamd.distillation.samplers import check_halvings, check_sampler, halve, sample_candidates
+from mmamd.distillation.samplers import check_below, check_halvings, check_sampler, drawable, halve, sample_candidates
 from mmamd.registry import HOOKS
 
 POOLS = 'candidate_pools'  # where the message hub, and so every checkpoint, keeps the pool of each halving
@@ -22,23 +23,42 @@ class SandwichSparsityHook(ConfiguredHook):
     Without this hook in a config, every step trains all candidates.
 
     Args:
-        sampler: ``'all'``, ``'sandwich'``, ``'smallest_random'`` or ``'random'``; see :func:`sample_candidates`.
-        num_random: Number of candidates drawn by the last three.
+        sampler: ``'all'``, ``'sandwich'``, ``'smallest_random'``, ``'random'``, ``'falling'`` or ``'progressive'``;
+            see :func:`sample_candidates`.
+        num_random: Number of candidates drawn, beside those that every step trains; ``'all'`` draws none.
         halve_after: Epochs, counted from 1, after which the pool loses its worse half; see :func:`halve`. What the
             candidates are judged by is their logit loss over the epoch's own steps, so that halving costs nothing.
+        below: Train candidates of smaller scales alone, and the student; None trains all. The others are evaluated and
+            may be chosen all the same: they run on what was trained for smaller ones, and on weights of their own to
+            which nothing but weight decay has happened.
     """
 
     def __init__(self, *, sampler: str = 'smallest_random', num_random: int = 1,
-                 halve_after: Sequence[int] = ()) -> None:
+                 halve_after: Sequence[int] = (), below: float | None = None) -> None:
         check_sampler(sampler, num_random)
         check_halvings(halve_after)
+        check_below(below)
+        if sampler == 'progressive' and halve_after:
+            raise ValueError(f"halve_after={list(halve_after)} would drop the small candidates, which "
+                             "sampler='progressive' has not trained yet; leave halve_after out, or take another "
+                             'sampler')
         self.sampler = sampler
         self.num_random = num_random
         self.halve_after = list(halve_after)
+        self.below = below
         self._losses: dict[str, torch.Tensor] = {}  # candidate -> (sum, number) of its losses in this epoch
 
+    def identity(self) -> dict[str, Any]:
+        """As that of every such hook, without a bound where there is none: runs from before there was one go on."""
+        return {name: value for name, value in super().identity().items() if (name, value) != ('below', None)}
+
     def check(self, distiller, max_epochs: int) -> None:
-        """Raise ValueError if candidates are to be judged by a loss that is not computed, or when nothing follows."""
+        """Raise ValueError if nothing but the student is trained, if candidates are to be judged by a loss that is not
+        computed, or when nothing follows.
+        """
+        if self.below is not None and len(distiller.candidates) > len(drawable(distiller.candidates, self.below)) == 1:
+            raise ValueError(f'below={self.below} leaves nothing to train beside the student, of the scales '
+                             f'{[candidate.scale for candidate in distiller.candidates]}; raise it, or leave it out')
         if self.halve_after and self.halve_after[-1] >= max_epochs:
             raise ValueError(f'halve_after={self.halve_after} leaves no epoch of {max_epochs} after the last halving; '
                              'name epochs before the last, or train for more')
@@ -53,7 +73,7 @@ class SandwichSparsityHook(ConfiguredHook):
         distiller = distiller_of(runner.model)
         self.check(distiller, runner.max_epochs)
         pools = runner.message_hub.runtime_info.get(POOLS, {})  # of an interrupted run
-        self._pool = [candidate for candidate in distiller.candidates
+        self._pool = [candidate for candidate in drawable(distiller.candidates, self.below)
                       if not pools or candidate.key in pools[max(pools)]]
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -61,7 +81,7 @@ class SandwichSparsityHook(ConfiguredHook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         runner.train_loop.step_candidates = sample_candidates(
-            self._pool, self.sampler, self.num_random, runner.seed, runner.iter)
+            self._pool, self.sampler, self.num_random, runner.seed, runner.iter, runner.iter / runner.max_iters)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:

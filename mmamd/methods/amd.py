@@ -6,6 +6,7 @@ from mmamd.methods.plan import Method, Plan, numbered
 from mmamd.registry import METHODS
 
 CANDIDATES = ('joint', 'refit')
+STARTS = ('none', 'smallest', 'nested', 'together')
 
 
 @METHODS.register_module()
@@ -16,18 +17,28 @@ class AMD(Method):
     Attributes:
         candidates: How the candidates come to be that the assistant is chosen among: ``'joint'``, trained together
             with shared weights, as published; ``'refit'``, each made good in closed form by ``compression.refit``, so
-            that nothing but the student is trained.
+            that nothing but the student is trained. By default ``'refit'`` where ``compression.refit`` is set and no
+            option asks for a joint stage.
         num_assistants: Steps on the way, at least 1; each chooses an assistant among what is smaller than the last.
+        start: What the first joint stage starts from: ``'none'``, the teacher's weights, as published;
+            ``'smallest'``, those with the smallest candidate made good by ``compression.refit``; ``'nested'``, those
+            with all candidates made good, the larger ones without a change to the smaller ones; ``'together'``, those
+            that make all of them good on the average. Convolutional networks do not offer the last two.
+        tune_epochs: Epochs for which each chosen assistant alone is distilled from its teacher, by the schedule of the
+            section ``student`` made that short, before it teaches; 0 lets it teach as it was chosen. A budget
+            counts them and does not change their number.
 
-    Source: AMD, supplement Algorithm 1; the refit candidates are ours.
+    Source: AMD, supplement Algorithm 1; the refit candidates, the starts from refit weights and the tuning are ours.
     """
 
-    candidates: str = 'joint'
+    candidates: str | None = None
     num_assistants: int = 1
+    start: str = 'none'
+    tune_epochs: int = 0
 
     def __post_init__(self) -> None:
-        number = self.num_assistants
-        if self.candidates not in CANDIDATES:
+        number, epochs = self.num_assistants, self.tune_epochs
+        if self.candidates not in (None, *CANDIDATES):
             raise ValueError(f'method.candidates must be one of {CANDIDATES}, got {self.candidates!r}')
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f'method.num_assistants must be an integer of at least 1, got {number!r}; without an '
@@ -35,12 +46,22 @@ class AMD(Method):
         if self.candidates == 'refit' and number > 1:
             raise ValueError(f"method.num_assistants={number} needs candidates that each assistant trains anew; set "
                              "method.candidates='joint', or one assistant")
+        if self.start not in STARTS:
+            raise ValueError(f'method.start must be one of {STARTS}, got {self.start!r}')
+        if self.candidates == 'refit' and self.start != 'none':
+            raise ValueError(f"method.start={self.start!r} says where a joint stage starts, and there is none with "
+                             "method.candidates='refit'; set method.candidates='joint', or method.start='none'")
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+            raise ValueError(f'method.tune_epochs must be an integer of at least 0, got {epochs!r}; 1 or 2 are usual, '
+                             '0 leaves the assistant as it was chosen')
 
     def lay(self, plan: Plan) -> tuple[str, ...]:
         if self.num_assistants > len(plan.grid):
             raise ValueError(f'method.num_assistants={self.num_assistants} needs as many candidates between student '
                              f'and teacher, got the scales {list(plan.grid)}; raise num_candidates')
-        return self._from_refit(plan) if self.candidates == 'refit' else self._from_joint(plan)
+        wants_joint = self.num_assistants > 1 or self.start != 'none'
+        default = 'refit' if plan.has_refit and not wants_joint else 'joint'
+        return self._from_refit(plan) if (self.candidates or default) == 'refit' else self._from_joint(plan)
 
     def _from_refit(self, plan: Plan) -> tuple[str, ...]:
         networks = plan.refit('refit', plan.scales, is_judged=True)
@@ -48,14 +69,23 @@ class AMD(Method):
             raise ValueError("method.candidates='refit' needs compression.refit, e.g. dict(num_images=3072); got None")
         chosen = plan.select('select', networks, above=plan.student)
         final = plan.refit('refit_final', plan.student, chosen=chosen)
-        return plan.distil('student', teacher=f'{final}@assistant', into=plan.student,
-                           start=plan.start(final, plan.student)),
+        assistant = self._tuned(plan, 'tune', plan.teacher, chosen, f'{final}@assistant')
+        return plan.distil('student', teacher=assistant, into=plan.student, start=plan.start(final, plan.student)),
 
     def _from_joint(self, plan: Plan) -> tuple[str, ...]:
         teacher = plan.teacher
+        start = teacher if self.start == 'none' else plan.shared_start('refit', self.start)
         for number in range(1, self.num_assistants + 1):
-            networks = plan.distil(numbered('joint', number), teacher=teacher, into=plan.scales)
+            networks = plan.distil(numbered('joint', number), teacher=teacher, into=plan.scales, start=start)
             # As many candidates are left for the assistants still to come.
             above = plan.scales[self.num_assistants - number]
-            teacher = plan.select(numbered('select', number), networks, reference=teacher, above=above)
-        return plan.distil('student', teacher=teacher, into=plan.student),
+            # What follows starts from the weights that the candidates share, whatever the assistant becomes.
+            start = plan.select(numbered('select', number), networks, reference=teacher, above=above)
+            teacher = self._tuned(plan, numbered('tune', number), teacher, start, start)
+        return plan.distil('student', teacher=teacher, into=plan.student, start=start),
+
+    def _tuned(self, plan: Plan, name: str, teacher: str, chosen: str, start: str) -> str:
+        """Reference to the chosen assistant as it is to teach: from the weights of ``start``, tuned if asked."""
+        if not self.tune_epochs:
+            return start
+        return plan.distil(name, teacher=teacher, into=chosen, start=start, epochs=self.tune_epochs)

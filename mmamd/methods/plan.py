@@ -1,6 +1,7 @@
 """The builder with which a method lays its stages in order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader, pipeline_of
@@ -48,28 +49,31 @@ class Plan:
                              f'{" above the student" if scales is None else ""}; expected some of {known}: choose '
                              'among these, or name yours in compression.scales')
 
-    def distil(self, name: str, *, teacher: str | Sequence[str], into: float | Sequence[float],
-               start: str | None = None) -> str:
+    def distil(self, name: str, *, teacher: str | Sequence[str], into: float | str | Sequence[float],
+               start: str | None = None, epochs: int | None = None) -> str:
         """Train one candidate, or several jointly, and return the reference to them.
 
         Args:
             name: Of the stage.
             teacher: Reference to who teaches, or several.
             into: Scale of what is trained, or scales: those not smaller than the teacher are left out. The student's
-                own scale alone is the configured student, which may be of another architecture. Where the config has
-                a section ``pretrain``, the training of a single network has that before it.
+                own scale alone is the configured student, which may be of another architecture. Or a reference to a
+                choice, whose candidate is trained. Where the config has a section ``pretrain``, the training of a
+                single network has that before it.
             start: Reference to the network whose weights it starts from; by default the first teacher.
+            epochs: Takes the place of the section's epochs, and of what a budget makes of them.
 
         Raises:
             ValueError: If a scale is that of no candidate.
         """
         teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
-        several = not isinstance(into, (int, float))
+        several = not isinstance(into, (int, float, str))
         section = 'joint' if several else 'student'
         scales = tuple(into) if several else (into,)
         for scale in scales:
-            self.check_scale(f'into of the stage {name!r}', scale, self.scales)
-        is_student = not several and scale_key(into) == scale_key(self.student)
+            if not isinstance(scale, str):
+                self.check_scale(f'into of the stage {name!r}', scale, self.scales)
+        is_student = not several and not isinstance(into, str) and scale_key(into) == scale_key(self.student)
         other = self._context.student_architecture if is_student else None
         start = None if other else start or teachers[0]
         common = dict(teachers=teachers, into=scales, is_candidate=other is None,
@@ -78,23 +82,30 @@ class Plan:
                       if several else None, recalibration=None if other else self._recalibration(),
                       **self._training())
         if not several and self._context.cfg.get('pretrain'):
-            pretrain = f'pretrain_{name}'
-            trains = self._context.cfg.pretrain.get('trains', 'student')
-            if other and trains == 'losses':
-                raise ValueError("pretrain.trains='losses' would fit the terms to a student that is drawn anew after "
-                                 "it, as one of another architecture is; set pretrain.trains='student'")
-            self._lay(Distil(name=pretrain, section='pretrain', start=start, trains=trains, **common,
-                             **self._scheduled('pretrain')))
-            common |= dict(terms_from=pretrain)
-            start = pretrain if trains == 'student' else start
-        self._lay(Distil(name=name, section=section, start=start, **common, **self._scheduled(section)))
-        for scale in scales:
-            self._context.planned_scales[f'{name}@{scale_key(scale)}'] = scale
+            start, common = self._pretrained(name, start, common)
+        stage = Distil(name=name, section=section, start=start, **common, **self._scheduled(section))
+        if epochs is not None:
+            stage = replace(stage, schedule=stage.schedule_of(epochs), budget=None)
+        self._lay(stage)
         if several:
+            self._context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
             self._shared.add(name)
-        else:
-            self._context.planned_scales[name] = into
+            return name
+        self._context.planned_scales[name] = into
+        if not isinstance(into, str):
+            self._context.planned_scales[f'{name}@{scale_key(into)}'] = into
         return name
+
+    def _pretrained(self, name: str, start: str | None, common: dict) -> tuple[str | None, dict]:
+        """Lay the training before a training; returns where that one starts, and its fields."""
+        pretrain = f'pretrain_{name}'
+        trains = self._context.cfg.pretrain.get('trains', 'student')
+        if not common['is_candidate'] and trains == 'losses':
+            raise ValueError("pretrain.trains='losses' would fit the terms to a student that is drawn anew after "
+                             "it, as one of another architecture is; set pretrain.trains='student'")
+        self._lay(Distil(name=pretrain, section='pretrain', start=start, trains=trains, **common,
+                         **self._scheduled('pretrain')))
+        return pretrain if trains == 'student' else start, {**common, 'terms_from': pretrain}
 
     def refit(self, name: str, into: float | Sequence[float], *, chosen: str | None = None,
               is_judged: bool = False) -> str | None:
@@ -119,7 +130,38 @@ class Plan:
                         chosen={} if chosen is None else {'assistant': chosen},
                         **Refit.fields_of(context, num_images)))
         context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
+        if chosen is not None:
+            context.planned_scales[f'{name}@assistant'] = chosen
         return name
+
+    def shared_start(self, name: str, how: str) -> str:
+        """Make a network good that candidates are to share; returns the reference to its weights.
+
+        Args:
+            name: Of the stage.
+            how: ``'smallest'``, for the smallest candidate alone, or for all of them in one walk
+                (:mod:`mmamd.pruning.shared_refit`): ``'nested'``, where each larger one keeps what the smaller ones
+                have, or ``'together'``, where every layer is a compromise of all.
+
+        Raises:
+            ValueError: If no refit is configured.
+        """
+        context, settings = self._context, self._context.settings.compression.refit
+        if settings is None:
+            raise ValueError(f"method.start={how!r} starts the joint stage from refit weights and needs "
+                             "compression.refit, e.g. dict(num_images=3072), got None; or set method.start='none'")
+        sharing = None if how == 'smallest' else how
+        self._lay(Refit(name=name, teacher=self.teacher, into=tuple(self.scales) if sharing else (self.student,),
+                        chosen={}, **Refit.fields_of(context, settings.num_images, sharing)))
+        scale = 1. if sharing else self.student
+        reference = f'{name}@{scale_key(scale)}'
+        context.planned_scales[reference] = scale
+        return reference
+
+    @property
+    def has_refit(self) -> bool:
+        """Whether a refit is configured."""
+        return self._context.settings.compression.refit is not None
 
     def start(self, refit: str | None, scale: float) -> str | None:
         """Reference to the refit weights of a candidate; None where there are none."""

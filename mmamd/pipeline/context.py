@@ -36,7 +36,8 @@ class Context:
         spend: Called with a stage, the wall time of each of its epochs, and the MACs that it took.
         resume_from: Checkpoint that the user asked the interrupted stage to continue from.
         progress: What the stages tell how far they are.
-        planned_scales: Reference -> scale of the network that it will name, as far as the method knows it beforehand.
+        planned_scales: Reference -> scale of the network that it will name, as far as the method knows it beforehand,
+            or a reference to a network of the same scale, which is there earlier.
         stages: Of the run, in order, once the method has laid them.
         spent: From the name of a stage to the MACs that it has taken; None unless it is finished.
         counted: What has been counted of untrained networks, by what it is.
@@ -50,7 +51,7 @@ class Context:
     spend: Callable[[str, float, float], None]
     resume_from: str | None = None
     progress: Progress = field(default_factory=lambda: Progress({}))
-    planned_scales: dict[str, float] = field(default_factory=dict)
+    planned_scales: dict[str, float | str] = field(default_factory=dict)
     stages: list[Any] = field(default_factory=list)
     spent: Callable[[str], float | None] = lambda _: None
     counted: dict[str, float] = field(default_factory=dict)
@@ -147,7 +148,8 @@ class Context:
             return find_network(self.work_dir, reference).scale
         except FileNotFoundError:
             # Of a choice that is still to be made; half the teacher is the middle of what it can be.
-            return self.planned_scales.get(reference, 0.5)
+            planned = self.planned_scales.get(reference, 0.5)
+            return self.scale_of(planned) if isinstance(planned, str) else planned
 
     def macs_of(self, reference: str) -> float:
         """MACs of the network that a reference names: as counted, or as its scale promises."""

@@ -115,9 +115,16 @@ class LinearStep(RefitStep):
     def weight_KC(self) -> Tensor:
         return self.linear.weight[:, :self.num_inputs].T
 
-    def assign(self, found: Solution, equations: Equations) -> None:
-        self.linear.weight[:, :self.num_inputs] = found.weight_KC.T.to(self.linear.weight)
-        if self.has_bias:
+    def assign(self, found: Solution, equations: Equations, first: int = 0) -> None:
+        """As the contract says.
+
+        Args:
+            found: Weights of the active inputs from ``first`` on; without a bias the layer keeps its own.
+            equations: Not looked at.
+            first: Number of leading inputs whose weights stay.
+        """
+        self.linear.weight[:, first:self.num_inputs] = found.weight_KC.T.to(self.linear.weight)
+        if found.bias_C is not None:
             self.linear.bias.copy_(found.bias_C)
 
 
@@ -159,7 +166,7 @@ class Record:
 
     Attributes:
         errors: Step -> share of the variance of its targets that the inherited weights miss with the best bias, and
-            that the refit weights miss.
+            that the refit weights miss; of the mean square, where no bias is solved for.
         macs: MACs of the products of its equations, on all processes; its passes are not counted.
     """
 
@@ -178,7 +185,8 @@ def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches:
 
     Args:
         teacher: Steps of the whole network.
-        networks: Key -> steps of a network that is pruned from it; it is changed in place. All are in eval mode.
+        networks: Key -> steps of a network that is pruned from it; it is changed in place. All are in eval mode. At
+            each step they come in this order, which :mod:`mmamd.pruning.shared_refit` builds upon.
         batches: This process's preprocessed images, each (N, channels, H, W), on the networks' device.
         ridge: See :func:`mmamd.pruning.least_squares.solve`.
         folder: Where streams are kept that memory is not to hold.
@@ -243,16 +251,17 @@ def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float
             print_log(f'refit of {step.name}: {equations.num} equations for {len(start_KC)} unknowns an output, so '
                       'the ridge decides much of it; raise compression.refit.num_images', 'current', logging.WARNING)
         found = solve(equations, start_KC, ridge, step.has_bias)
-        record.errors[step.name] = _missed(found, equations)
+        record.errors[step.name] = _missed(found, equations, step.has_bias)
         step.assign(found, equations)
     for n, x in enumerate(stream):
         x = store.fetch(x)
         stream[n] = store.keep(step.leave(step.close(store.fetch(inner[n]), x), x))
 
 
-def _missed(found: Solution, equations: Equations) -> tuple[float, float]:
-    variance = float(equations.tt_C.sum() - equations.t_C.square().sum() / equations.num)
-    return (found.before / variance, found.after / variance) if variance > 0 else (0., 0.)
+def _missed(found: Solution, equations: Equations, has_bias: bool) -> tuple[float, float]:
+    squares = equations.tt_C - equations.t_C.square() / equations.num if has_bias else equations.tt_C
+    whole = float(squares.sum())
+    return (found.before / whole, found.after / whole) if whole > 0 else (0., 0.)
 
 
 class _Store:

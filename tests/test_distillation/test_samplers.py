@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmamd.distillation import SandwichSparsityHook, sample_candidates
-from mmamd.distillation.samplers import SAMPLERS, check_halvings, halve
+from mmamd.distillation.samplers import SAMPLERS, check_halvings, drawable, halve
 from mmamd.structures import Candidate, Cost
 
 SCALES = [0.1, 0.2, 0.4, 0.6, 0.8]
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.sampled_from(SAMPLERS), st.integers(1, 4), st.integers(0, 2**31), st.integers(0, 10**6))
-def test_the_draw_is_a_function_of_seed_and_iteration_alone(sampler, num_random, seed, iteration):
+@given(st.sampled_from(SAMPLERS), st.integers(1, 4), st.integers(0, 2**31), st.integers(0, 10**6), st.floats(0, 1))
+def test_the_draw_is_a_function_of_seed_and_iteration_alone(sampler, num_random, seed, iteration, done):
     draws = []
     for rank in range(2):
         np.random.seed(rank)
         torch.manual_seed(rank)
-        draws.append(sample_candidates(SCALES, sampler, num_random, seed, iteration))
+        draws.append(sample_candidates(SCALES, sampler, num_random, seed, iteration, done))
     assert draws[0] == draws[1]
 
 
@@ -46,9 +46,9 @@ def test_smallest_random_takes_the_smallest_and_some_of_the_others(num_random, i
 
 
 @settings(max_examples=30)
-@given(st.integers(1, 7), st.integers(0, 1000))
-def test_random_takes_as_many_as_asked_in_ascending_order(num_random, iteration):
-    drawn = sample_candidates(SCALES, 'random', num_random, 0, iteration)
+@given(st.sampled_from(['random', 'falling', 'progressive']), st.integers(1, 7), st.integers(0, 1000))
+def test_random_takes_as_many_as_asked_in_ascending_order(sampler, num_random, iteration):
+    drawn = sample_candidates(SCALES, sampler, num_random, 0, iteration)
     assert drawn == sorted(set(drawn)) and len(drawn) == min(num_random, 5)
 
 
@@ -59,6 +59,29 @@ def test_every_candidate_has_its_turn_about_equally_often(sampler, expected):
     counts = {scale: drawn.count(scale) for scale in expected}
     share = 1000 / len(expected)
     assert all(0.8 * share < count < 1.2 * share for count in counts.values()), counts
+
+
+def test_falling_draws_a_scale_as_often_as_it_is_small():
+    # 1 / scale is 10, 5, 2.5, 5/3, 5/4, in all 245/12.
+    drawn = [scale for i in range(4000) for scale in sample_candidates(SCALES, 'falling', 1, 1, i)]
+    for scale in SCALES:
+        expected = 4000 * 12 / 245 / scale
+        assert 0.85 * expected < drawn.count(scale) < 1.15 * expected, scale
+
+
+@pytest.mark.parametrize('done, expected', [
+    (0., [0.8]), (0.19, [0.8]), (0.2, [0.6, 0.8]), (0.5, [0.4, 0.6, 0.8]), (0.8, SCALES), (0.999, SCALES)])
+def test_progressive_starts_with_the_largest_and_takes_in_a_smaller_one_each_fifth_of_the_stage(done, expected):
+    assert sample_candidates(SCALES, 'progressive', 5, 0, 0, done) == expected
+    drawn = {scale for i in range(100) for scale in sample_candidates(SCALES, 'progressive', 1, 0, i, done)}
+    assert drawn == set(expected)
+
+
+@pytest.mark.parametrize('below, expected', [
+    (None, SCALES), (1., SCALES), (0.4, [0.1, 0.2]), (0.5, [0.1, 0.2, 0.4]), (0.05, [0.1])])
+def test_a_bound_leaves_what_is_smaller_and_always_the_student(below, expected):
+    assert drawable(SCALES, below) == expected
+    assert [candidate.scale for candidate in drawable(candidates_at(*SCALES), below)] == expected
 
 
 def test_other_seeds_and_other_iterations_draw_otherwise():
@@ -77,10 +100,16 @@ def test_one_or_two_candidates_are_each_taken_once(sampler, scales):
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(sampler='largest'), r"unknown candidate sampler 'largest'; expected one of \('all', 'sandwich', "
-     r"'smallest_random', 'random'\)"),
+     r"'smallest_random', 'random', 'falling', 'progressive'\)"),
     (dict(sampler='random', num_random=0), "at least 1 for sampler='random', got 0"),
     (dict(sampler='smallest_random', num_random=0), "at least 1 for sampler='smallest_random', got 0"),
     (dict(sampler='sandwich', num_random=-1), "at least 0 for sampler='sandwich', got -1"),
+    (dict(sampler='falling', num_random=0), "at least 1 for sampler='falling', got 0"),
+    (dict(below=0.), 'below must be a scale above 0 and at most 1, or None for no bound, got 0.0; e.g. below=0.5'),
+    (dict(below=True), 'below must be a scale above 0 and at most 1, or None for no bound, got True'),
+    (dict(below='0.5'), "below must be a scale above 0 and at most 1, or None for no bound, got '0.5'"),
+    (dict(sampler='progressive', halve_after=[1]), r"halve_after=\[1\] would drop the small candidates, which "
+                                                   "sampler='progressive' has not trained yet; leave halve_after out"),
     (dict(sampler='random', num_random=1.5), "must be an integer of at least 1 for sampler='random', got 1.5"),
 ])
 def test_bad_arguments_are_refused_when_the_hook_is_built(arguments, message):
@@ -88,13 +117,43 @@ def test_bad_arguments_are_refused_when_the_hook_is_built(arguments, message):
         SandwichSparsityHook(**arguments)
 
 
-def test_the_hook_tells_the_loop_what_to_train():
-    runner = SimpleNamespace(model=SimpleNamespace(candidates=SCALES), train_loop=SimpleNamespace(), seed=3, iter=7,
-                             max_epochs=2, message_hub=SimpleNamespace(runtime_info={}))
-    hook = SandwichSparsityHook(sampler='random', num_random=2)
+def told_by(hook, iteration=7):
+    """What a hook has the loop train at an iteration of ten."""
+    runner = SimpleNamespace(model=SimpleNamespace(candidates=candidates_at(*SCALES)), train_loop=SimpleNamespace(),
+                             seed=3, iter=iteration, max_iters=10, max_epochs=2,
+                             message_hub=SimpleNamespace(runtime_info={}))
     hook.before_train(runner)
     hook.before_train_iter(runner, batch_idx=0)
-    assert runner.train_loop.step_candidates == sample_candidates(SCALES, 'random', 2, 3, 7)
+    return [candidate.scale for candidate in runner.train_loop.step_candidates]
+
+
+def test_the_hook_tells_the_loop_what_to_train():
+    assert told_by(SandwichSparsityHook(sampler='random', num_random=2)) == sample_candidates(SCALES, 'random', 2, 3, 7)
+    falling = sample_candidates(SCALES, 'falling', 2, 3, 7)
+    assert told_by(SandwichSparsityHook(sampler='falling', num_random=2)) == falling
+
+
+@pytest.mark.parametrize('sampler, expected', [('all', [0.1, 0.2, 0.4]), ('sandwich', [0.1, 0.2, 0.4]),
+                                               ('progressive', [0.1, 0.2, 0.4])])
+def test_the_hook_keeps_to_what_is_below_its_bound(sampler, expected):
+    assert told_by(SandwichSparsityHook(sampler=sampler, num_random=3, below=0.5)) == expected
+
+
+def test_the_hook_tells_a_progressive_sampler_how_far_the_stage_is():
+    hook = SandwichSparsityHook(sampler='progressive', num_random=9)
+    assert [len(told_by(hook, iteration)) for iteration in (0, 1, 2, 5, 9)] == [1, 1, 2, 3, 5]
+
+
+def test_a_hook_without_a_bound_is_known_as_it_was_before_there_were_bounds():
+    assert SandwichSparsityHook().identity() == dict(sampler='smallest_random', num_random=1, halve_after=[])
+    assert SandwichSparsityHook(below=0.5).identity()['below'] == 0.5
+    assert SandwichSparsityHook() == SandwichSparsityHook() != SandwichSparsityHook(below=0.5)
+
+
+def test_a_bound_that_leaves_the_student_alone_is_refused():
+    with pytest.raises(ValueError, match=r'below=0.2 leaves nothing to train beside the student, of the scales '
+                                         r'\[0.1, 0.2, 0.4, 0.6, 0.8\]; raise it, or leave it out'):
+        told_by(SandwichSparsityHook(below=0.2))
 
 
 # --- halving ---

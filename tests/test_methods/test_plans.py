@@ -82,6 +82,92 @@ def test_losses_of_a_section_are_merged_over_those_of_the_model(lay):
     assert stages['student'].losses['logit'] == dict(type='mmamd.DKDLoss')
 
 
+# --- AMD from refit weights, and with a tuned assistant ---
+
+def test_a_joint_stage_may_start_from_the_refit_of_the_smallest_candidate_or_of_all(lay):
+    smallest = lay(AMD(start='smallest'), **{'compression.refit': {}})
+    assert list(smallest)[2:] == ['refit', 'joint', 'select', 'student', 'export']
+    assert (smallest['refit'].into, smallest['refit'].sharing) == ((0.3,), None)
+    assert smallest['joint'].start == 'refit@0.30'
+    nested, together = (lay(AMD(start=start), **{'compression.refit': {}}) for start in ('nested', 'together'))
+    for stages, sharing in ((nested, 'nested'), (together, 'together')):
+        assert (stages['refit'].into, stages['refit'].sharing) == ((0.3, 0.5, 0.75), sharing)
+        assert stages['joint'].start == 'refit@1.00'
+    for stages in (smallest, nested, together):
+        assert stages['refit'].num_images == 163, 'of all that are asked for, those that there are'
+        assert stages['joint'].teachers == ('nest',) and stages['joint'].into == (0.3, 0.5, 0.75)
+        assert (stages['student'].teachers, stages['student'].start) == (('select',), 'select')
+
+
+def test_only_the_first_joint_stage_starts_from_refit_weights(lay):
+    stages = lay(AMD(start='nested', num_assistants=2), **{'compression.refit': {}})
+    assert (stages['joint'].start, stages['joint_2'].start) == ('refit@1.00', 'select')
+
+
+def test_without_its_options_amd_is_laid_as_it_was_before_them(lay):
+    plain, refitted = lay(AMD()), lay(AMD(), **{'compression.refit': {}})
+    assert list(plain) == list(refitted) == ['score', 'nest', 'joint', 'select', 'student', 'export']
+    assert plain['joint'] == refitted['joint']
+
+
+@pytest.mark.parametrize('options, first', [(dict(), 'joint'), (dict(candidates='refit'), 'refit')])
+def test_the_chosen_assistant_is_tuned_before_it_teaches(lay, options, first):
+    stages = lay(AMD(tune_epochs=2, **options), **{'compression.refit': {}})
+    tune, student = stages['tune'], stages['student']
+    start = 'select' if first == 'joint' else 'refit_final@assistant'
+    assert list(stages)[2] == first and list(stages)[-3:] == ['tune', 'student', 'export']
+    assert (tune.teachers, tune.into, tune.start, tune.sampler) == (('nest',), ('select',), start, None)
+    assert (tune.section, tune.recipe_epochs, tune.losses) == ('student', 2, student.losses)
+    assert student.teachers == ('tune',) and student.recipe_epochs == 3
+    assert student.start == ('select' if first == 'joint' else 'refit_final@0.30')
+
+
+def test_every_assistant_on_the_way_is_tuned_by_its_own_teacher(lay):
+    stages = lay(AMD(tune_epochs=1, num_assistants=2))
+    assert list(stages)[2:] == ['joint', 'select', 'tune', 'joint_2', 'select_2', 'tune_2', 'student', 'export']
+    assert (stages['joint_2'].teachers, stages['joint_2'].start) == (('tune',), 'select')
+    assert (stages['tune_2'].teachers, stages['tune_2'].into) == (('tune',), ('select_2',))
+    assert (stages['select_2'].reference, stages['student'].teachers) == ('tune', ('tune_2',))
+
+
+def test_the_schedule_of_a_tuning_is_the_students_made_short(lay):
+    schedulers = [dict(type='LinearLR', by_epoch=True, begin=0, end=10), dict(
+        type='CosineAnnealingLR', by_epoch=True, begin=10, end=100, T_max=90)]
+    section = {'student': dict(train_cfg=dict(max_epochs=100), param_scheduler=schedulers)}
+    tunings = {epochs: lay(AMD(tune_epochs=epochs), **section)['tune'].schedule for epochs in (1, 20)}
+    assert tunings[20]['param_scheduler'] == [
+        dict(schedulers[0], end=2), dict(schedulers[1], begin=2, end=20, T_max=18)]
+    # A tenth of an epoch to warm up in would be rounded to all there is.
+    assert tunings[1]['param_scheduler'] == [dict(schedulers[1], begin=0, end=1, T_max=1)]
+    assert tunings[1]['train_cfg'] == dict(lay(AMD(), **section)['student'].schedule['train_cfg'], max_epochs=1)
+
+
+def test_a_pretraining_comes_before_a_tuning_too(lay):
+    pretrain = dict(train_cfg=dict(max_epochs=1), losses=dict(ce=dict(weight=0.)), trains='losses')
+    stages = lay(AMD(tune_epochs=1), pretrain=pretrain)
+    assert (stages['pretrain_tune'].into, stages['tune'].terms_from) == (('select',), 'pretrain_tune')
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(start='refit'), r"method.start must be one of \('none', 'smallest', 'nested', 'together'\), got"),
+    (dict(start='nested', candidates='refit'), "method.start='nested' says where a joint stage starts, and there is "
+                                               "none with method.candidates='refit'; set method.candidates='joint'"),
+    (dict(tune_epochs=-1), 'method.tune_epochs must be an integer of at least 0, got -1; 1 or 2 are usual'),
+    (dict(tune_epochs=True), 'method.tune_epochs must be an integer of at least 0, got True'),
+    (dict(tune_epochs=0.5), 'method.tune_epochs must be an integer of at least 0, got 0.5')])
+def test_options_of_amd_that_mean_nothing_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        AMD(**options)
+
+
+@pytest.mark.parametrize('start', ['smallest', 'nested', 'together'])
+def test_a_start_from_refit_weights_needs_a_refit(lay, start):
+    with pytest.raises(ValueError, match=f"method.start='{start}' starts the joint stage from refit weights and needs "
+                                         r"compression.refit, e.g. dict\(num_images=3072\), got None; or set "
+                                         "method.start='none'"):
+        lay(AMD(start=start))
+
+
 # --- what is refused ---
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from mmamd.pipeline.summary import format_summary
 from mmamd.pruning import greedy_norms, independent_norms, profiled_cost
 from mmamd.structures import CandidateFamily, Importance, Selection
 from mmamd.weights.checkpoint import load_weights
+from mmamd.weights.networks import find_network
 
 NUM_CLASSES = 10
 WRN = dict(type='ImageClassifier', backbone=dict(type='mmamd.MaskedWideResNet', depth=10, img_size=8),
@@ -197,6 +198,17 @@ def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_
     assert mmamd.export_model(work_dir, scale='assistant')
 
 
+def test_a_joint_stage_may_start_from_the_refit_of_the_smallest_candidate(make_config, tmp_path):
+    cfg = make_config(**{'compression.refit': dict(num_images=128), 'method.start': 'smallest',
+                         'method.tune_epochs': 1})
+    summary = mmamd.compress(cfg, work_dir=tmp_path)
+    assert list(summary['stages']) == ['score', 'nest', 'refit', 'joint', 'select', 'tune', 'student', 'export']
+    family = CandidateFamily.load(tmp_path / 'nest' / 'family.json')
+    assert list(json.loads((tmp_path / 'refit' / 'networks.json').read_text())) == [family.student.key]
+    # The tuned assistant teaches with statistics of its own.
+    assert set(load_statistics(tmp_path / 'tune' / 'statistics.pth')) == {find_network(tmp_path, 'select').key}
+
+
 # --- refused before anything is written ---
 
 OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_channels=48))
@@ -223,6 +235,9 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
      r'.*\(64, 2, 2\); .* equally large'),
     ({'optim_wrapper.optimizer.type': 'mmamd.Muon'},
      'joint: optim_wrapper.optimizer: mmamd.Muon steps the matrices of linear layers, and the backbone .* has none'),
+    ({'compression.refit': {}, 'method.start': 'nested'},
+     "candidates of this network share the norms of .*expected a transformer: .*method.start='smallest'"),
+    ({'compression.refit': {}, 'method.start': 'together'}, "share the norms of .*method.start='smallest'"),
     ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
     ({'compression.recalibration.every': 2}, r"recalibration has no key 'every'.*Expected .*num_images"),
     ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),

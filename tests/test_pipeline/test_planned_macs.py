@@ -10,10 +10,21 @@ NINE = [i / 10 for i in range(1, 10)]
 
 @pytest.mark.parametrize('settings, expected', [
     (dict(sampler='all'), 4.5), (dict(sampler='sandwich'), 0.1 + 0.9 + 0.5), (dict(sampler='random', num_random=2), 1.),
-    (dict(sampler='smallest_random'), 0.1 + 0.55), ({}, 0.1 + 0.55)])
+    (dict(sampler='smallest_random'), 0.1 + 0.55), ({}, 0.1 + 0.55),
+    # One of nine with probabilities proportional to 1 / scale: 9 / sum of 1 / scale.
+    (dict(sampler='falling'), 9 / sum(1 / scale for scale in NINE)),
+    # Below the bound are 0.1 to 0.4.
+    (dict(sampler='all', below=0.5), 1.), (dict(sampler='sandwich', below=0.5), 0.1 + 0.4 + 0.25),
+    (dict(sampler='falling', below=0.5), 4 / sum(1 / scale for scale in NINE[:4]))])
 def test_summed_scale_of_a_step_is_that_of_the_hooks_sampler(settings, expected):
     hook = SandwichSparsityHook(halve_after=[1], **settings)
     assert expected_scale_sum(NINE, hook) == pytest.approx(expected, rel=0.06)  # the mean of a hundred draws
+
+
+def test_summed_scale_of_a_progressive_step_is_the_mean_over_the_stage():
+    # In its k-th ninth one of the k largest, whose mean is 0.9 - 0.05 (k - 1): on average 0.7.
+    hook = SandwichSparsityHook(sampler='progressive')
+    assert expected_scale_sum(NINE, hook) == pytest.approx(0.7, rel=0.06)
 
 
 def test_without_a_hook_a_step_trains_all():

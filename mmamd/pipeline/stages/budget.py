@@ -1,9 +1,10 @@
 """Lengths of the trainings from a budget: what a whole run may cost.
 
 A budget is counted in runs of plain distillation: scoring, and as many epochs as the section ``student`` says, with the
-whole network as the teacher. What the other stages cost is taken off; the trainings share the rest as their epochs in
-the config are to each other. Later trainings follow what earlier stages have really spent and chosen, so that a cheap
-assistant buys more epochs. Neither a teacher that is trained first nor the final test is part of it.
+whole network as the teacher. What the other stages cost is taken off, and trainings whose epochs a method fixes; the
+other trainings share the rest as their epochs in the config are to each other. Later trainings follow what earlier
+stages have really spent and chosen, so that a cheap assistant buys more epochs. Neither a teacher that is trained first
+nor the final test is part of it.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ def epochs_within(stage: 'Distil', context: 'Context') -> int:
         spent = None if other is stage else context.spent(other.name)
         if other.kind in BEYOND:
             continue
-        if other.kind == 'distil' and spent is None:
+        if other.kind == 'distil' and spent is None and other.budget is not None:
             trainings.append(other)
         else:
             fixed += other.macs(context) if spent is None else spent
@@ -57,16 +58,19 @@ def epochs_within(stage: 'Distil', context: 'Context') -> int:
     if epochs < 1:
         raise ValueError(
             f'compression.budget={stage.budget:g} leaves {stage.recipe_epochs * low:.2f} epochs for the stage '
-            f"'{stage.name}', since the stages that do not train cost {fixed / unit:.2f} runs of plain distillation; "
+            f"'{stage.name}', since all that no budget shortens costs {fixed / unit:.2f} runs of plain distillation; "
             f'give at least {cost(1 / stage.recipe_epochs) / unit:.2f}, or fewer candidates or images '
-            '(compression.num_candidates, compression.importance, compression.refit)')
+            '(compression.num_candidates, compression.importance, compression.refit, method.tune_epochs)')
     return epochs
 
 
 def stretched(schedulers: Any, before: int, epochs: int) -> Any:
-    """Schedulers of a training of ``before`` epochs, for one of ``epochs``; those that count steps stay as they are."""
+    """Schedulers of a training of ``before`` epochs, for one of ``epochs``; those that count steps stay as they are.
+
+    Where a warm-up would be all, as in one epoch, what follows it takes its place.
+    """
     if isinstance(schedulers, (list, tuple)):
-        return [stretched(each, before, epochs) for each in schedulers]
+        return _without_mere_warm_up([stretched(each, before, epochs) for each in schedulers], epochs)
     if not isinstance(schedulers, dict) or not schedulers.get('by_epoch', True):
         return schedulers
 
@@ -77,6 +81,15 @@ def stretched(schedulers: Any, before: int, epochs: int) -> Any:
             min(1, value), round(value * epochs / before))
 
     return {key: stretch(value) if key in EPOCHS else value for key, value in schedulers.items()}
+
+
+def _without_mere_warm_up(schedulers: list, epochs: int) -> list:
+    """The last scheduler that would begin when all epochs are over begins at once, and is the only one by epoch."""
+    by_epoch = [each for each in schedulers if isinstance(each, dict) and each.get('by_epoch', True)]
+    late = [each for each in by_epoch if each.get('begin', 0) >= epochs]
+    if not late:
+        return schedulers
+    return [each for each in schedulers if each not in by_epoch] + [{**late[-1], 'begin': 0}]
 
 
 def plan_of(context: 'Context') -> list[str]:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from mmamd.backbones.recalibration import batch_norms, recalibrate, save_statist
 from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.losses import build_terms
-from mmamd.distillation.samplers import sample_candidates
+from mmamd.distillation.samplers import drawable, sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
@@ -40,7 +41,8 @@ class Distil(TrainingStage):
     Attributes:
         section: Section of the config that it is scheduled by.
         teachers: References to the networks that teach.
-        into: Scales that are trained; of several, those that are smaller than the first teacher.
+        into: Scales that are trained; of several, those that are smaller than the first teacher. Or one reference to a
+            network whose candidate is trained: a choice, whose scale is not known before it is made.
         start: Reference to the network whose weights it starts from; None draws them.
         architecture: Of the network that is trained.
         is_candidate: Whether that is the teacher's architecture, cut; else it is another one.
@@ -84,16 +86,24 @@ class Distil(TrainingStage):
         return self.recipe_epochs if self.budget is None else epochs_within(self, context)
 
     def networks(self) -> list[str]:
-        return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else [])]))
+        chosen = [each for each in self.into if isinstance(each, str)]
+        return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else []), *chosen]))
 
     def files(self) -> list[str]:
         return ['nest/family.json'] + ([f'{self.terms_from}/{TERMS}'] if self.terms_from else [])
 
+    def scales(self, context: Context) -> list[float]:
+        """Scales that are trained; of a choice that is still to be made, as it is planned."""
+        return [context.scale_of(each) if isinstance(each, str) else each for each in self.into]
+
     def candidates(self, context: Context, family: Sequence[Candidate], below: float) -> list[Candidate]:
         """What is trained, ascending by scale."""
+        scales = self.scales(context)
         if not self.is_candidate:
-            return [Candidate(self.into[0], None, context.student_cost, units=0.)]
-        wanted = [candidate for candidate in family if candidate.key in map(scale_key, self.into)]
+            return [Candidate(scales[0], None, context.student_cost, units=0.)]
+        if isinstance(self.into[0], str):  # as long as it is not chosen, the nearest stands for it
+            return [min(family, key=lambda candidate: abs(candidate.scale - scales[0]))]
+        wanted = [candidate for candidate in family if candidate.key in map(scale_key, scales)]
         return wanted if len(wanted) == 1 else [candidate for candidate in wanted if candidate.scale < below]
 
     # --- before anything runs ---
@@ -176,8 +186,9 @@ class Distil(TrainingStage):
         """What so many epochs take."""
         taught = any(term.needs_teacher for term in build_terms(self.losses).values())
         taught_by = taught * sum(map(context.macs_of, self.teachers))
-        below = context.scale_of(self.teachers[0])
-        trained = self.into if len(self.into) == 1 else [scale for scale in self.into if scale < below]
+        below, trained = context.scale_of(self.teachers[0]), self.scales(context)
+        if len(trained) > 1:
+            trained = [scale for scale in trained if scale < below]
         step = 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
         seen = self.images_seen * epochs / self.recipe_epochs
@@ -198,7 +209,7 @@ class Distil(TrainingStage):
         start = None if self.start is None else find_network(context.work_dir, self.start).weights
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
         model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
-        stage = replace(self, schedule=self._schedule_of(self.epochs(context)))
+        stage = replace(self, schedule=self.schedule_of(self.epochs(context)))
         hooks = [] if self.sampler is None else [self.sampler]
         hooks += [] if self.average is None else [averaging_hook(**self.average)]
         if self.teacher_cache is not None:
@@ -219,7 +230,7 @@ class Distil(TrainingStage):
             save_networks(context.work_dir, self.name, networks)
         barrier()
 
-    def _schedule_of(self, epochs: int) -> dict:
+    def schedule_of(self, epochs: int) -> dict:
         """Its schedule for so many epochs."""
         if epochs == self.recipe_epochs:
             return self.schedule
@@ -270,5 +281,11 @@ def expected_scale_sum(scales: Sequence[float], sampler: SandwichSparsityHook | 
     """
     if sampler is None:
         return sum(scales)
-    draws = [sum(sample_candidates(scales, sampler.sampler, sampler.num_random, 0, i)) for i in range(100)]
-    return sum(draws) / len(draws)
+    return _mean_sum(tuple(drawable(scales, sampler.below)), sampler.sampler, sampler.num_random)
+
+
+@cache
+def _mean_sum(scales: tuple[float, ...], sampler: str, num_random: int) -> float:
+    # Falling draws are rare where they are dear, so that their mean takes more of them.
+    num = 2000 if sampler == 'falling' else 100
+    return sum(sum(sample_candidates(scales, sampler, num_random, 0, i, i / num)) for i in range(num)) / num

@@ -19,7 +19,8 @@ from mmamd.pipeline.stages.data import drawn_images, image_batches
 from mmamd.pipeline.stages.held_out import HeldOut
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pruning.refit import ReadOut, Record, Step, macs_of_products, refit
-from mmamd.structures import Network, scale_key
+from mmamd.pruning.shared_refit import joint_steps, nested_steps
+from mmamd.structures import scale_key
 from mmamd.tasks import Task
 from mmamd.visualization.refit_plot import Refitted, RefittedNetwork
 from mmamd.weights.networks import build_network, find_network, save_networks
@@ -31,18 +32,23 @@ RECORD = 'refit.json'
 
 @dataclass(frozen=True, kw_only=True)
 class Refit(Stage):
-    """Refit candidates towards their teacher, each a network of its own: ``networks.json`` and ``refit.json``.
+    """Refit candidates towards their teacher: ``networks.json`` and ``refit.json``.
+
+    Each is a network of its own, under its key, with weights of all sizes of which the leading part is refitted; or
+    all are one network, under the key ``'1.00'``, where they share their weights.
 
     Attributes:
         teacher: Reference to the teacher, its units in their order.
-        into: Scales of the candidates.
+        into: Scales of the candidates, ascending where they share their weights.
         chosen: Name -> reference to a network whose candidate is refitted too, under that name.
         architecture: Of the networks.
         num_images: Training images; all, when there are fewer.
         ridge, classifier: As :class:`mmamd.pipeline.compression.RefitSettings` has them.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn.
+        sharing: How the candidates share their weights, ``'nested'`` or ``'together'``
+            (:mod:`mmamd.pruning.shared_refit`); None where each has its own.
         reported: Held-out images on which the networks are judged as they were cut and as they are refit, for the
-            report alone; None judges none.
+            report alone; None where none is judged, as of candidates that share their weights.
     """
 
     kind: ClassVar[str] = 'refit'
@@ -56,18 +62,19 @@ class Refit(Stage):
     images: Images
     pipeline: list | None
     seed: int
+    sharing: str | None = None
     reported: HeldOut | None = None
 
     @classmethod
-    def fields_of(cls, context: Context, num_images: int) -> dict:
-        """The fields that the config says."""
+    def fields_of(cls, context: Context, num_images: int, sharing: str | None = None) -> dict:
+        """The fields that the config says; of candidates that share their weights none is judged for the report."""
         settings = context.settings.compression.refit
         is_augmented = bool(batch_norms(context.network))
         loader = context.cfg.train_dataloader if is_augmented else context.cfg.test_dataloader
         return dict(architecture=context.architecture, num_images=min(num_images, context.images('train').num),
                     ridge=settings.ridge, classifier=settings.classifier, images=context.images('train'),
-                    pipeline=pipeline_of(loader), seed=context.seed,
-                    reported=HeldOut.of(context, settings.num_reported))
+                    pipeline=pipeline_of(loader), seed=context.seed, sharing=sharing,
+                    reported=None if sharing else HeldOut.of(context, settings.num_reported))
 
     def networks(self) -> list[str]:
         return [self.teacher, *self.chosen.values()]
@@ -76,6 +83,8 @@ class Refit(Stage):
         return ['nest/family.json']
 
     def check(self, context: Context) -> None:
+        if self.sharing:
+            self._shared_products(context)  # refuses candidates that share norms
         steps_of(context.network, context.task, self.classifier)  # refuses a backbone that offers none
         if self.reported is not None:
             self.reported.check(context)
@@ -83,7 +92,8 @@ class Refit(Stage):
     def macs(self, context: Context) -> float:
         scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
         passes = (1 + sum(scales)) * context.teacher_cost.macs
-        products = sum(self._products(context, scale) for scale in scales)
+        products = (self._shared_products(context) if self.sharing else
+                    sum(self._products(context, scale) for scale in scales))
         return self.num_images * (passes + products) + self._report_macs(1., sum(scales)) * context.teacher_cost.macs
 
     def _report_macs(self, teacher: float, networks: float) -> float:
@@ -104,34 +114,52 @@ class Refit(Stage):
                 network.backbone.activate(None)
         return context.counted[key]
 
+    def _shared_products(self, context: Context) -> float:
+        """The same of all candidates that share their weights."""
+        key = f'{self.sharing} refit {self.into} {self.classifier}'
+        if key not in context.counted:
+            candidates = {scale_key(scale): context.flat_family.at(scale).kept for scale in self.into}
+            image = torch.zeros(1, *context.input_shape)
+            try:
+                steps = self._shared_steps(context, context.network, candidates)
+                context.counted[key] = sum(macs_of_products(own, image) for own in steps.values())
+            finally:
+                context.network.backbone.activate(None)
+        return context.counted[key]
+
+    def _shared_steps(self, context: Context, network: nn.Module, kept: dict[str, dict]) -> dict[str, Sequence[Step]]:
+        """Key -> steps that a refit walks along; one key for all candidates that are solved together."""
+        arguments = kept, network.backbone.activate, lambda: steps_of(network, context.task, self.classifier)
+        return nested_steps(*arguments) if self.sharing == 'nested' else {'together': joint_steps(*arguments)}
+
     def carry_out(self, context: Context) -> None:
         began = time.monotonic()
         folder = context.work_dir / self.name
         folder.mkdir(parents=True, exist_ok=True)
         teacher = find_network(context.work_dir, self.teacher)
-        family = context.family
-        candidates = {scale_key(scale): family.at(scale) for scale in self.into}
+        candidates = {scale_key(scale): context.family.at(scale) for scale in self.into}
         candidates |= {name: find_network(context.work_dir, reference) for name, reference in self.chosen.items()}
-        networks = {key: replace(teacher, weights=str(folder / f'{key}.pth'), scale=each.scale, kept=each.kept,
-                                 cost=each.cost) for key, each in candidates.items()}
+        written = {scale_key(1.): teacher} if self.sharing else {
+            key: replace(teacher, scale=each.scale, kept=each.kept, cost=each.cost) for key, each in candidates.items()}
         whole = build_network(teacher).to(get_device())
-        modules = {key: build_network(replace(network, weights=teacher.weights)).to(get_device())
-                   for key, network in networks.items()}
+        modules = {key: build_network(network).to(get_device()) for key, network in written.items()}
         performance = self._judged(context, {'teacher': whole, **modules}, 'cut')
-        records = refit(
-            steps_of(whole, context.task, self.classifier),
-            {key: steps_of(module, context.task, self.classifier) for key, module in modules.items()},
-            self._batches(context, whole), ridge=self.ridge, folder=folder,
-            tell=partial(context.progress.update, self.name))
+        steps = (self._shared_steps(context, modules[scale_key(1.)], {key: c.kept for key, c in candidates.items()})
+                 if self.sharing else
+                 {key: steps_of(module, context.task, self.classifier) for key, module in modules.items()})
+        records = refit(steps_of(whole, context.task, self.classifier), steps, self._batches(context, whole),
+                        ridge=self.ridge, folder=folder, tell=partial(context.progress.update, self.name))
         performance |= self._judged(context, modules, 'refit')
-        macs = sum(network.cost.macs for network in networks.values())
+        macs = sum(each.cost.macs for each in candidates.values())
         context.spend(self.name, time.monotonic() - began,
                       self.num_images * (teacher.cost.macs + macs) + sum(record.macs for record in records.values())
                       + self._report_macs(teacher.cost.macs, macs))
+        networks = {key: replace(network, weights=str(folder / f'{key}.pth')) for key, network in written.items()}
         if is_main_process():
             for key, network in networks.items():
                 save_student(modules[key], network.weights)
-            self._record(records, networks, performance).save(folder / RECORD)
+            scales = {key: candidates[key].scale if key in candidates else 1. for key in records}
+            self._record(records, scales, performance).save(folder / RECORD)
             save_networks(context.work_dir, self.name, networks)
         barrier()
 
@@ -142,10 +170,10 @@ class Refit(Stage):
         found = self.reported.judge(context, modules, self.seed)
         return {(key, state): value for key, value in found.items()}
 
-    def _record(self, records: dict[str, Record], networks: dict[str, Network],
+    def _record(self, records: dict[str, Record], scales: dict[str, float],
                 performance: dict[tuple[str, str], float]) -> Refitted:
         found = {key: RefittedNetwork(
-            networks[key].scale, performance.get((key, 'cut')), performance.get((key, 'refit')), record.macs,
+            scales[key], performance.get((key, 'cut')), performance.get((key, 'refit')), record.macs,
             record.errors) for key, record in records.items()}
         reported = self.reported
         return Refitted(self.num_images, found, reported.metric if reported else None,
