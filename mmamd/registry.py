@@ -16,9 +16,6 @@ LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
 METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])
 MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
                        locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection'])
-OPTIMIZERS = root.Registry('optimizer', parent=root.OPTIMIZERS, scope='mmamd', locations=['mmamd.distillation'])
-OPTIM_WRAPPER_CONSTRUCTORS = root.Registry('optimizer wrapper constructor', parent=root.OPTIM_WRAPPER_CONSTRUCTORS,
-                                           scope='mmamd', locations=['mmamd.distillation'])
 OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
                                locations=['mmamd.distillation'])
 RUNNERS = root.Registry('runner', parent=root.RUNNERS, scope='mmamd', locations=['mmamd.pipeline'])

@@ -5,9 +5,8 @@ from mmamd.distillation.distiller import AMDDistiller
 from mmamd.distillation.joint_loop import JointTrainLoop
 from mmamd.distillation.losses import DKDLoss, FeatureLoss, LogitLoss, Loss, TaskLoss
 from mmamd.distillation.mixed_precision import CpuAmpOptimWrapper
-from mmamd.distillation.muon import Muon, MuonConstructor
 from mmamd.distillation.samplers import sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 
 __all__ = ['AMDDistiller', 'AveragedNetwork', 'CpuAmpOptimWrapper', 'DKDLoss', 'FeatureLoss', 'JointTrainLoop',
-           'LogitLoss', 'Loss', 'Muon', 'MuonConstructor', 'SandwichSparsityHook', 'TaskLoss', 'sample_candidates']
+           'LogitLoss', 'Loss', 'SandwichSparsityHook', 'TaskLoss', 'sample_candidates']

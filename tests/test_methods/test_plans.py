@@ -104,13 +104,22 @@ def test_only_the_first_joint_stage_starts_from_refit_weights(lay):
     assert (stages['joint'].start, stages['joint_2'].start) == ('refit@1.00', 'select')
 
 
-def test_without_its_options_amd_is_laid_as_it_was_before_them(lay):
-    plain, refitted = lay(AMD()), lay(AMD(), **{'compression.refit': {}})
+def test_a_joint_stage_as_published_is_not_touched_by_a_refit(lay):
+    plain, refitted = lay(AMD()), lay(AMD(candidates='joint'), **{'compression.refit': {}})
     assert list(plain) == list(refitted) == ['score', 'nest', 'joint', 'select', 'student', 'export']
     assert plain['joint'] == refitted['joint']
 
 
-@pytest.mark.parametrize('options, first', [(dict(), 'joint'), (dict(candidates='refit'), 'refit')])
+def test_candidates_are_refit_where_a_refit_is_configured_unless_an_option_asks_for_a_joint_stage(lay):
+    def third(**options):
+        return list(lay(AMD(**options), **{'compression.refit': {}}))[2:4]
+
+    assert third() == ['refit', 'select']
+    assert third(start='smallest') == ['refit', 'joint']
+    assert third(num_assistants=2) == ['joint', 'select']
+
+
+@pytest.mark.parametrize('options, first', [(dict(candidates='joint'), 'joint'), (dict(candidates='refit'), 'refit')])
 def test_the_chosen_assistant_is_tuned_before_it_teaches(lay, options, first):
     stages = lay(AMD(tune_epochs=2, **options), **{'compression.refit': {}})
     tune, student = stages['tune'], stages['student']

@@ -233,8 +233,6 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
     (dict(EXTERNAL, **{'student.losses': dict(feat=dict(layers=[('backbone.stages.0', 'backbone.stages.2')]))}),
      r"losses.feat: cannot compare 'backbone.stages.0' of the student, whose output is \(16, 8, 8\), "
      r'.*\(64, 2, 2\); .* equally large'),
-    ({'optim_wrapper.optimizer.type': 'mmamd.Muon'},
-     'joint: optim_wrapper.optimizer: mmamd.Muon steps the matrices of linear layers, and the backbone .* has none'),
     ({'compression.refit': {}, 'method.start': 'nested'},
      "candidates of this network share the norms of .*expected a transformer: .*method.start='smallest'"),
     ({'compression.refit': {}, 'method.start': 'together'}, "share the norms of .*method.start='smallest'"),

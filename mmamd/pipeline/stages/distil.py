@@ -130,7 +130,6 @@ class Distil(TrainingStage):
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
-        self.check_optimizer(distiller)
         if self.teacher_cache is not None:
             check_cache(self, distiller, context)
 

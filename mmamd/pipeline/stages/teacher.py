@@ -59,7 +59,6 @@ class Teacher(TrainingStage):
         cfg = teacher_settings(context.cfg)
         check_schedule(self, cfg)
         network = MODELS.build(cfg.model.to_dict())
-        self.check_optimizer(network)
         for weights in self.sources:
             check_start(network, weights.source)
             warn_of_normalisation(self.model.get('data_preprocessor') or self.data_preprocessor, weights.source)

@@ -9,17 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn as nn
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmamd.distillation.mixed_precision import on_this_machine
-from mmamd.distillation.muon import Muon, check_muon, is_muon, with_constructor
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader
-from mmamd.pipeline.keys import check_options
 from mmamd.pipeline.progress import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
 from mmamd.pipeline.stage_runner import build_stage_runner
@@ -56,17 +53,6 @@ class TrainingStage(Stage, is_kind=False):
         is_stream = sampler.get('type') == 'mmamd.StreamSampler'
         images_of_an_epoch = sampler['num_samples'] * self.processes if is_stream else self.images.num
         return images_of_an_epoch * self.schedule['train_cfg']['max_epochs']
-
-    def check_optimizer(self, model: nn.Module) -> None:
-        """Raise ValueError if the optimizer is ours and refuses its options or the model."""
-        optim_wrapper, where = self.schedule['optim_wrapper'], f'{self.name}: optim_wrapper.optimizer'
-        if not is_muon(optim_wrapper):
-            return
-        check_options(where, Muon, optim_wrapper['optimizer'])
-        try:
-            check_muon(optim_wrapper, model)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f'{where}: {error}') from error
 
 
 def training_fields(settings: dict, stage: str) -> dict:
@@ -140,8 +126,7 @@ def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, ma
     runtime = {**runtime, 'default_hooks': checkpoints_by_epoch(runtime.get('default_hooks'), stage)}
     runner = build_stage_runner(
         runtime, stage.name, folder, model=model, custom_hooks=copy.deepcopy(stage.hooks),
-        train_dataloader=loader, train_cfg=train_cfg,
-        optim_wrapper=with_constructor(on_this_machine(stage.schedule['optim_wrapper'])),
+        train_dataloader=loader, train_cfg=train_cfg, optim_wrapper=on_this_machine(stage.schedule['optim_wrapper']),
         param_scheduler=stage.schedule['param_scheduler'], auto_scale_lr=stage.schedule['auto_scale_lr'],
         load_from=load_from,
         # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
