@@ -112,11 +112,20 @@ def solve(equations: Equations, start_KC: Tensor, ridge: float, has_bias: bool =
     rounding = equations.rounding * equations.hh_KK.trace()
     lam = (ridge * gram_KK.trace().clamp(min=0) + rounding) / max(1, len(h_K))
     if lam > 0:  # else there are no inputs, or all of them are 0
-        penalised_KK = gram_KK + lam * torch.eye(len(h_K), dtype=torch.float64)
-        weight_KC = torch.cholesky_solve(product_KC + lam * start_KC, torch.linalg.cholesky(penalised_KK))
+        weight_KC = _solve_shifted(gram_KK, lam, product_KC + lam * start_KC)
 
     def error(w_KC: Tensor) -> float:
         return max(0., float(target - 2 * (w_KC * product_KC).sum() + (w_KC * (gram_KK @ w_KC)).sum()))
 
     bias_C = (t_C - h_K @ weight_KC) / equations.num if has_bias else None
     return Solution(weight_KC, bias_C, error(start_KC), error(weight_KC))
+
+
+def _solve_shifted(gram_KK: Tensor, lam: Tensor, right_KC: Tensor) -> Tensor:
+    """``(G + lam I)^-1 right`` of a Gram matrix G, whose eigenvalues are at least 0 but for rounding."""
+    factor_KK, failed = torch.linalg.cholesky_ex(gram_KK + lam * torch.eye(len(gram_KK), dtype=gram_KK.dtype))
+    if not failed:
+        return torch.cholesky_solve(right_KC, factor_KK)
+    # One direction of the inputs holds nearly all of their variance, and its rounding is larger than lam.
+    values_K, vectors_KK = torch.linalg.eigh(gram_KK)
+    return vectors_KK @ ((vectors_KK.T @ right_KC) / (values_K.clamp(min=0) + lam)[:, None])

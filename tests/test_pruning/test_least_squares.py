@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmamd.pruning.least_squares import Equations, solve
+from mmamd.pruning.least_squares import ROUNDING, Equations, solve
 
 M, K, C = 200, 6, 4
 
@@ -80,6 +80,18 @@ def test_what_no_equation_speaks_of_stays_as_it_was():
     h_MK[:, 2] = 5.  # a constant, which the bias takes
     found = solve(equations_of(h_MK, t_MC), start_KC, 1e-3)
     torch.testing.assert_close(found.weight_KC[2], start_KC[2], rtol=0, atol=1e-6)
+
+
+def test_inputs_far_from_0_that_hardly_vary_are_solved_in_spite_of_the_rounding_of_their_products():
+    generator = torch.Generator().manual_seed(0)
+    h_MK = 100 * torch.rand(400, generator=generator) + 1e-3 * torch.randn(100, 400, generator=generator)
+    t_MC, start_KC = torch.randn(100, C, generator=generator), torch.zeros(400, C)
+    equations = equations_of(h_MK, t_MC)
+    gram_KK = equations.hh_KK - equations.h_K.outer(equations.h_K) / equations.num
+    lam = (1e-3 * gram_KK.trace().clamp(min=0) + ROUNDING[torch.float32] * equations.hh_KK.trace()) / 400
+    assert torch.linalg.eigvalsh(gram_KK)[0] < -lam  # so that the penalty does not make it positive definite
+    found = solve(equations, start_KC, 1e-3)
+    assert found.weight_KC.isfinite().all() and found.weight_KC.abs().max() < 1
 
 
 def test_without_inputs_it_is_the_mean_of_the_targets():
