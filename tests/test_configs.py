@@ -127,7 +127,9 @@ def test_recipe_card_gives_the_schedule_of_the_config(path):
     elif path.parent.name == 'kd':
         expected = [f'student {cfg.student.train_cfg.max_epochs} epochs']
     else:
-        expected = [f'joint stage {cfg.joint.train_cfg.max_epochs} epochs, student {cfg.student.train_cfg.max_epochs}']
+        joint, student = (cfg[stage].train_cfg.max_epochs for stage in ('joint', 'student'))
+        expected = ([f'candidates refit in closed form, student {student} epochs'] if cfg.compression.get('refit') else
+                    [f'joint stage {joint} epochs, student {student}'])
     if path.parent.name != 'kd':
         rate = f'{cfg.optim_wrapper.optimizer.lr:.1e}'.replace('.0e', 'e').replace('e-0', 'e-')
         expected += [f'{cfg.optim_wrapper.optimizer.type}, {rate}',

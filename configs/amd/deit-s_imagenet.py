@@ -6,7 +6,8 @@ Teacher: MMPretrain's DeiT-S, downloaded. To train one, run configs/teacher/teac
     add --cfg-options model.teacher=work_dirs/teacher_deit-s_imagenet/teacher.pth
 Command: tools/dist_train.sh configs/amd/deit-s_imagenet.py 16
 Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
-Schedule: joint stage 60 epochs, student 100; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and the rate).
+Schedule: candidates refit in closed form, student 100 epochs; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and
+    the rate).
 Measured: not run.
 """
 _base_ = [

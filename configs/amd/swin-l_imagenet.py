@@ -7,7 +7,8 @@ Teacher: MMPretrain's Swin-L, pre-trained on ImageNet-21k (converted from Micros
     model.teacher=work_dirs/teacher_swin-l_imagenet/teacher.pth
 Command: tools/dist_train.sh configs/amd/swin-l_imagenet.py 16
 Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
-Schedule: joint stage 60 epochs, student 100; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and the rate).
+Schedule: candidates refit in closed form, student 100 epochs; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and
+    the rate).
 Measured: not run.
 """
 _base_ = [

@@ -21,7 +21,7 @@ model = dict(
     architecture=_base_.architecture,
     teacher='work_dirs/teacher_swin-micro_cifar100/teacher.pth',  # path, URL or key of MMPretrain's zoo
     losses=dict(feat=dict(weight=0.1)))  # beta is not published; that of ViT-micro
-compression = dict(student_scale=0.10)
+compression = dict(student_scale=0.10, refit=None)  # as recorded: candidates are trained
 custom_hooks = [
     # One drawn candidate a step: 1 + 3 x 0.5 units on average, where all nine cost 1 + 3 x 4.5
     # (the teacher's forward pass = 1, a training step of scale s = 3 s).

@@ -5,7 +5,8 @@ Row: supplement, section 3 (the text to Table 2): 95.52 %; the student's scale i
 Teacher: configs/teacher/teacher_vit-b_cifar10.py, run first.
 Command: tools/dist_train.sh configs/amd/vit-b_cifar10.py 16
 Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
-Schedule: joint stage 60 epochs, student 100; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and the rate).
+Schedule: candidates refit in closed form, student 100 epochs; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and
+    the rate).
 Measured: not run.
 """
 _base_ = [

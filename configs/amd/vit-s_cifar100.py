@@ -5,7 +5,8 @@ Row: supplement, Table 6 (ViT-Small, CIFAR-100); not quoted, our copy of the tab
 Teacher: configs/teacher/teacher_vit-s_cifar100.py, run first.
 Command: tools/dist_train.sh configs/amd/vit-s_cifar100.py 16
 Hardware: 16 GPUs of 40 GB, as in the paper (A100, supplement 8.2). Hours: not measured.
-Schedule: joint stage 60 epochs, student 100; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and the rate).
+Schedule: candidates refit in closed form, student 100 epochs; AdamW, 3e-3, 1,024 images a step (ours but for AdamW and
+    the rate).
 Measured: not run.
 """
 _base_ = [

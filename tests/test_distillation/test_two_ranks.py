@@ -72,7 +72,7 @@ def joint_steps(settings, half, num_candidates):
 def sampled(loop):
     """Keys of what the hook samples in ten iterations, through the wrapped model."""
     runner, drawn = loop.runner, []
-    runner.train_loop, runner.seed, runner.max_epochs = loop, 5, 2
+    runner.train_loop, runner.seed, runner.max_epochs, runner.max_iters = loop, 5, 2, 10
     runner.message_hub = SimpleNamespace(runtime_info={})
     hook = SandwichSparsityHook(sampler='random', num_random=1)
     hook.before_train(runner)

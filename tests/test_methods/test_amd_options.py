@@ -48,8 +48,9 @@ def test_the_joint_stage_starts_from_one_network_of_which_every_candidate_is_mad
     networks = json.loads((work_dir / 'refit' / 'networks.json').read_text())
     assert list(networks) == ['1.00'] and networks['1.00']['kept'] is None
     record = json.loads((work_dir / 'refit' / 'refit.json').read_text())
-    assert list(record['errors']) == ['0.30', '0.50', '0.75']
-    assert 'head.fc' in record['errors']['0.30'] and 'head.fc' not in record['errors']['0.50']
+    errors = {key: network['errors'] for key, network in record['networks'].items()}
+    assert list(errors) == ['0.30', '0.50', '0.75']
+    assert 'head.fc' in errors['0.30'] and 'head.fc' not in errors['0.50']
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         refitted, teacher = (build_network(find_network(work_dir, name)).state_dict() for name in ('refit', 'nest'))
     changed = {name.split('.', 3)[3] for name, value in refitted.items()
@@ -110,7 +111,8 @@ def test_candidates_made_good_together_are_one_network_too(nested, tiny_config, 
     assert stage == 'refit' and 0.8 * stages['refit'].macs(context) < macs < 1.1 * stages['refit'].macs(context)
     assert list(json.loads((tmp_path / 'refit' / 'networks.json').read_text())) == ['1.00']
     record = json.loads((tmp_path / 'refit' / 'refit.json').read_text())
-    assert list(record['errors']) == ['together'] and 'head.fc' in record['errors']['together']
+    network, = record['networks'].values()
+    assert list(record['networks']) == ['together'] and 'head.fc' in network['errors']
 
 
 def test_a_rerun_finds_everything_done(nested):
