@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from types import SimpleNamespace
 
+import budget_study
 import numpy as np
 import peer_study
 import pytest
@@ -116,3 +117,20 @@ def test_every_point_is_the_recipe_with_other_schedules(script, tmp_path):
         assert cfg.method.type == ('mmamd.AMD' if 'joint_epochs' in settings else 'mmamd.KD')
         assert cfg.student.train_cfg.max_epochs == settings['student_epochs']
         assert cfg.model.losses == recipe.model.losses and cfg.model.architecture == recipe.model.architecture
+
+
+def test_lines_of_the_budget_study_are_measured_here_or_in_another_study():
+    others = {**sampler_study.POINTS, **peer_study.POINTS}
+    assert set(budget_study.EARLIER) <= set(others)
+    assert not set(budget_study.EARLIER.values()) & set(budget_study.POINTS.values())
+    assert {line for line, _ in budget_study.POINTS.values()} <= set(budget_study.LINES)
+    recorded = {row['point'] for row in study.read_rows(budget_study.ROWS)}
+    assert recorded and recorded <= set(budget_study.POINTS)
+
+
+def test_table_of_a_budget_pairs_each_line_with_both_ways_of_plain_distillation():
+    rows = [row('plain KD from refit, 1', seed, 1200, macs=budget_study.UNIT) for seed in (0, 1, 2)]
+    lines = [line for line in budget_study.tables(rows) if line.startswith('| plain KD from refit')]
+    cells = [cell.strip() for cell in lines[0].strip('|').split('|')]
+    assert cells[:5] == ['plain KD from refit', '3', '1.00', '-', '40.00 ± 0.00']
+    assert cells[5].startswith('+') and cells[7] == ''  # against plain KD of the other study, and not against itself
