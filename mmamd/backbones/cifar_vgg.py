@@ -111,9 +111,6 @@ class MaskedCifarVGG(ElasticConvNet, CifarVGG):
                 steps.append(ConvStep(f'stages.{i}.{j}', layer.conv, layer.norm, read=lambda x: x, behind=behind))
         return steps
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
-        return (stream,)
-
     def outputs(self) -> set[str]:
         return {self._layer_names()[-1]}
 

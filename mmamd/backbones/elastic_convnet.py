@@ -220,6 +220,9 @@ class ElasticConvNet(ElasticBackbone):
         has_bias = getattr(ending, 'bias', None) is not None
         self._exchange(last, ElasticConstant(constant, writes) if has_bias else nn.Identity())
 
+    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+        return (stream,)
+
     def cut_arguments(self, kept: dict[str, int]) -> dict[str, list[int]]:
         return {'filters': [kept.get(name, 0) for name in self._units]}
 

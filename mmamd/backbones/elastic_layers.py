@@ -114,7 +114,7 @@ class ElasticAttention(ElasticBranch):
     def inner(self, x_NLC: Tensor) -> Tensor:
         N, L, C = x_NLC.shape
         H, D = self.active, self.head_dims
-        qkv_weight, qkv_bias, _ = leading_heads(self.qkv, self.proj, self.count, H)
+        qkv_weight, qkv_bias = leading_heads(self.qkv, self.count, H)
         q_NHLD, k_NHLD, v_NHLD = F.linear(x_NLC, qkv_weight, qkv_bias).reshape(N, L, 3, H, D).permute(2, 0, 3, 1, 4)
         if H:
             dropout = self.attn_drop if self.training else 0.
@@ -236,13 +236,13 @@ def leading_columns(weight_CK: Tensor, count: int) -> Tensor:
 
 # --- heads within two linear layers: qkv, whose rows are laid out as (3, H, D), and proj, whose columns are (H, D) ---
 
-def leading_heads(qkv: nn.Linear, proj: nn.Linear, count: int, active: int) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Weight and bias of qkv, and weight of proj, of the first ``active`` of ``count`` heads."""
+def leading_heads(qkv: nn.Linear, count: int, active: int) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of qkv of the first ``active`` of ``count`` heads."""
     if active == count:
-        return qkv.weight, qkv.bias, proj.weight
+        return qkv.weight, qkv.bias
     weight_3HDC = qkv.weight.unflatten(0, (3, count, -1))
     bias = None if qkv.bias is None else qkv.bias.unflatten(0, (3, count, -1))[:, :active].flatten()
-    return weight_3HDC[:, :active].flatten(0, 2), bias, proj.weight[:, :active * weight_3HDC.shape[2]]
+    return weight_3HDC[:, :active].flatten(0, 2), bias
 
 
 @torch.no_grad()
@@ -258,8 +258,8 @@ def reorder_heads(qkv: nn.Linear, proj: nn.Linear, order: list[int]) -> None:
 @torch.no_grad()
 def cut_heads(qkv: nn.Linear, proj: nn.Linear, count: int, kept: int) -> tuple[nn.Linear, nn.Linear]:
     """New layers of the first ``kept`` of ``count`` heads, at least one, with their weights."""
-    qkv_weight, qkv_bias, proj_weight = leading_heads(qkv, proj, count, kept)
-    return linear_of(qkv_weight, qkv_bias), linear_of(proj_weight, proj.bias)
+    proj_weight = leading_columns(proj.weight, proj.in_features // count * kept)
+    return linear_of(*leading_heads(qkv, count, kept)), linear_of(proj_weight, proj.bias)
 
 
 def cost_of_heads(qkv: nn.Linear, proj: nn.Linear, count: int, kept: int, num_tokens: int, attended: int) -> Cost:

@@ -114,7 +114,7 @@ class ElasticWindowAttention(ElasticBranch):
         """Contexts of the active heads within each window, shape (N, W, T, K)."""
         N, W, T, _ = x_NWTC.shape
         w_msa, H = self.w_msa, self.active
-        qkv_weight, qkv_bias, _ = leading_heads(w_msa.qkv, w_msa.proj, self.count, H)
+        qkv_weight, qkv_bias = leading_heads(w_msa.qkv, self.count, H)
         D = w_msa.proj.in_features // self.count
         qkv_NWT3HD = F.linear(x_NWTC, qkv_weight, qkv_bias).reshape(N, W, T, 3, H, D)
         # The heads of all windows of a map stand side by side as those of one attention: fused kernels take four

@@ -78,9 +78,6 @@ class ElasticResNet(ElasticConvNet):
         """What the stem does behind its last activation."""
         return x
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
-        return (stream,)
-
     def _stage_channels(self) -> list[str]:
         """Channels that each stage writes."""
         found = [STEM]

@@ -129,9 +129,6 @@ class MaskedWideResNet(ElasticConvNet, WideResNet):
         blocks = [preactivation_step(at, block) for at, block, *_ in self._blocks()]
         return [Step('conv1', self.conv1), *blocks, NormStep('norm', lambda x: F.relu(self.norm(x)), [self.norm])]
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
-        return (stream,)
-
     def outputs(self) -> set[str]:
         *_, (_, _, _, last) = self._blocks()
         return {last}

@@ -238,7 +238,8 @@ def macs_of_products(steps: Sequence[Step], image: Tensor) -> int:
 def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float, store: '_Store',
            record: Record) -> None:
     """Refit one step of one network, and move its stream behind it, in place."""
-    step.prepare([store.fetch(x) for x in stream] if step.has_statistics else [])
+    if step.has_statistics:
+        step.prepare([store.fetch(x) for x in stream])
     inner = [store.keep(step.enter(store.fetch(x))) for x in stream]
     if step.is_refit:
         start_KC = step.weight_KC

@@ -95,12 +95,12 @@ def _without_mere_warm_up(schedulers: list, epochs: int) -> list:
 def plan_of(context: 'Context') -> list[str]:
     """Lines that say what each stage of a run will cost, in runs of plain distillation."""
     unit = plain_run(context)
-    lines = []
+    lines, total = [], 0.
     for stage in context.stages:
         if stage.kind in BEYOND:
             continue
+        cost = stage.macs(context) / unit
+        total += cost
         epochs = f'{stage.epochs(context)} epochs' if stage.kind == 'distil' else ''
-        lines.append(f'    {stage.name:<16}{stage.macs(context) / unit:>8.3f}  {epochs}'.rstrip())
-    total = sum(stage.macs(context) for stage in context.stages if stage.kind not in BEYOND)
-    return [f'plan: {total / unit:.2f} runs of plain distillation; a training goes by what is spent before it',
-            *lines]
+        lines.append(f'    {stage.name:<16}{cost:>8.3f}  {epochs}'.rstrip())
+    return [f'plan: {total:.2f} runs of plain distillation; a training goes by what is spent before it', *lines]
