@@ -9,6 +9,7 @@ import budget_study
 import numpy as np
 import peer_study
 import pytest
+import regret_study
 import sampler_study
 import study
 from mmengine.config import Config
@@ -134,3 +135,32 @@ def test_table_of_a_budget_pairs_each_line_with_both_ways_of_plain_distillation(
     cells = [cell.strip() for cell in lines[0].strip('|').split('|')]
     assert cells[:5] == ['plain KD from refit', '3', '1.00', '-', '40.00 ± 0.00']
     assert cells[5].startswith('+') and cells[7] == ''  # against plain KD of the other study, and not against itself
+
+
+def test_the_regret_is_what_the_chosen_assistants_student_misses_of_the_best_one():
+    def of(scale, right):
+        return {**row(f'refit, {scale}', 0, right), 'assistant': scale,
+                'would_take': {rule: 0.4 for rule in regret_study.RULES} | {'npsd': 0.8}}
+
+    rows = [of(0.2, 900), of(0.4, 1170), of(0.6, 1200)]
+    assert regret_study.tables(rows) == []  # a seed counts once all its students are there
+    lines = regret_study.tables([*rows, of(0.8, 1140)])
+    assert '| 0.6 | 40.00 |' in lines
+    assert '| regret of npsd | 2.00 (takes 0.8) |' in lines  # 1,200 - 1,140 of 3,000
+    assert '| regret of npsd_cost | 1.00 (takes 0.4) |' in lines
+
+
+def test_the_candidates_are_made_once_for_all_their_students(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(study, 'carry_out', lambda cfg, work_dir: started.append((cfg, work_dir)) or {})
+    monkeypatch.setattr(regret_study, 'would_take', lambda work_dir: {})
+    args = arguments(tmp_path)
+    for point in ('joint, 0.2', 'joint, 0.2', 'joint, 0.6'):
+        regret_study.job(regret_study.POINTS[point], 0, tmp_path / point, args)
+        cfg, work_dir = started[-1]
+        work_dir.mkdir(exist_ok=True)
+        cfg.dump(work_dir / 'run_config.py')
+    assert {work_dir for _, work_dir in started} == {tmp_path / 'joint_0'}
+    # An interrupted job goes on; the next one keeps what lies before the choice.
+    assert [cfg.get('start_from') for cfg, _ in started] == [None, None, 'select']
+    assert [cfg.custom_hooks[1].scale for cfg, _ in started] == [0.2, 0.2, 0.6]
