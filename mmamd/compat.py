@@ -26,6 +26,7 @@ from mmengine.dist import is_distributed
 from mmengine.fileio.backends import LocalBackend
 from mmengine.registry import registry as host_registry
 from mmengine.runner import checkpoint as host_checkpoint
+from mmengine.utils import get_object_from_string
 
 
 def apply(read: Callable[[str, Any], dict], write: Callable[[bytes, str], None]) -> None:
@@ -121,12 +122,12 @@ def registered_types_only(known: Iterable[str] = ()) -> Iterator[None]:
     Raises:
         ValueError: For a type that is no registered component.
     """
-    by_name = host_registry.get_object_from_string
+    before = host_registry.get_object_from_string
     known, refused = set(known), []
 
     def find(name: str) -> Any:
         if name in known:
-            return by_name(name)
+            return get_object_from_string(name)
         refused.append(name)
         return None
 
@@ -139,7 +140,7 @@ def registered_types_only(known: Iterable[str] = ()) -> Iterator[None]:
         raise ValueError(f'type={refused[-1]!r} is no registered component, and files name no other; if it is one of '
                          'yours, import the module that registers it first, or name it in custom_imports') from error
     finally:
-        host_registry.get_object_from_string = by_name
+        host_registry.get_object_from_string = before
 
 
 def shipped_config(name: str) -> Path:

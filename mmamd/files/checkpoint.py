@@ -69,7 +69,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict:
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             found = torch.load(path, map_location=map_location, weights_only=True)
-    except (OSError, MemoryError, torch.OutOfMemoryError):
+    except (PermissionError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a file that is no checkpoint fails in as many ways as there are bytes
         foreign = _foreign(error, path)
@@ -79,7 +79,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict:
         found = _read_in_full(path, map_location, foreign)
     if not isinstance(found, dict):
         raise ValueError(f'{path} holds a {type(found).__name__}; expected a checkpoint: a dict of tensors, alone or '
-                         f"under 'state_dict'. {remedy(path).capitalize()}")
+                         f"under 'state_dict'; {remedy(path)}")
     # The host executes this text when it resumes, to learn how many GPUs there were.
     if isinstance(found.get('meta'), dict):
         found['meta'].pop('config', None)
@@ -130,7 +130,8 @@ def _reason(error: Exception, path: Path) -> str:
     if not path.stat().st_size:
         return 'it is empty'
     text = str(error).rpartition('WeightsUnpickler error: ')[2].strip()
-    return f'{type(error).__name__}: {text.splitlines()[0] if text else "no more is known"}'
+    # The first sentence: torch goes on to advise reading the file in full.
+    return f'{type(error).__name__}: {text.splitlines()[0].partition(". ")[0]}' if text else type(error).__name__
 
 
 def is_whole(path: Path) -> bool:

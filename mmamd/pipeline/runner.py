@@ -22,7 +22,7 @@ from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
-from mmamd.pipeline.settings import Settings, teacher_settings
+from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages import Stage, field_digests, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState
@@ -65,15 +65,18 @@ class MultiStepRunner:
         """Run all stages that are not finished. Returns the summary, on every rank."""
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
-        # What the work_dir holds is data: of types that are no components it may name those of the config alone.
-        own = [self.cfg.to_dict(), teacher_settings(self.cfg).to_dict() if self.cfg.get('teacher_config') else {}]
+        settings = Settings.from_cfg(self.cfg)
+        # What the work_dir holds is data: of types that are no components it may name those of the configs alone.
+        own = [self.cfg.to_dict()]
+        if not self.cfg.model.get('teacher') and Path(self.cfg.get('teacher_config') or '').is_file():
+            own.append(Config.fromfile(self.cfg.teacher_config).to_dict())
         with compat.registered_types_only(types_in(own)):
-            return self._run()
+            return self._run(settings)
 
-    def _run(self) -> dict:
+    def _run(self, settings: Settings) -> dict:
         state = RunState(self.work_dir)
         self._check_work_dir(state)
-        context = Context(self.cfg, Settings.from_cfg(self.cfg), self.work_dir, self._seed(state),
+        context = Context(self.cfg, settings, self.work_dir, self._seed(state),
                           spend=functools.partial(self._spend, state), spent=state.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
