@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmamd.files.json_file import read_json, write_json
+from mmamd.files.whole import remedy
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,8 @@ def check_run_format(content: dict, work_dir: Path) -> None:
         raise ValueError(f'{work_dir} holds a run in format {content.get("format", 1)} of another version of mmamd, '
                          f'and this one reads format {RUN_FORMAT}; finish it with that version, or give another '
                          '--work-dir')
+    if not isinstance(content.get('stages'), dict):
+        raise ValueError(f"{work_dir / 'stages.json'} names no stages; {remedy(work_dir / 'stages.json')}")
 
 
 def scale_key(scale: float) -> str:

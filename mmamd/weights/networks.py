@@ -107,8 +107,8 @@ def save_judged(work_dir: Path, stage: str, references: dict[str, str]) -> None:
 
 def read_judged(work_dir: str | Path, stage: str) -> dict[str, Network]:
     """The networks that a stage has judged, by their keys in its table."""
-    references = read_json(Path(work_dir) / stage / 'judged.json')
-    return {key: find_network(work_dir, reference) for key, reference in references.items()}
+    return read_json(Path(work_dir) / stage / 'judged.json', lambda references: {
+        key: find_network(work_dir, reference) for key, reference in references.items()})
 
 
 def load_network(work_dir: str | Path, reference: str) -> nn.Module:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+import mmamd
 from mmamd.files.json_file import write_json
 from mmamd.files.run_config import decode, encode, import_custom, read_run_config, write_run_config
 
@@ -87,3 +88,15 @@ def test_modules_that_a_run_names_are_imported_from_the_users_path_and_not_from_
     with pytest.raises(ImportError):
         import_custom(Config(dict(custom_imports=dict(imports=['no_such_module']))), tmp_path / 'run')
     import_custom(Config(dict(custom_imports=dict(imports=['no_such_module'], allow_failed_imports=True))), tmp_path)
+
+
+def test_a_run_by_a_config_that_is_no_data_is_refused_before_anything_is_written(tiny_config, tmp_path):
+    with pytest.raises(ValueError, match=r'^env_cfg.odd is <object .*, a object, which cannot be kept as data'):
+        mmamd.compress(tiny_config(**{'env_cfg.odd': object()}), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_run_leaves_its_config_as_data_without_how_it_was_continued(finished_run):
+    found = read_run_config(finished_run[0])
+    assert found.to_dict() == Config.fromfile(finished_run[0] / 'run_config.py').to_dict()
+    assert (found.start_from, found.resume, found.load_from) == (None, False, None)
