@@ -14,6 +14,18 @@ def write_json(path: str | Path, content: dict) -> None:
         partial.write_text(json.dumps(content, indent=1) + '\n')
 
 
+def is_name(key: str) -> bool:
+    """Whether a key of a dict is harmless in Python's source: the host writes keys into configs without escapes."""
+    return key.isprintable() and not set('\'"\\{}') & set(key)
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict:
+    odd = next((key for key, _ in pairs if not is_name(key)), None)
+    if odd is not None:
+        raise ValueError(f'the key {odd!r} is no name')
+    return dict(pairs)
+
+
 def read_json(path: str | Path, build: Callable[[dict], Any] = dict) -> Any:
     """What ``build`` makes of the dict in a file.
 
@@ -23,7 +35,7 @@ def read_json(path: str | Path, build: Callable[[dict], Any] = dict) -> Any:
     """
     content = Path(path).read_bytes()
     try:
-        raw = json.loads(content)
+        raw = json.loads(content, object_pairs_hook=_named)
     except ValueError as error:
         what = f'is no JSON ({error})' if content else 'is empty'
         raise ValueError(f'{path} {what}; it was cut short or changed: {remedy(path)}') from error

@@ -5,12 +5,13 @@ JSON has no tuples, and texts alone as keys. What it has not is written as a dic
 
 import importlib
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmamd.files.json_file import read_json, write_json
+from mmamd.files.json_file import is_name, read_json, write_json
 
 FILE, FOR_PEOPLE = 'run_config.json', 'run_config.py'
 TUPLE, ITEMS = '__tuple__', '__items__'
@@ -23,6 +24,7 @@ def encode(value: Any, where: str = '') -> Any:
         ValueError: If a value is no data, such as a tensor or a lambda; it names the key.
     """
     if isinstance(value, dict):
+        _check_names(value, where)
         items = {key: encode(item, f'{where}.{key}'.lstrip('.')) for key, item in value.items()}
         if all(isinstance(key, str) for key in items) and not {TUPLE, ITEMS} & items.keys():
             return items
@@ -30,7 +32,9 @@ def encode(value: Any, where: str = '') -> Any:
     if isinstance(value, (list, tuple)):
         items = [encode(item, f'{where}[{i}]') for i, item in enumerate(value)]
         return {TUPLE: items} if isinstance(value, tuple) else items
-    if value is None or type(value) in (bool, int, float, str):
+    if isinstance(value, str):
+        return _check_text(str(value), where)
+    if value is None or type(value) in (bool, int, float):
         return value
     if callable(value) and '<' not in getattr(value, '__qualname__', '<'):  # two lambdas have one name
         return f'{value.__module__}.{value.__qualname__}'
@@ -43,12 +47,28 @@ def decode(value: Any) -> Any:
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, dict):
-        return value
+        return _check_text(value, 'a value') if isinstance(value, str) else value
     if value.keys() == {TUPLE}:
         return tuple(map(decode, value[TUPLE]))
     if value.keys() == {ITEMS}:
-        return {decode(key): decode(item) for key, item in value[ITEMS]}
+        items = {decode(key): decode(item) for key, item in value[ITEMS]}
+        _check_names(items, 'a dict')
+        return items
     return {key: decode(item) for key, item in value.items()}
+
+
+def _check_names(keys: Iterable, where: str) -> None:
+    odd = next((key for key in keys if isinstance(key, str) and not is_name(key)), None)
+    if odd is not None:
+        raise ValueError(f'{where or "the config"} has the key {odd!r}; expected a name without quotes, backslashes, '
+                         'braces and line breaks, which the host cannot write into a config')
+
+
+def _check_text(text: str, where: str) -> str:
+    # The host would put an environment variable there when it reads a config that it has written, and not escape it.
+    if '{{' in text:
+        raise ValueError(f'{where} is {text!r}; expected a text without {{{{, which has a meaning in a config file')
+    return text
 
 
 def write_run_config(cfg: Config, work_dir: Path) -> None:

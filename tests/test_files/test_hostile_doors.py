@@ -175,6 +175,24 @@ def test_a_run_of_before_is_told_how_it_gets_a_config_that_is_data(run, tiny_con
         assert reader(run)
 
 
+def test_as_a_key_that_is_code_once_the_host_writes_it_into_a_config(marker, run):
+    # MMEngine writes {'a b': 1} as dict({'a b': 1}), with the key as it is between the quotes.
+    config = json.loads((run / 'run_config.json').read_text())
+    config['test_cfg'] = {f"a': open({str(marker)!r}, 'w'), 'b": 1}
+    (run / 'run_config.json').write_text(json.dumps(config))
+    with pytest.raises(ValueError, match='run_config.json is no JSON .the key .* is no name'):
+        mmamd.export_model(run, scale=0.5)
+
+
+def test_as_a_text_in_which_the_host_would_substitute_a_variable(marker, run):
+    # What is substituted would take a quote with it, so that the first text would end where the second one begins.
+    config = json.loads((run / 'run_config.json').read_text())
+    config['test_cfg'] = {'a': '"{{$NO_SUCH_VARIABLE:x\'}}', 'b': f', b=open("{marker}", "w"))  # '}
+    (run / 'run_config.json').write_text(json.dumps(config))
+    with pytest.raises(ValueError, match='expected a text without {{'):
+        mmamd.export_model(run, scale=0.5)
+
+
 # --- types of networks ---
 
 def command(marker):

@@ -34,6 +34,21 @@ def test_what_is_no_data_is_refused_with_its_key(value):
         encode({'model': {'losses': [{}, {'weight': value}]}})
 
 
+def test_a_text_in_which_the_host_would_substitute_variables_is_refused():
+    with pytest.raises(ValueError, match='model.name is .*; expected a text without {{, which has a meaning'):
+        encode({'model': {'name': 'x {{$HOME:y}}'}})
+    with pytest.raises(ValueError, match='expected a text without {{'):
+        decode({'name': ['{{ fileDirname }}']})
+
+
+@pytest.mark.parametrize('key', ["it's", 'a "b"', 'a\\', 'a\nb'])
+def test_a_key_that_the_host_cannot_write_is_refused(key):
+    with pytest.raises(ValueError, match='model.classes has the key .*; expected a name without quotes'):
+        encode({'model': {'classes': {key: 1}}})
+    with pytest.raises(ValueError, match='a dict has the key'):
+        decode({'__items__': [[key, 1], [2, 3]]})
+
+
 def test_every_shipped_config_is_data(config_files):
     for file in config_files:
         config = Config.fromfile(file).to_dict()
