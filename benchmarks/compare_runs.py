@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 import mmamd
+from mmamd.files.json_file import read_json
+from mmamd.files.run_config import read_run_config
 
 NUM_DRAWS = 2000
 LEVEL = 0.95
@@ -26,7 +27,7 @@ LEVEL = 0.95
 @torch.no_grad()
 def correct(work_dir: Path, split: str = 'test') -> np.ndarray:
     """Whether the run's student is right, one boolean an image of the ``'test'`` or ``'val'`` split."""
-    cfg = Config.fromfile(work_dir / 'student' / 'config.py')
+    cfg = read_run_config(work_dir)
     init_default_scope(cfg.default_scope)
     student = mmamd.load_student(work_dir)
     loader = Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
@@ -48,7 +49,7 @@ def compare(work_dirs: list[Path]) -> list[dict]:
     rights = [correct(work_dir) for work_dir in work_dirs]
     rows = []
     for work_dir, right in zip(work_dirs, rights, strict=True):
-        summary = json.loads((work_dir / 'summary.json').read_text())
+        summary = read_json(work_dir / 'summary.json')
         difference, low, high = paired_difference(right, rights[0])
         rows.append({
             'run': work_dir.name, 'test': float(right.mean()), 'macs': summary['student']['macs'],

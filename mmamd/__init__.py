@@ -2,6 +2,7 @@
 
 The folders follow the method:
 
+    files/          files written whole, and read as data
     structures.py   the plain data that stages exchange
     passes.py       one pass through a network, and what it leaves behind
     pruning/        importance of units, ranking, nested candidates, exact costs
@@ -20,8 +21,10 @@ The folders follow the method:
 
 from mmamd import compat
 from mmamd.api import compress, export_model, load_student
+from mmamd.files.checkpoint import read_checkpoint
+from mmamd.files.whole import write_whole
 from mmamd.version import __version__
 
-compat.apply()
+compat.apply(read_checkpoint, write_whole)
 
 __all__ = ['__version__', 'compress', 'export_model', 'load_student']

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch.nn as nn
 from mmengine.config import Config
 
+from mmamd import compat
+
 if TYPE_CHECKING:
     from mmamd.export import Exported
 
@@ -39,8 +41,12 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
 
     Raises:
         FileNotFoundError: If the run has exported no student.
+        ValueError: If its files are damaged, or name or hold what would run code; nothing of a work_dir is executed.
     """
+    from mmamd.export import config_of
+    from mmamd.files.run_config import import_custom, read_run_config
     from mmamd.tasks import task_named
+    from mmamd.weights.networks import read_networks
     folder = Path(work_dir) / 'student'
     several = sorted(path.parent.name for path in folder.glob('*/student.pth'))
     if several:
@@ -50,8 +56,12 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
         if not (folder / name).exists():
             raise FileNotFoundError(f'{folder} holds no {name}: the run has not exported its student; finish it by '
                                     'running its config again with the same work_dir')
-    config = Config.fromfile(folder / 'config.py')
-    return task_named(config.get('default_scope')).rebuild(folder / 'config.py', folder / 'student.pth', device)
+    run = read_run_config(work_dir)
+    import_custom(run, work_dir)
+    network, = read_networks(work_dir, 'export').values()
+    with compat.registered_types_only():
+        return task_named(run.get('default_scope')).rebuild(
+            config_of(run, network.architecture), folder / 'student.pth', device)
 
 
 def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: float | str = 'student',

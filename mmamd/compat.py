@@ -6,56 +6,67 @@ mended is left alone.
 
 import difflib
 import inspect
-import logging
-import os
-import pickle
 import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
 
 import torch
 import torch.distributed
+import torch.hub
 from mmengine import hub as host_hub
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.dist import init_dist as host_init_dist
 from mmengine.dist import is_distributed
-from mmengine.logging import print_log
+from mmengine.fileio.backends import LocalBackend
+from mmengine.registry import registry as host_registry
 from mmengine.runner import checkpoint as host_checkpoint
+from mmengine.utils import get_object_from_string
 
 
-def apply() -> None:
-    """Apply all repairs; harmless when repeated."""
-    _let_training_checkpoints_load()
+def apply(read: Callable[[str, Any], dict], write: Callable[[bytes, str], None]) -> None:
+    """Apply all repairs; harmless when repeated.
+
+    Args:
+        read: Reads a checkpoint file, to a device, without running what is in it.
+        write: Writes bytes to a file, whole or not at all.
+    """
+    _let_checkpoints_be_read_as_data(read)
+    _let_files_be_written_whole(write)
     _let_every_copy_of_a_data_set_be_its_own()
     _let_configs_inherit_ours()
     # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 
-def _let_training_checkpoints_load() -> None:
-    """MMEngine 0.10 calls torch.load with its default, which since torch 2.6 refuses the host's own checkpoints.
+def _let_checkpoints_be_read_as_data(read: Callable[[str, Any], dict]) -> None:
+    """MMEngine reads a file of torch.save as torch's default says, and what it downloads in full, which may run code.
 
-    A training checkpoint holds MMEngine's HistoryBuffer objects and needs full unpickling. Files of plain tensors
-    are still read under ``weights_only=True``, and the wider read is logged.
+    Since torch 2.6 the default refuses the host's own training checkpoints, which hold MMEngine's HistoryBuffer.
     """
-    loader = host_checkpoint.CheckpointLoader._get_checkpoint_loader('local.pth')
-    if 'weights_only' in inspect.getsource(loader):
-        return
+    def load_from_local(filename: str, map_location: Any) -> dict:
+        return read(filename, map_location)
 
-    def load_from_local(filename: str, map_location: str | None) -> dict:
-        filename = os.path.expanduser(filename)
-        if not os.path.isfile(filename):
-            raise FileNotFoundError(f'{filename} can not be found.')
-        try:
-            return torch.load(filename, map_location=map_location, weights_only=True)
-        except pickle.UnpicklingError:
-            print_log(f'{filename} holds more than tensors (a training checkpoint); unpickling it in full. '
-                      'Only load checkpoints from people you trust.', 'current', logging.INFO)
-            return torch.load(filename, map_location=map_location, weights_only=False)
+    def load_url(url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True) -> dict:
+        path = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'), Path(urlparse(url).path).name)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), progress=progress)
+        return read(path, map_location)
 
     host_checkpoint.CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    host_checkpoint.load_url = load_url
+
+
+def _let_files_be_written_whole(write: Callable[[bytes, str], None]) -> None:
+    """MMEngine writes a checkpoint into its place, where a kill or a full disk leaves half of one."""
+    if 'replace' not in inspect.getsource(LocalBackend.put):
+        LocalBackend.put = lambda self, obj, filepath: write(obj, filepath)
 
 
 def _let_every_copy_of_a_data_set_be_its_own() -> None:
@@ -96,6 +107,40 @@ def _let_configs_inherit_ours() -> None:
 
     Config._get_cfg_path = staticmethod(path_and_scope)
     host_hub.get_config = host_hub.hub.get_config = get_config
+
+
+@contextmanager
+def registered_types_only(known: Iterable[str] = ()) -> Iterator[None]:
+    """Build nothing but registered components from here on, for configs that were read as data.
+
+    MMEngine takes a type that it does not know for the name of anything that can be imported and called:
+    ``dict(type='os.system', command=...)`` is a network to it.
+
+    Args:
+        known: Types that may be such names, because the user's own config says them.
+
+    Raises:
+        ValueError: For a type that is no registered component.
+    """
+    before = host_registry.get_object_from_string
+    known, refused = set(known), []
+
+    def find(name: str) -> Any:
+        if name in known:
+            return get_object_from_string(name)
+        refused.append(name)
+        return None
+
+    host_registry.get_object_from_string = find
+    try:
+        yield
+    except Exception as error:
+        if not refused or refused[-1] not in str(error):
+            raise
+        raise ValueError(f'type={refused[-1]!r} is no registered component, and files name no other; if it is one of '
+                         'yours, import the module that registers it first, or name it in custom_imports') from error
+    finally:
+        host_registry.get_object_from_string = before
 
 
 def shipped_config(name: str) -> Path:

@@ -7,9 +7,11 @@ convolution filter. A *unit group* is all units of one kind in one layer. A *can
 because groups are reordered once by descending importance.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from mmamd.files.json_file import read_json, write_json
+from mmamd.files.whole import remedy
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Importance:
 
     @classmethod
     def load(cls, path: str | Path) -> 'Importance':
-        return cls(**json.loads(Path(path).read_text()))
+        return read_json(path, lambda raw: cls(**raw))
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,9 @@ class CandidateFamily:
 
     @classmethod
     def load(cls, path: str | Path) -> 'CandidateFamily':
-        raw = json.loads(Path(path).read_text())
-        candidates = [Candidate.from_dict(candidate) for candidate in raw['candidates']]
-        return cls(candidates, Cost(**raw['teacher_cost']), raw['order'], raw['scale_by'])
+        return read_json(path, lambda raw: cls(
+            [Candidate.from_dict(candidate) for candidate in raw['candidates']], Cost(**raw['teacher_cost']),
+            raw['order'], raw['scale_by']))
 
 
 @dataclass(frozen=True)
@@ -233,10 +235,9 @@ class Selection:
 
     @classmethod
     def load(cls, path: str | Path) -> 'Selection':
-        raw = json.loads(Path(path).read_text())
-        raw['reference'] = Measurement(**raw['reference'])
-        raw['measurements'] = [Measurement(**m) for m in raw['measurements']]
-        return cls(**raw)
+        return read_json(path, lambda raw: cls(**{
+            **raw, 'reference': Measurement(**raw['reference']),
+            'measurements': [Measurement(**m) for m in raw['measurements']]}))
 
 
 RUN_FORMAT = 2  # of stages.json and of what stages leave; counted up when an older work_dir cannot be read any more
@@ -248,18 +249,11 @@ def check_run_format(content: dict, work_dir: Path) -> None:
         raise ValueError(f'{work_dir} holds a run in format {content.get("format", 1)} of another version of mmamd, '
                          f'and this one reads format {RUN_FORMAT}; finish it with that version, or give another '
                          '--work-dir')
+    if not isinstance(content.get('stages'), dict):
+        raise ValueError(f"{work_dir / 'stages.json'} names no stages; {remedy(work_dir / 'stages.json')}")
 
 
 def scale_key(scale: float) -> str:
     """Two decimals, or as many as the scale needs: 0.3 -> '0.30', 0.125 -> '0.125'."""
     text = f'{scale:.6f}'.rstrip('0')
     return text + '0' * max(0, 2 - len(text.split('.')[1]))
-
-
-def write_json(path: str | Path, content: dict) -> None:
-    # Written beside and renamed, so that a killed run never leaves half a file.
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(content, indent=1) + '\n')
-    partial.replace(path)

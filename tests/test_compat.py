@@ -10,6 +10,8 @@ import pytest
 from mmengine.config import Config
 
 from mmamd import compat
+from mmamd.files.checkpoint import read_checkpoint
+from mmamd.files.whole import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,7 +59,7 @@ def test_a_package_without_its_configs_says_so(tmp_path, monkeypatch):
 
 def test_applying_the_repairs_twice_changes_nothing():
     before = Config._get_cfg_path, mmengine.hub.get_config
-    compat.apply()
+    compat.apply(read_checkpoint, write_whole)
     assert (Config._get_cfg_path, mmengine.hub.get_config) == before
 
 

@@ -14,13 +14,14 @@ FILES = sorted(path for path in PACKAGE.rglob('*.py')
                if path.parent != PACKAGE or path.stem in ('structures', 'passes'))
 
 EVERYWHERE = {'registry', 'compat', 'version', 'nearest', 'seeds', 'configured_hook'}
-CHAIN = ('structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline', 'methods')
+CHAIN = ('files', 'structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline',
+         'methods')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}
-ALLOWED['tasks'] = {'structures', 'passes'}
+ALLOWED['tasks'] = {'files', 'structures', 'passes'}
 for part in ('distillation', 'selection', 'pipeline'):
     ALLOWED[part].add('tasks')
-ALLOWED['export'] = {'structures', 'backbones'}
-ALLOWED['visualization'] = {'structures', 'pruning', 'weights', 'selection'}
+ALLOWED['export'] = {'files', 'structures', 'backbones'}
+ALLOWED['visualization'] = {'files', 'structures', 'pruning', 'weights', 'selection'}
 ALLOWED['datasets'] = set()
 ALLOWED['pipeline'] |= {'export', 'visualization'}  # it carries everything out
 MOST_LINES, MOST_CODE_LINES = 300, 45  # of a file, of a function

@@ -18,6 +18,7 @@ from mmengine import dist
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmamd.files.checkpoint import read_checkpoint, write_checkpoint
 from mmamd.passes import frozen_eval
 
 
@@ -105,12 +106,13 @@ def restore_statistics(network: nn.Module, saved: dict[str, Tensor]) -> None:
 
 def save_statistics(by_candidate: dict[str, dict[str, Tensor]], path: str | Path) -> None:
     """Write the statistics of several candidates, each under its key, as plain tensors."""
-    torch.save({key: {name: value.cpu() for name, value in saved.items()} for key, saved in by_candidate.items()}, path)
+    write_checkpoint({key: {name: value.cpu() for name, value in saved.items()}
+                      for key, saved in by_candidate.items()}, path)
 
 
 def load_statistics(path: str | Path) -> dict[str, dict[str, Tensor]]:
     """What :func:`save_statistics` wrote, on the CPU."""
-    return torch.load(path, map_location='cpu', weights_only=True)
+    return read_checkpoint(path)
 
 
 def _running(network: nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.teacher_cache import TeacherCache
+from mmamd.files.checkpoint import read_checkpoint
 from mmamd.passes import frozen_eval, one_tensor, watch
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
@@ -187,7 +188,7 @@ class AMDDistiller(BaseModel):
 
     def _take_over(self, path: str) -> None:
         """Give the terms what terms of the same names have learnt in an earlier stage."""
-        for name, state in torch.load(path, map_location='cpu', weights_only=True).items():
+        for name, state in read_checkpoint(path).items():
             if name in self.terms and state:
                 self._named(name, _load, self.terms[name], state)
 

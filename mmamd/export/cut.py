@@ -3,10 +3,10 @@
 import copy
 from pathlib import Path
 
-import torch
 import torch.nn as nn
 from mmengine.config import Config
 
+from mmamd.files.checkpoint import write_checkpoint
 from mmamd.structures import Candidate, Network
 
 # What a config needs to rebuild, evaluate and use a model; schedules and pipeline settings stay behind.
@@ -42,5 +42,5 @@ def config_of(cfg: Config, model: dict) -> Config:
 
 def save_student(small: nn.Module, path: Path) -> None:
     """Save the weights as plain tensors that load under ``weights_only=True``."""
-    torch.save({'state_dict': {key: value.cpu().contiguous() for key, value in small.state_dict().items()},
-                'meta': {}}, path)
+    write_checkpoint({'state_dict': {key: value.cpu().contiguous() for key, value in small.state_dict().items()},
+                      'meta': {}}, path)

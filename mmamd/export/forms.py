@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.nn as nn
 from mmengine.config import Config
 
@@ -24,6 +23,7 @@ from mmamd.export.onnx import export_onnx, read_onnx
 from mmamd.export.plain import plain_config, plain_weights
 from mmamd.export.safetensors import load_safetensors, save_model, save_safetensors
 from mmamd.export.torch_export import export_torch, read_torch
+from mmamd.files.checkpoint import write_checkpoint
 from mmamd.structures import Candidate, Network
 
 
@@ -98,7 +98,8 @@ def _write_onnx(subject: Subject, folder: Path) -> None:
 
 def _write_mmpretrain(subject: Subject, folder: Path) -> None:
     config = _converted(subject, 'mmpretrain', lambda: plain_config(subject.cfg, subject.network, subject.candidate))
-    torch.save({'state_dict': plain_weights(config, subject.network), 'meta': {}}, folder / 'mmpretrain_model.pth')
+    write_checkpoint({'state_dict': plain_weights(config, subject.network), 'meta': {}},
+                     folder / 'mmpretrain_model.pth')
     config.dump(folder / 'mmpretrain_config.py')
 
 

@@ -6,17 +6,20 @@ from pathlib import Path
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from mmamd import compat
+from mmamd.files.checkpoint import read_tensors
+from mmamd.files.whole import written_whole
 from mmamd.registry import MODELS
 
 
 def save_safetensors(weights: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write tensors and metadata. ``format`` is added, for readers that ask of which library the tensors are."""
-    save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, path,
-              metadata={**metadata, 'format': 'pt'})
+    with written_whole(path) as partial:
+        save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, partial,
+                  metadata={**metadata, 'format': 'pt'})
 
 
 def save_model(small: nn.Module, config: Config, path: Path, metadata: dict[str, str]) -> None:
@@ -30,14 +33,13 @@ def load_safetensors(path: str | Path) -> nn.Module:
     """The model of a file written by :func:`save_model`, in eval mode.
 
     Raises:
-        ValueError: If the file does not say what network it is of.
+        ValueError: If the file is damaged, does not say what network it is of, or names what is no component.
     """
-    with safe_open(path, framework='pt') as file:
-        metadata = file.metadata() or {}
+    weights, metadata = read_tensors(path)
     if 'model' not in metadata:
         raise ValueError(f"{path} has no entry 'model' in its metadata, so it does not say what network it is of; "
                          "expected student.safetensors of a run or the form 'safetensors' of tools/export.py")
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
+    with DefaultScope.overwrite_default_scope('mmpretrain'), compat.registered_types_only():
         network = MODELS.build(json.loads(metadata['model']))
-    network.load_state_dict(load_file(path))
+    network.load_state_dict(weights)
     return network.eval()

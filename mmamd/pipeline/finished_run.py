@@ -6,6 +6,8 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmamd import compat
+from mmamd.files.run_config import import_custom, read_run_config
 from mmamd.nearest import did_you_mean
 from mmamd.pipeline.state import RunState
 from mmamd.structures import Network, scale_key
@@ -35,16 +37,18 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
     """
     folder = Path(work_dir)
     state = RunState(folder)
-    if not state.exists or not (folder / 'run_config.py').is_file():
-        raise FileNotFoundError(f'{folder} holds no run ({"run_config.py" if state.exists else "stages.json"} is '
-                                'missing); give the work_dir of a run of tools/train.py')
-    cfg = Config.fromfile(folder / 'run_config.py')
+    if not state.exists:
+        raise FileNotFoundError(f'{folder} holds no run (stages.json is missing); give the work_dir of a run of '
+                                'tools/train.py')
+    cfg = read_run_config(folder)
+    import_custom(cfg, folder)
     network = _find(folder, state, scale)
     if network.kept is None:
         raise ValueError(f'the network {scale!r} of {folder} is no cut of the teacher, and its files are in '
                          f"{folder / 'student'}; expected scale 'assistant' or that of a larger candidate")
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
-        module = build_network(network)
+        with compat.registered_types_only():
+            module = build_network(network)
     module.backbone.activate(None)
     return cfg, module, network
 

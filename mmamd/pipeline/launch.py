@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from mmamd import compat
 from mmamd.distillation.mixed_precision import on_this_machine
+from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.pipeline.inputs import fill_data_root
 
 
@@ -15,6 +16,7 @@ def build_runner(cfg: Config):
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     fill_data_root(cfg)
+    trust_checkpoints(cfg.get('trust_checkpoints', False))
     if cfg.get('optim_wrapper'):
         cfg.optim_wrapper = on_this_machine(cfg.optim_wrapper)
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():

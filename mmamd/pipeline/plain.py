@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(plain(item) for item in value) if type(value) in (list, tuple) else [*map(plain, value)]
     return value
+
+
+def types_in(value: Any) -> Iterator[str]:
+    """Every type that a config names, by key ``type``."""
+    if isinstance(value, dict):
+        if isinstance(value.get('type'), str):
+            yield value['type']
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for item in value:
+        yield from types_in(item)
 
 
 def merge(base: Any, over: Any) -> Any:

@@ -4,8 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config
-
+from mmamd.files.run_config import FOR_PEOPLE, import_custom, read_run_config
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import read_status
 from mmamd.selection.choice import replay
@@ -61,7 +60,7 @@ def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | 
         raise FileNotFoundError(f'{work_dir} has no finished selection number {number} (--round {number}), so no table '
                                 f'to choose from; finished selections: {finished or "none"}')
     stage = finished[number - 1]
-    Config.fromfile(work_dir / 'run_config.py')  # imports the modules that the run imported, for a rule of theirs
+    import_custom(read_run_config(work_dir), work_dir)  # for a rule of theirs
     before = Selection.load(work_dir / stage / 'selection.json')
     return Replay(work_dir, stage, before, replay(before, rule, lam, scale), read_judged(work_dir, stage))
 
@@ -89,7 +88,7 @@ def redo_command(found: Replay) -> str:
     """The command that redoes what the choice decides, quoted for a shell; with as many processes as before."""
     status = read_status(found.work_dir)
     names = [stage.name for stage in status.snapshot.stages]
-    config = str(found.work_dir / 'run_config.py')
+    config = str(found.work_dir / FOR_PEOPLE)
     start = (['python', 'tools/train.py', config] if status.world_size == 1 else
              ['tools/dist_train.sh', config, str(status.world_size)])
     return shlex.join([*start, '--work-dir', str(found.work_dir),

@@ -15,8 +15,11 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_proc
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
+from mmamd.files.checkpoint import trust_checkpoints
+from mmamd.files.run_config import encode, write_run_config
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import fill_data_root
+from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.settings import Settings
@@ -38,7 +41,7 @@ class MultiStepRunner:
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
             ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
-            ``start_from`` and ``resume``.
+            ``trust_checkpoints``, ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
@@ -51,6 +54,7 @@ class MultiStepRunner:
             raise ValueError('work_dir is not set; give --work-dir, or work_dir= in the config')
         self.work_dir = Path(cfg.work_dir)
         fill_data_root(cfg)
+        trust_checkpoints(cfg.get('trust_checkpoints', False))
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'MultiStepRunner':
@@ -61,11 +65,21 @@ class MultiStepRunner:
         """Run all stages that are not finished. Returns the summary, on every rank."""
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
+        settings = Settings.from_cfg(self.cfg)
+        # What the work_dir holds is data: of types that are no components it may name those of the configs alone.
+        own = [self.cfg.to_dict()]
+        if not self.cfg.model.get('teacher') and Path(self.cfg.get('teacher_config') or '').is_file():
+            own.append(Config.fromfile(self.cfg.teacher_config).to_dict())
+        with compat.registered_types_only(types_in(own)):
+            return self._run(settings)
+
+    def _run(self, settings: Settings) -> dict:
         state = RunState(self.work_dir)
         self._check_work_dir(state)
-        context = Context(self.cfg, Settings.from_cfg(self.cfg), self.work_dir, self._seed(state),
+        context = Context(self.cfg, settings, self.work_dir, self._seed(state),
                           spend=functools.partial(self._spend, state), spent=state.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
+        encode(self._own_config().to_dict())  # refuses what could not be written
         context.stages = stages = context.settings.method.stages(context)
         for stage in stages:
             stage.check(context)
@@ -103,13 +117,13 @@ class MultiStepRunner:
         state.content.update(seed=context.seed, method=method, delivered=list(stages[-1].delivered))
         if is_main_process():
             state.save()
-            self._dump_config()
+            write_run_config(self._own_config(), self.work_dir)
 
-    def _dump_config(self) -> None:
-        """Write the config as ``run_config.py``, without how this process was told to continue the run."""
+    def _own_config(self) -> Config:
+        """The config without how this process was told to continue the run."""
         cfg = copy.deepcopy(self.cfg)
         cfg.merge_from_dict(dict(start_from=None, resume=False, load_from=None))
-        cfg.dump(self.work_dir / 'run_config.py')
+        return cfg
 
     # --- skip, continue, refuse ---
 

@@ -1,9 +1,9 @@
 """Which stages of a run are finished, and from what they were made."""
 
-import json
 from pathlib import Path
 
-from mmamd.structures import RUN_FORMAT, check_run_format, write_json
+from mmamd.files.json_file import read_json, write_json
+from mmamd.structures import RUN_FORMAT, check_run_format
 
 
 class RunState:
@@ -21,7 +21,7 @@ class RunState:
         self.path = work_dir / 'stages.json'
         self.content: dict = {'format': RUN_FORMAT, 'seed': None, 'method': None, 'delivered': [], 'stages': {}}
         if self.path.exists():
-            self.content = json.loads(self.path.read_text())
+            self.content = read_json(self.path)
             check_run_format(self.content, work_dir)
 
     @property

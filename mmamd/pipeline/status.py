@@ -1,20 +1,21 @@
 """What a run is doing, told by its files: ``progress.json``, which the first rank keeps, and what its stages left."""
 
-import json
 import os
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from mmengine.dist import get_world_size
 
+from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.progress import Snapshot, StageProgress, duration
 from mmamd.pipeline.progress_display import progress_line
 from mmamd.selection.bootstrap import standard_error
-from mmamd.structures import Measurement, write_json
+from mmamd.structures import Measurement
 from mmamd.visualization.run_files import Run, read_run
 
 WRITE_SECONDS = 3.
@@ -90,12 +91,14 @@ def read_status(work_dir: str | Path, now: float | None = None) -> Status:
     if not path.is_file():
         raise FileNotFoundError(f'{work_dir} holds no progress.json: no run of mmamd.MultiStepRunner has begun its '
                                 'stages there; give the --work-dir of one')
-    content = json.loads(path.read_text())
-    process = content['process']
-    age = (time.time() if now is None else now) - content['written']
-    stages = [StageProgress(**stage) for stage in content['snapshot'].pop('stages')]
+    return read_json(path, partial(_status_of, time.time() if now is None else now))
+
+
+def _status_of(now: float, content: dict) -> Status:
+    process, age = content['process'], now - content['written']
+    snapshot = {**content['snapshot'], 'stages': [StageProgress(**stage) for stage in content['snapshot']['stages']]}
     return Status(_state(content['state'], process, age), process['host'], process['pid'], process['world_size'], age,
-                  content['error'], Snapshot(stages, **content['snapshot']))
+                  content['error'], Snapshot(**snapshot))
 
 
 def _state(written: str, process: dict, age: float) -> str:

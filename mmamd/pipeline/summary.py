@@ -1,7 +1,6 @@
 """What a run found, as one file, one table and one report."""
 
 import copy
-import json
 import platform
 import shlex
 import subprocess
@@ -18,10 +17,11 @@ import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.registry import VISUALIZERS
 
+from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.state import RunState
 from mmamd.selection.table import Row, amount_text, rows_of
-from mmamd.structures import Network, Selection, write_json
+from mmamd.structures import Network, Selection
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
 from mmamd.visualization.run_files import TRAINING
@@ -147,10 +147,6 @@ def shown_rule(found: dict) -> str:
 
 def _recalibration_line(num_images: int) -> list[str]:
     return [f'batch norms of each candidate recalibrated on {num_images} training images'] if num_images else []
-
-
-def read_json(path: Path) -> dict:
-    return json.loads(path.read_text())
 
 
 def _command() -> str:

@@ -1,6 +1,5 @@
 """The figure of some test images with what teacher, assistants and student say about them."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from mmamd.structures import write_json
+from mmamd.files.json_file import read_json, write_json
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 
 COLUMNS = 4
@@ -59,10 +58,9 @@ class Examples:
 
     @classmethod
     def load(cls, path: str | Path) -> 'Examples':
-        raw = json.loads(Path(path).read_text())
-        examples = [Example(e['image'], e['label'], {name: Prediction(**p) for name, p in e['predictions'].items()})
-                    for e in raw['examples']]
-        return cls(examples, raw['classes'], raw['skipped'])
+        return read_json(path, lambda raw: cls(
+            [Example(e['image'], e['label'], {name: Prediction(**p) for name, p in e['predictions'].items()})
+             for e in raw['examples']], raw['classes'], raw['skipped']))
 
 
 def read_images(examples: Examples, folder: str | Path) -> list[NDArray]:

@@ -1,6 +1,5 @@
 """The figure of a refit: what networks do as they were cut and as they were made good, and what each branch misses."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from mmamd.structures import scale_key, write_json
+from mmamd.files.json_file import read_json, write_json
+from mmamd.structures import scale_key
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 from mmamd.visualization.units import SCALE_OF, layer_labels, split_name
 
@@ -61,11 +61,10 @@ class Refitted:
 
     @classmethod
     def load(cls, path: str | Path) -> 'Refitted':
-        raw = json.loads(Path(path).read_text())
-        networks = {key: RefittedNetwork(**{**network, 'errors': {step: tuple(missed) for step, missed
-                                                                  in network['errors'].items()}})
-                    for key, network in raw.pop('networks').items()}
-        return cls(networks=networks, **raw)
+        return read_json(path, lambda raw: cls(**{**raw, 'networks': {
+            key: RefittedNetwork(**{**network, 'errors': {step: tuple(missed) for step, missed
+                                                          in network['errors'].items()}})
+            for key, network in raw['networks'].items()}}))
 
     @property
     def ascending(self) -> dict[str, RefittedNetwork]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmamd.files.json_file import read_json
+from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
 from mmamd.selection.table import Row, rows_of
 from mmamd.structures import CandidateFamily, Cost, Importance, Network, Selection, check_run_format
 from mmamd.visualization.examples_plot import Examples
@@ -117,10 +119,9 @@ def read_run(work_dir: str | Path) -> Run:
     if not (folder / 'stages.json').is_file():
         raise FileNotFoundError(f'{folder} holds no stages.json, so it is no work_dir of a run; give the --work-dir '
                                 'that the run was started with')
-    state = json.loads((folder / 'stages.json').read_text())
+    state = read_json(folder / 'stages.json')
     check_run_format(state, folder)
     stages = state['stages']
-    config = folder / 'run_config.py'
     # A stage that was redone is read from what it has written since; files of a stage that is not there are stale.
     selections = {name: _load(Selection.load, folder / name / 'selection.json') for name, entry in stages.items()
                   if entry['kind'] == 'select'}
@@ -134,8 +135,8 @@ def read_run(work_dir: str | Path) -> Run:
     return Run(
         work_dir=folder, stages=stages, seed=state['seed'], method=state.get('method'),
         delivered=state.get('delivered', []),
-        config=_load(lambda path: Config.fromfile(path, import_custom_modules=False), config),
-        config_text=_load(Path.read_text, config) or '',
+        config=read_run_config(folder) if any((folder / name).is_file() for name in (FILE, FOR_PEOPLE)) else None,
+        config_text=_load(Path.read_text, folder / FOR_PEOPLE) or '',
         importance=_load(Importance.load, score / 'importance.json'),
         family=_load(CandidateFamily.load, nest / 'family.json'),
         selections={name: selection for name, selection in selections.items() if selection is not None},
@@ -144,7 +145,7 @@ def read_run(work_dir: str | Path) -> Run:
         losses={name: curves for name, curves in losses.items() if curves},
         examples=_load(Examples.load, export / 'examples.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
-        summary=(_load(lambda path: json.loads(path.read_text()), folder / 'summary.json')
+        summary=(_load(read_json, folder / 'summary.json')
                  if stages.get(export.name, {}).get('finished') else None))
 
 
@@ -156,7 +157,11 @@ def read_log(folder: Path) -> list[dict]:
     """
     rows: list[dict] = []
     for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        started = [row for row in map(json.loads, _whole_lines(path)) if 'loss' in row]
+        try:
+            started = [row for row in map(json.loads, _whole_lines(path)) if 'loss' in row]
+        except ValueError as error:
+            raise ValueError(f'{path} has a line that is no JSON ({error}); delete the file, and the curves are drawn '
+                             'without it') from error
         if started:
             rows = [row for row in rows if row['step'] < started[0]['step']] + started
     return rows

@@ -1,6 +1,7 @@
 """Weights of a network from wherever they are, and a clear word when they do not fit."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch.nn as nn
@@ -23,6 +24,9 @@ def read_weights(source: str) -> dict[str, Tensor]:
     """
     state = fetch(source)
     state = state.get('state_dict', state)
+    if not isinstance(state, dict):
+        raise ValueError(f"{source} holds a {type(state).__name__} under 'state_dict'; expected a dict of tensors: "
+                         'save one by torch.save(model.state_dict(), FILE)')
     prefix = 'network.'
     trained = {key[len(prefix):]: value for key, value in state.items() if key.startswith(prefix)}
     return trained or state
@@ -104,13 +108,17 @@ def _layout(source: str) -> dict[str, Tensor]:
 
 def _differences(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
     own = network.state_dict()
-    found = [f'{key} is {tuple(state[key].shape)} in the checkpoint and {tuple(value.shape)} in the network'
-             for key, value in own.items() if key in state and state[key].shape != value.shape]
+    found = [f'{key} is {_shape(state[key])} in the checkpoint and {tuple(value.shape)} in the network'
+             for key, value in own.items() if key in state and _shape(state[key]) != tuple(value.shape)]
     # The head tells the class count, the difference that users meet most, so it is said first.
     found.sort(key=lambda text: not text.startswith(('head.', 'decode_head.')))
     found += [f'{key} is missing from the checkpoint' for key in own if key not in state]
     found += [f'{key} is unexpected' for key in state if key not in own]
     return found
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    return tuple(value.shape) if isinstance(value, Tensor) else f'no tensor but a {type(value).__name__}'
 
 
 def _unseen_differences(network: nn.Module, source: str) -> list[str]:

@@ -6,16 +6,16 @@ stage that has judged networks of others names them in ``<stage>/judged.json``: 
 """
 
 import copy
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch.nn as nn
 
 from mmamd.backbones.recalibration import load_statistics, restore_statistics
+from mmamd.files.json_file import read_json, write_json
 from mmamd.nearest import did_you_mean
 from mmamd.registry import MODELS
-from mmamd.structures import Network, write_json
+from mmamd.structures import Network
 from mmamd.weights.checkpoint import load_weights
 
 FILE = 'networks.json'
@@ -78,7 +78,7 @@ def read_networks(work_dir: str | Path, stage: str) -> dict[str, Network]:
     def whole(name: str | None) -> str | None:
         return str(work_dir / name) if name is not None and (work_dir / name).is_file() else name
 
-    found = {key: Network.from_dict(raw) for key, raw in json.loads(path.read_text()).items()}
+    found = read_json(path, lambda raw: {key: Network.from_dict(each) for key, each in raw.items()})
     return {key: replace(network, weights=whole(network.weights), statistics=whole(network.statistics))
             for key, network in found.items()}
 
@@ -107,8 +107,8 @@ def save_judged(work_dir: Path, stage: str, references: dict[str, str]) -> None:
 
 def read_judged(work_dir: str | Path, stage: str) -> dict[str, Network]:
     """The networks that a stage has judged, by their keys in its table."""
-    references = json.loads((Path(work_dir) / stage / 'judged.json').read_text())
-    return {key: find_network(work_dir, reference) for key, reference in references.items()}
+    return read_json(Path(work_dir) / stage / 'judged.json', lambda references: {
+        key: find_network(work_dir, reference) for key, reference in references.items()})
 
 
 def load_network(work_dir: str | Path, reference: str) -> nn.Module:

@@ -25,6 +25,7 @@ from mmamd.backbones.timm_vit import (
     import_timm,
     normalisation_of,
 )
+from mmamd.files.checkpoint import read_tensors
 from mmamd.nearest import did_you_mean
 
 NAMELESS = 'VisionTransformer'  # stands for the name of a timm model built with sizes of its own
@@ -99,8 +100,7 @@ def load_from_timm(filename: str, map_location: str | None = None) -> dict:
 @CheckpointLoader.register_scheme(prefixes=r'(?!\w+:).*\.safetensors$', force=True)
 def load_from_safetensors(filename: str, map_location: str | None = None) -> dict:
     """Weights of a safetensors file, in MMPretrain's names."""
-    from safetensors.torch import load_file
-    return dict(state_dict=load_file(Path(filename).expanduser(), device=str(map_location or 'cpu')), meta={})
+    return dict(state_dict=read_tensors(Path(filename).expanduser(), str(map_location or 'cpu'))[0], meta={})
 
 
 @CheckpointLoader.register_scheme(prefixes=_KEY, force=True)

@@ -148,7 +148,7 @@ def test_a_folder_that_holds_no_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'holds no run \(stages.json is missing\); give the work_dir of a run'):
         load_candidate(tmp_path)
     (tmp_path / 'stages.json').write_text('{"format": 2, "seed": 0, "stages": {}}')
-    with pytest.raises(FileNotFoundError, match=r'holds no run \(run_config.py is missing\)'):
+    with pytest.raises(FileNotFoundError, match='holds no run_config.json, so no run; give the work_dir'):
         load_candidate(tmp_path)
 
 

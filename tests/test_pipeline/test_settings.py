@@ -1,5 +1,4 @@
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
@@ -8,7 +7,6 @@ from mmamd.pipeline.compression import RecalibrationSettings
 from mmamd.pipeline.inputs import fill_data_root, with_test_pipeline
 from mmamd.pipeline.plain import digest, merge
 from mmamd.pipeline.settings import section_settings, teacher_settings
-from mmamd.pipeline.stages.training import last_checkpoint
 from mmamd.seeds import derive_seed
 
 
@@ -47,17 +45,6 @@ def test_mixed_precision_data_and_rate_scaling_reach_the_teachers_training_too(t
 
 def test_a_checkpoint_to_resume_from_does_not_initialise_the_stages():
     assert 'load_from' not in section_settings(config(load_from='joint/epoch_2.pth', resume=True), 'joint')
-
-
-def test_the_newest_whole_checkpoint_is_found_without_the_hosts_note_of_it(tmp_path):
-    assert last_checkpoint(tmp_path) is None
-    for epoch in (9, 10):
-        torch.save({}, tmp_path / f'epoch_{epoch}.pth')
-    (tmp_path / 'epoch_11.pth').write_bytes((tmp_path / 'epoch_10.pth').read_bytes()[:100])  # killed while writing
-    (tmp_path / 'last_checkpoint').write_text('')
-    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
-    (tmp_path / 'last_checkpoint').write_text('/moved/from/epoch_9.pth')
-    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_9.pth'
 
 
 def test_a_stage_without_an_optimizer_is_refused():

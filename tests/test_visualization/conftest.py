@@ -18,7 +18,9 @@ from picture_toys import (
     write_log,
 )
 
-from mmamd.structures import Network, write_json
+from mmamd.files.json_file import write_json
+from mmamd.files.run_config import read_run_config, write_run_config
+from mmamd.structures import Network
 from mmamd.visualization import read_run, write_report
 from mmamd.visualization.examples_plot import Example, Examples, Prediction
 from mmamd.weights.networks import find_network, save_judged, save_networks
@@ -75,10 +77,10 @@ def make_run(folder, method='AMD'):
     Examples([Example(f'examples/{i}.png', i, says) for i in range(2)], ['cat', 'dog']).save(
         folder / 'export' / 'examples.json')
     compression = dict(student_scale=0.25, **(dict(refit=dict(num_images=768)) if has_refit else {}))
-    Config(dict(data_root='some/data', compression=compression, visualizer=dict(type='Visualizer'),
-                method=dict(type=f'mmamd.{method}'),
-                model=dict(architecture=ARCHITECTURE,
-                           teacher='<script>alert("teacher")</script>.pth'))).dump(folder / 'run_config.py')
+    write_run_config(Config(dict(
+        data_root='some/data', compression=compression, visualizer=dict(type='Visualizer'),
+        method=dict(type=f'mmamd.{method}'),
+        model=dict(architecture=ARCHITECTURE, teacher='<script>alert("teacher")</script>.pth'))), folder)
     write_json(folder / 'summary.json', summary_of(stages, method, delivered, selection))
     return folder
 
@@ -129,6 +131,16 @@ def finished_run(tmp_path_factory):
     folder = make_run(tmp_path_factory.mktemp('finished') / 'a run')
     write_report(read_run(folder), folder / 'report.html')
     return folder
+
+
+@pytest.fixture
+def configure():
+    """Function that changes keys of a run's config."""
+    def change(folder, **keys):
+        config = read_run_config(folder)
+        config.merge_from_dict(keys)
+        write_run_config(config, folder)
+    return change
 
 
 @pytest.fixture

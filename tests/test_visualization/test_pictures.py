@@ -80,9 +80,8 @@ def test_a_refit_that_nobody_judged_is_described_without_performances(run_by):
     assert 'held-out' not in picture.caption and 'How much each branch' in picture.caption
 
 
-def test_a_method_that_refits_nothing_though_it_was_asked_to_is_said_so(work_dir):
-    with (work_dir / 'run_config.py').open('a') as config:
-        config.write("compression['refit'] = dict(num_images=768)\n")
+def test_a_method_that_refits_nothing_though_it_was_asked_to_is_said_so(work_dir, configure):
+    configure(work_dir, **{'compression.refit': dict(num_images=768)})
     assert make_pictures(read_run(work_dir))[1] == {'refit': 'the method AMD refits no networks'}
 
 
@@ -108,9 +107,8 @@ def test_examples_that_a_run_had_to_skip_give_the_reason(work_dir):
     assert make_pictures(read_run(work_dir))[1] == {'examples': 'predictions are no class scores'}
 
 
-def test_a_student_of_another_architecture_has_no_mark_among_the_units(work_dir):
-    with (work_dir / 'run_config.py').open('a') as config:
-        config.write("compression['student_architecture'] = dict(type='ImageClassifier')\n")
+def test_a_student_of_another_architecture_has_no_mark_among_the_units(work_dir, configure):
+    configure(work_dir, **{'compression.student_architecture': dict(type='ImageClassifier')})
     pictures = {picture.name: picture for picture in make_pictures(read_run(work_dir))[0]}
     assert 'student' not in pictures['importance'].caption
     assert pictures['kept'].draw().axes[0].get_xlabel() == 'Scale\n(0.75: assistant, 1.00: teacher)'

@@ -72,9 +72,9 @@ def test_second_rounds_are_read_in_their_order(work_dir):
     assert list(run.losses) == ['joint', 'student', 'joint_2']
 
 
-def test_a_student_of_another_architecture_is_no_candidate_and_costs_what_the_summary_says(work_dir, unfinish):
-    with (work_dir / 'run_config.py').open('a') as config:
-        config.write("compression['student_architecture'] = dict(type='ImageClassifier')\n")
+def test_a_student_of_another_architecture_is_no_candidate_and_costs_what_the_summary_says(work_dir, unfinish,
+                                                                                           configure):
+    configure(work_dir, **{'compression.student_architecture': dict(type='ImageClassifier')})
     run = read_run(work_dir)
     assert not run.is_student_a_candidate and run.student_cost == Cost(250, 40)
     unfinish(work_dir, 'export')

@@ -18,6 +18,7 @@ from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.losses import build_terms
 from mmamd.distillation.samplers import drawable, sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
+from mmamd.files.checkpoint import write_checkpoint
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
@@ -269,7 +270,7 @@ def keep_last_terms(folder: Path) -> None:
             if prefix == 'terms':
                 name, _, rest = rest.partition('.')
                 found.setdefault(name, {})[rest] = value
-        torch.save(found, folder / TERMS)
+        write_checkpoint(found, folder / TERMS)
     barrier()
 
 

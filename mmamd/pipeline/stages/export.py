@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
+from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.inputs import Images, Loader, Weights
@@ -16,7 +17,7 @@ from mmamd.pipeline.progress import EvaluationProgressHook
 from mmamd.pipeline.splits import check_image_size, check_metric
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
-from mmamd.structures import Network, write_json
+from mmamd.structures import Network
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from mmengine.dist import barrier, is_main_process
 
+from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.progress import EvaluationProgressHook
@@ -12,7 +13,7 @@ from mmamd.pipeline.splits import check_metric
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.selection.npsd_hook import NPSDSelectionHook
-from mmamd.structures import Selection, write_json
+from mmamd.structures import Selection
 from mmamd.visualization import plot_selection
 from mmamd.weights.networks import find_network, save_judged, save_networks
 

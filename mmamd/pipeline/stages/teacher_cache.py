@@ -5,7 +5,6 @@ The logits of a teacher are kept in ``<work_dir>/teacher_cache/<digest>/``, whic
 teacher, images, augmentation and seed share.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,13 +20,14 @@ from mmengine.runner import Runner
 
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.teacher_cache import TeacherCache
+from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.keys import check_keys, check_positive
 from mmamd.pipeline.plain import digest, merge, plain
 from mmamd.pipeline.settings import PRECISION
 from mmamd.pipeline.stages.stage import network_identity
-from mmamd.structures import Network, write_json
+from mmamd.structures import Network
 
 if TYPE_CHECKING:
     from mmamd.pipeline.stages.distil import Distil
@@ -134,7 +134,7 @@ def cache_folder(root: Path, identity: dict) -> Path:
     if not (folder / IDENTITY).exists():
         raise FileNotFoundError(f"this process does not see {folder}, which the first one has made; processes on "
                                 f"several machines need a work_dir on a file system that they share, or {FOLDER}=None")
-    found = json.loads((folder / IDENTITY).read_text())
+    found = read_json(folder / IDENTITY)
     changed = sorted(name for name in found.keys() | ours.keys() if found.get(name) != ours.get(name))
     if changed:
         raise ValueError(f"{folder} holds a teacher's logits that were made from other inputs; they differ in: "

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-import zipfile
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmamd.distillation.mixed_precision import on_this_machine
+from mmamd.files.checkpoint import is_whole, write_checkpoint
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.progress import TrainingProgressHook
@@ -160,22 +161,28 @@ def checkpoints_by_epoch(default_hooks: dict | None, stage: TrainingStage) -> di
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint of a stage.
+    """The newest whole checkpoint of a stage; None where there is none. What is damaged is logged with what is taken.
 
-    The host notes an absolute path; only its name is read, so that a moved work_dir can be continued.
+    The host notes the last one by an absolute path; only its name is read, so that a moved work_dir can be continued.
     """
+    epochs = {path: int(found[1]) for path in folder.glob('epoch_*.pth')
+              if (found := re.fullmatch(r'epoch_(\d+)\.pth', path.name))}
+    checkpoints = sorted(epochs, key=epochs.get, reverse=True)
     note = folder / 'last_checkpoint'
-    noted = folder / Path(note.read_text().strip()).name if note.exists() else folder
-    if noted.is_file():
-        return noted
-    # A process killed while it wrote the note leaves it empty; a checkpoint is whole when its archive has its index.
-    whole = [path for path in folder.glob('epoch_*.pth') if zipfile.is_zipfile(path)]
-    return max(whole, key=lambda path: int(path.stem.split('_')[1]), default=None)
+    noted = folder / Path(note.read_text(errors='replace').strip()).name if note.is_file() else folder
+    if noted.is_file() and noted not in epochs:  # of a name that the config has chosen
+        checkpoints.insert(0, noted)
+    whole = next(filter(is_whole, checkpoints), None)
+    damaged = checkpoints[:checkpoints.index(whole)] if whole else checkpoints
+    if damaged:
+        print_log(f"{', '.join(map(str, damaged))} cannot be read to the end and is left out; the stage continues from "
+                  f'{whole.name if whole else "its beginning"}', 'current', logging.WARNING)
+    return whole
 
 
 def keep_last_weights(folder: Path, name: str) -> str:
     """Save the network of a stage's last checkpoint as plain tensors; returns the file."""
     if is_main_process():
-        torch.save({'state_dict': read_weights(str(last_checkpoint(folder))), 'meta': {}}, folder / name)
+        write_checkpoint({'state_dict': read_weights(str(last_checkpoint(folder))), 'meta': {}}, folder / name)
     barrier()
     return str(folder / name)
