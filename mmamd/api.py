@@ -39,8 +39,13 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
 
     Raises:
         FileNotFoundError: If the run has exported no student.
+        ValueError: If its files are not what the run has exported.
     """
+    from mmamd.pipeline.outputs import refuse_damage
+    from mmamd.pipeline.state import RunState
     from mmamd.tasks import task_named
+    state = RunState(Path(work_dir))
+    refuse_damage(state, state.of_kind('export'))
     folder = Path(work_dir) / 'student'
     several = sorted(path.parent.name for path in folder.glob('*/student.pth'))
     if several:
