@@ -13,9 +13,10 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmamd.registry import LOOPS
+from mmamd.selection.collapse import collapse
 from mmamd.selection.panel import Panel
 from mmamd.structures import Cost, Measurement, scale_key
-from mmamd.tasks import task_of
+from mmamd.tasks import Task, task_of
 
 REFERENCES = ('teacher', 'full')
 Measure = Callable[[BaseMetric, list], dict[str, float]]
@@ -39,6 +40,7 @@ class CandidateValLoop(BaseLoop):
     Attributes:
         table: Network name -> (metrics, resampled metrics), both by metric key; filled by :meth:`run`. Names are
             ``'teacher'``, ``'full'`` where the others are slices of one network, and the others' own.
+        collapsed: Network name -> metric key -> in what way it has collapsed by it, of those that have.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, evaluator: dict | list, *, split: str = 'val',
@@ -52,6 +54,7 @@ class CandidateValLoop(BaseLoop):
         for own in self._evaluators.values():
             own.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         self.table: dict[str, tuple[dict[str, float], dict[str, list[float]]]] = {}
+        self.collapsed: dict[str, dict[str, str]] = {}
 
     @property
     def costs(self) -> dict[str, Cost | None]:
@@ -68,8 +71,10 @@ class CandidateValLoop(BaseLoop):
             self._run_iter(data_batch)
             self.runner.call_hook(f'after_{self.split}_iter', batch_idx=idx, data_batch=data_batch, outputs=None)
         size = len(self.dataloader.dataset)
-        self.table = {name: _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task_of(
-            self._panel.ready(name)).measure) for name, evaluator in self._evaluators.items()}
+        for name, evaluator in self._evaluators.items():
+            task = task_of(self._panel.ready(name))
+            values, resampled, collapsed = _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task)
+            self.table[name], self.collapsed[name] = (values, resampled), collapsed
         metrics = {f'{name}/{key}': value for name, (values, _) in self.table.items() for key, value in values.items()}
         self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.split}')
@@ -101,7 +106,7 @@ class CandidateValLoop(BaseLoop):
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
             own_name = None if name in ('teacher', scale_key(scale)) else name
             return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])],
-                               own_name)
+                               own_name, self.collapsed[name].get(metric))
 
         others = sorted((name for name in self.table if name not in REFERENCES),
                         key=lambda name: self._panel.networks[name].scale)
@@ -109,21 +114,23 @@ class CandidateValLoop(BaseLoop):
 
 
 def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
-              measure: Measure) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Metrics of all ranks' results and of their bootstrap resamples; the same on every rank."""
+              task: Task) -> tuple[dict[str, float], dict[str, list[float]], dict[str, str]]:
+    """Metrics of all ranks' results, of their bootstrap resamples, and what has collapsed; the same on every rank."""
     values: dict[str, float] = {}
     resampled: dict[str, list[float]] = {}
+    collapsed: dict[str, str] = {}
     for metric in evaluator.metrics:
         results = _to_cpu(collect_results(metric.results, size, metric.collect_device))
         metric.results.clear()
         if not is_main_process():
             continue
-        found = measure(metric, results)
+        found = task.measure(metric, results)
         values.update(found)
-        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, measure))
-    shared = [values, resampled]
+        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, task.measure))
+        collapsed.update(collapse(task, metric, results, found))
+    shared = [values, resampled, collapsed]
     broadcast_object_list(shared)
-    return shared[0], shared[1]
+    return tuple(shared)
 
 
 def _bootstrap(metric: BaseMetric, results: list, values: dict[str, float], num_draws: int,
