@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmamd.registry import LOOPS
-from mmamd.selection.collapse import collapse
+from mmamd.selection.collapse import collapse, collapse_of
 from mmamd.selection.panel import Panel
 from mmamd.structures import Cost, Measurement, scale_key
 from mmamd.tasks import Task, task_of
@@ -106,7 +106,7 @@ class CandidateValLoop(BaseLoop):
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
             own_name = None if name in ('teacher', scale_key(scale)) else name
             return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])],
-                               own_name, self.collapsed[name].get(metric))
+                               own_name, collapse_of(self.collapsed, name, metric))
 
         others = sorted((name for name in self.table if name not in REFERENCES),
                         key=lambda name: self._panel.networks[name].scale)

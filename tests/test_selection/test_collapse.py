@@ -8,7 +8,7 @@ from mmpretrain.evaluation import Accuracy
 from selection_toys import TEACHER, VALUES, measurements, students
 
 from mmamd.selection.choice import choose, replay
-from mmamd.selection.collapse import collapse
+from mmamd.selection.collapse import NOT_FINITE, collapse, collapse_of
 from mmamd.selection.table import format_table, rows_of
 from mmamd.structures import Selection
 from mmamd.tasks import Classification
@@ -65,6 +65,14 @@ def test_of_results_without_scores_and_labels_nothing_is_known():
     task, results = Classification(), [1, 0, 1]
     assert task.is_finite(results) and task.unseeing(results) is None
     assert task.unseeing([dict(pred_score=torch.ones(2), gt_label=torch.tensor([0, 1]))]) is None  # multi-label
+
+
+def test_at_chance_is_a_collapse_only_below_a_teacher_that_is_not():
+    found = {'teacher': {}, '0.10': {'top1': 'at chance'}, '0.20': {'top1': NOT_FINITE}, '0.30': {}}
+    assert [collapse_of(found, name, 'top1') for name in found] == [None, 'at chance', NOT_FINITE, None]
+    found['teacher'] = {'top1': 'at chance'}
+    assert [collapse_of(found, name, 'top1') for name in found] == [None, None, NOT_FINITE, None]
+    assert collapse_of(found, '0.20', 'top5') is None
 
 
 # --- what follows ---
