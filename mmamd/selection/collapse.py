@@ -1,41 +1,54 @@
 """Networks that have collapsed: what they say of an image does not depend on it, or is no number."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from mmengine.evaluator import BaseMetric
 
+from mmamd.selection.bootstrap import interval
 from mmamd.tasks import Task
 
 NOT_FINITE = 'its logits are not finite'
 
 
-def collapse(task: Task, metric: BaseMetric, results: list, values: dict[str, float]) -> dict[str, str]:
-    """Key of a metric -> in what way a network has collapsed by it, in a clause; empty for a sound network.
+@dataclass(frozen=True)
+class Seen:
+    """What the results of a network tell beside its performance.
 
-    A network whose performance is at most that of the best one which does not look at the images is at chance. On few
-    images that is a bit above one over the number of classes.
-
-    Args:
-        task: Of the network.
-        metric: Which has collected the results.
-        results: Of all images.
-        values: What the metric makes of them; larger is better.
+    Attributes:
+        is_finite: Whether its logits are.
+        chance: Key of a metric -> performance of the best network that does not look at the images, as far as that is
+            known. On few images it is a bit above one over the number of classes.
     """
-    if not task.is_finite(results):
-        return dict.fromkeys(values, NOT_FINITE)
-    unseeing = task.unseeing(results)
-    if unseeing is None:
-        return {}
-    chance = task.measure(metric, unseeing)
-    return {key: f'{key} is {value:.4g}, and {chance[key]:.4g} without a look at the images'
-            for key, value in values.items() if value <= chance[key]}
+
+    is_finite: bool
+    chance: dict[str, float]
+
+    @classmethod
+    def of(cls, task: Task, metric: BaseMetric, results: list) -> 'Seen':
+        """From what a metric has collected of all images."""
+        unseeing = task.unseeing(results)
+        return cls(task.is_finite(results), {} if unseeing is None else task.measure(metric, unseeing))
+
+    def __or__(self, other: 'Seen') -> 'Seen':
+        return Seen(self.is_finite and other.is_finite, self.chance | other.chance)
 
 
-def collapse_of(found: dict[str, dict[str, str]], name: str, metric: str) -> str | None:
-    """In what way a network has collapsed by a metric; None for a sound one, and at chance where its teacher is, too.
+def collapse(seen: Seen, metric: str, value: float, teacher: float, resampled: Sequence[float]) -> str | None:
+    """In what way a network has collapsed, in a clause; None for a sound one.
+
+    At chance it has collapsed only where its teacher is above it, beyond noise: of a teacher that knows nothing there
+    is nothing to lose.
 
     Args:
-        found: Name of a network -> what :func:`collapse` has found; the teacher's under ``'teacher'``.
-        name: Of the network.
+        seen: Of the network.
         metric: Key of the metric.
+        value, teacher: Performance of the network and of the teacher.
+        resampled: Bootstrap draws of the teacher's; without any it is taken as it is.
     """
-    own, teachers = (found[each].get(metric) for each in (name, 'teacher'))
-    return None if own != NOT_FINITE and teachers else own
+    if not seen.is_finite:
+        return NOT_FINITE
+    chance = seen.chance.get(metric)
+    if chance is None or value > chance or (interval(resampled)[0] if resampled else teacher) <= chance:
+        return None
+    return f'{metric} is {value:.4g}, and {chance:.4g} without a look at the images'

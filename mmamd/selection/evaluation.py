@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmamd.registry import LOOPS
-from mmamd.selection.collapse import collapse, collapse_of
+from mmamd.selection.collapse import Seen, collapse
 from mmamd.selection.panel import Panel
 from mmamd.structures import Cost, Measurement, scale_key
 from mmamd.tasks import Task, task_of
@@ -40,7 +40,7 @@ class CandidateValLoop(BaseLoop):
     Attributes:
         table: Network name -> (metrics, resampled metrics), both by metric key; filled by :meth:`run`. Names are
             ``'teacher'``, ``'full'`` where the others are slices of one network, and the others' own.
-        collapsed: Network name -> metric key -> in what way it has collapsed by it, of those that have.
+        seen: Network name -> what tells whether it has collapsed.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, evaluator: dict | list, *, split: str = 'val',
@@ -54,7 +54,7 @@ class CandidateValLoop(BaseLoop):
         for own in self._evaluators.values():
             own.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         self.table: dict[str, tuple[dict[str, float], dict[str, list[float]]]] = {}
-        self.collapsed: dict[str, dict[str, str]] = {}
+        self.seen: dict[str, Seen] = {}
 
     @property
     def costs(self) -> dict[str, Cost | None]:
@@ -73,8 +73,8 @@ class CandidateValLoop(BaseLoop):
         size = len(self.dataloader.dataset)
         for name, evaluator in self._evaluators.items():
             task = task_of(self._panel.ready(name))
-            values, resampled, collapsed = _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task)
-            self.table[name], self.collapsed[name] = (values, resampled), collapsed
+            values, resampled, seen = _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task)
+            self.table[name], self.seen[name] = (values, resampled), seen
         metrics = {f'{name}/{key}': value for name, (values, _) in self.table.items() for key, value in values.items()}
         self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.split}')
@@ -105,8 +105,9 @@ class CandidateValLoop(BaseLoop):
                 raise ValueError(f'{metric} is {values[metric]}, expected 0 to {unit:g} because percent={percent}; '
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
             own_name = None if name in ('teacher', scale_key(scale)) else name
+            teacher, draws = (found.get(metric, []) for found in self.table['teacher'])
             return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])],
-                               own_name, collapse_of(self.collapsed, name, metric))
+                               own_name, collapse(self.seen[name], metric, values[metric], teacher, draws))
 
         others = sorted((name for name in self.table if name not in REFERENCES),
                         key=lambda name: self._panel.networks[name].scale)
@@ -114,11 +115,11 @@ class CandidateValLoop(BaseLoop):
 
 
 def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
-              task: Task) -> tuple[dict[str, float], dict[str, list[float]], dict[str, str]]:
-    """Metrics of all ranks' results, of their bootstrap resamples, and what has collapsed; the same on every rank."""
+              task: Task) -> tuple[dict[str, float], dict[str, list[float]], Seen]:
+    """Metrics of all ranks' results, of their bootstrap resamples, and what else they tell; the same on every rank."""
     values: dict[str, float] = {}
     resampled: dict[str, list[float]] = {}
-    collapsed: dict[str, str] = {}
+    seen = Seen(True, {})
     for metric in evaluator.metrics:
         results = _to_cpu(collect_results(metric.results, size, metric.collect_device))
         metric.results.clear()
@@ -127,8 +128,8 @@ def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
         found = task.measure(metric, results)
         values.update(found)
         resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, task.measure))
-        collapsed.update(collapse(task, metric, results, found))
-    shared = [values, resampled, collapsed]
+        seen |= Seen.of(task, metric, results)
+    shared = [values, resampled, seen]
     broadcast_object_list(shared)
     return tuple(shared)
 

@@ -8,23 +8,25 @@ from mmpretrain.evaluation import Accuracy
 from selection_toys import TEACHER, VALUES, measurements, students
 
 from mmamd.selection.choice import choose, replay
-from mmamd.selection.collapse import NOT_FINITE, collapse, collapse_of
+from mmamd.selection.collapse import NOT_FINITE, Seen, collapse
 from mmamd.selection.table import format_table, rows_of
 from mmamd.structures import Selection
 from mmamd.tasks import Classification
 
-REASON = 'its logits are not finite'
+REASON = NOT_FINITE
 # Six images of the classes 0 0 0 1 1 2: who names class 0 for all of them is right on half.
 LABELS = (0, 0, 0, 1, 1, 2)
 
 
-def judged(*predicted, topk=(1,), scores=None):
-    """What has collapsed of a network that names these classes."""
+def judged(*predicted, topk=(1,), scores=None, teacher=100., resampled=()):
+    """Metric key -> in what way a network that names these classes has collapsed, of a teacher that knows them all."""
     rows = torch.eye(4)[list(predicted)] if scores is None else scores
     results = [dict(pred_score=row, gt_label=torch.tensor([label])) for row, label in zip(rows, LABELS, strict=True)]
     metric = Accuracy(topk=topk)
     task = Classification()
-    return collapse(task, metric, results, task.measure(metric, results))
+    seen = Seen.of(task, metric, results)
+    found = {key: collapse(seen, key, value, teacher, resampled) for key, value in task.measure(metric, results).items()}
+    return {key: reason for key, reason in found.items() if reason}
 
 
 def collapsed(indices, found=None):
@@ -67,12 +69,17 @@ def test_of_results_without_scores_and_labels_nothing_is_known():
     assert task.unseeing([dict(pred_score=torch.ones(2), gt_label=torch.tensor([0, 1]))]) is None  # multi-label
 
 
-def test_at_chance_is_a_collapse_only_below_a_teacher_that_is_not():
-    found = {'teacher': {}, '0.10': {'top1': 'at chance'}, '0.20': {'top1': NOT_FINITE}, '0.30': {}}
-    assert [collapse_of(found, name, 'top1') for name in found] == [None, 'at chance', NOT_FINITE, None]
-    found['teacher'] = {'top1': 'at chance'}
-    assert [collapse_of(found, name, 'top1') for name in found] == [None, None, NOT_FINITE, None]
-    assert collapse_of(found, '0.20', 'top5') is None
+def test_at_chance_is_a_collapse_only_below_a_teacher_that_is_above_it_beyond_noise():
+    at_chance = (0,) * 6  # 50 %
+    assert judged(*at_chance, teacher=60.) and not judged(*at_chance, teacher=50.)
+    assert judged(*at_chance, teacher=60., resampled=[58., 60., 62.])
+    assert not judged(*at_chance, teacher=60., resampled=[40., 60., 80.])
+    scores = torch.full((6, 4), float('nan'))
+    assert judged(scores=scores, teacher=50.) == {'accuracy/top1': NOT_FINITE}
+
+
+def test_what_several_metrics_have_seen_is_put_together():
+    assert Seen(True, {'a': 1.}) | Seen(False, {'b': 2.}) == Seen(False, {'a': 1., 'b': 2.})
 
 
 # --- what follows ---
