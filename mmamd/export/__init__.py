@@ -10,6 +10,6 @@ from mmamd.export.plain import plain_config, plain_weights
 from mmamd.export.safetensors import load_safetensors, save_model
 from mmamd.export.torch_export import export_torch
 
-__all__ = ['FORMS', 'Exported', 'check_finite', 'config_of', 'cut_network', 'describe', 'export_candidate', 'export_onnx',
-           'export_torch', 'format_exported', 'load_safetensors', 'plain_config', 'plain_weights', 'save_model',
-           'save_student', 'student_config']
+__all__ = ['FORMS', 'Exported', 'check_finite', 'config_of', 'cut_network', 'describe', 'export_candidate',
+           'export_onnx', 'export_torch', 'format_exported', 'load_safetensors', 'plain_config', 'plain_weights',
+           'save_model', 'save_student', 'student_config']

@@ -4,11 +4,14 @@ import importlib.util
 import json
 import math
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed
+import torch.multiprocessing
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import OptimWrapper
@@ -62,9 +65,9 @@ def test_finite_steps_are_let_pass():
 def test_a_loss_that_is_not_finite_is_named_with_candidate_term_epoch_and_iteration(value):
     training = Training()
     training.step(**{'0.30.loss_ce': 1.})
-    with pytest.raises(TrainingDiverged, match=rf"stage 'joint' diverged: the term feat.loss of candidate 0.30 is {value}"
-                                               r', in epoch 2, iteration 12; the checkpoints of earlier epochs are kept.'
-                                               r'.*optim_wrapper.optimizer.lr.*clip_grad.*--start-from joint$'):
+    with pytest.raises(TrainingDiverged, match=rf"^stage 'joint' diverged: the term feat.loss of candidate 0.30 is "
+                                               rf'{value}, in epoch 2, iteration 12; the checkpoints of earlier epochs '
+                                               r'are kept.*optimizer.lr.*clip_grad.*--start-from joint$'):
         training.step(**{'0.30.loss_ce': 1., '0.30.loss_feat.loss': value, 'loss': value})
 
 
@@ -109,6 +112,36 @@ def test_statistics_of_batch_norms_count_as_weights():
     assert first_not_finite(norm) is None
     norm.running_var[1] = math.inf
     assert first_not_finite(norm) == 'running_var'
+
+
+# --- several processes ---
+
+def train_until_one_loss_is_nan(rank, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2,
+                                         timeout=timedelta(minutes=2))
+    layer = torch.nn.Linear(2, 1)
+    model = torch.nn.parallel.DistributedDataParallel(layer)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    runner = SimpleNamespace(model=model, optim_wrapper=wrapper, epoch=0, iter=0, work_dir='runs/joint',
+                             message_hub=SimpleNamespace(log_scalars={}))
+    hook = DivergenceHook()
+    hook.before_train(runner)
+    try:
+        for runner.iter in range(10):
+            loss = model(torch.ones(1, 2)).sum() * (math.nan if (rank, runner.iter) == (1, 3) else 1.)
+            wrapper.update_params(loss)
+            hook.after_train_iter(runner, runner.iter, outputs={'loss': loss})
+    except TrainingDiverged as error:
+        (folder / f'rank_{rank}').write_text(str(error))
+    torch.distributed.destroy_process_group()
+
+
+def test_a_loss_of_one_process_stops_all_of_them_at_the_same_step(tmp_path):
+    torch.multiprocessing.spawn(train_until_one_loss_is_nan, (tmp_path,), nprocs=2)
+    first, second = ((tmp_path / f'rank_{rank}').read_text() for rank in range(2))
+    assert 'the gradient norm is nan, in epoch 1, iteration 4;' in first
+    assert 'the loss is nan, in epoch 1, iteration 4;' in second
 
 
 # --- with a loss scaler ---
@@ -192,8 +225,8 @@ def far_too_fast():
 def test_a_stage_that_diverges_keeps_its_last_good_checkpoint_and_the_run_says_why(tiny_config, far_too_fast, tmp_path):
     config = tiny_config()
     config.custom_hooks.append(far_too_fast)
-    with pytest.raises(TrainingDiverged, match=r"stage 'joint' diverged: the term ce of candidate 0.75 is (nan|inf), in "
-                                               'epoch 2, iteration 1[1-9]; the checkpoints'):
+    with pytest.raises(TrainingDiverged, match=r"stage 'joint' diverged: the term ce of candidate 0.75 is (nan|inf)"
+                                               ', in epoch 2, iteration 1[1-9]; the checkpoints'):
         mmamd.compress(config, work_dir=tmp_path)
     assert [path.name for path in tmp_path.glob('joint/*.pth')] == ['epoch_1.pth']
     weights = torch.load(tmp_path / 'joint' / 'epoch_1.pth', weights_only=False)['state_dict']

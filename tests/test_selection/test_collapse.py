@@ -25,7 +25,8 @@ def judged(*predicted, topk=(1,), scores=None, teacher=100., resampled=()):
     metric = Accuracy(topk=topk)
     task = Classification()
     seen = Seen.of(task, metric, results)
-    found = {key: collapse(seen, key, value, teacher, resampled) for key, value in task.measure(metric, results).items()}
+    found = {key: collapse(seen, key, value, teacher, resampled)
+             for key, value in task.measure(metric, results).items()}
     return {key: reason for key, reason in found.items() if reason}
 
 
