@@ -45,8 +45,12 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
     """
     from mmamd.export import config_of
     from mmamd.files.run_config import import_custom, read_run_config
+    from mmamd.pipeline.outputs import refuse_damage
+    from mmamd.pipeline.state import RunState
     from mmamd.tasks import task_named
     from mmamd.weights.networks import read_networks
+    state = RunState(Path(work_dir))
+    refuse_damage(state, state.of_kind('export'))
     folder = Path(work_dir) / 'student'
     several = sorted(path.parent.name for path in folder.glob('*/student.pth'))
     if several:

@@ -176,12 +176,14 @@ class Measurement:
         resampled: The metric on each bootstrap resample. Draw ``b`` takes the same images for every network of the
             split, so that differences between networks are paired.
         name: What the network is called where its scale does not tell it apart; None for the scale.
+        collapsed: In what way the network has collapsed, so that it must not be chosen; None for a sound one.
     """
 
     scale: float
     value: float
     resampled: list[float]
     name: str | None = None
+    collapsed: str | None = None
 
     @property
     def key(self) -> str:

@@ -55,11 +55,24 @@ END
     [[ -z $problem ]] || fail "port $1: $problem; end what uses it, or choose another, e.g. PORT=$(($1 % 65535 + 1))"
 }
 
+# torchrun, with the status of the first process that failed; its own is 1 whatever that was.
+TORCHRUN='
+import sys
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main
+try:
+    main()
+except ChildFailedError as error:
+    print(error, file=sys.stderr)
+    status = error.get_first_failure()[1].exitcode
+    sys.exit(status if status > 0 else 1)  # negative where a signal ended it
+'
+
 # run_distributed GPUS SCRIPT ARGUMENTS...: one process a GPU on each node.
 run_distributed() {
     local gpus=$1
     shift
-    exec "$PYTHON" -m torch.distributed.run \
+    exec "$PYTHON" -c "$TORCHRUN" \
         --nnodes="${NNODES:-1}" \
         --node_rank="${NODE_RANK:-0}" \
         --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
 
+from mmamd.pipeline.divergence import EXIT_CODE, TrainingDiverged
 from mmamd.pipeline.launch import build_runner
 
 
@@ -69,7 +71,11 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     merge_args(cfg, args)
     runner = build_runner(cfg)
-    runner.train()
+    try:
+        runner.train()
+    except TrainingDiverged as error:
+        print(f'train.py: {error}', file=sys.stderr)
+        sys.exit(EXIT_CODE)
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch.nn as nn
 from mmengine.config import Config
 
+from mmamd.export.finite import check_finite
 from mmamd.export.forms import FORMS, Subject
 from mmamd.export.logits import check_difference, largest_difference, sliced
 from mmamd.structures import Candidate, Network
@@ -47,7 +48,7 @@ def export_candidate(cfg: Config, network: nn.Module, candidate: Candidate | Net
 
     Raises:
         ValueError: For an unknown form, or one that cannot express the candidate; it names the layer, the reason and
-            the forms that can.
+            the forms that can. For weights that are not finite.
         FileExistsError: If a file is there already and ``force`` is not set.
         ImportError: If a package that checks a form is not installed.
         RuntimeError: If a form computes another function.
@@ -61,6 +62,7 @@ def export_candidate(cfg: Config, network: nn.Module, candidate: Candidate | Net
     if there and not force:
         raise FileExistsError(f'{", ".join(there)} {"is" if len(there) == 1 else "are"} there already; give another '
                               'folder (--out), or replace with force=True (--force)')
+    check_finite(network, f'the network of candidate {candidate.key}')
     subject = Subject(cfg, network, candidate)
     written = []
     with tempfile.TemporaryDirectory() as temporary:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch.nn as nn
 from mmengine.config import Config
 
+from mmamd.export.finite import check_finite
 from mmamd.files.checkpoint import write_checkpoint
 from mmamd.structures import Candidate, Network
 
@@ -41,6 +42,7 @@ def config_of(cfg: Config, model: dict) -> Config:
 
 
 def save_student(small: nn.Module, path: Path) -> None:
-    """Save the weights as plain tensors that load under ``weights_only=True``."""
+    """Save the weights as plain tensors that load under ``weights_only=True``; ValueError if some are not finite."""
+    check_finite(small, f'the network of {path}')
     write_checkpoint({'state_dict': {key: value.cpu().contiguous() for key, value in small.state_dict().items()},
                       'meta': {}}, path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mmamd import compat
@@ -16,10 +16,22 @@ from mmamd.registry import MODELS
 
 
 def save_safetensors(weights: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write tensors and metadata. ``format`` is added, for readers that ask of which library the tensors are."""
-    with written_whole(path) as partial:
-        save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, partial,
-                  metadata={**metadata, 'format': 'pt'})
+    """Write tensors and metadata. ``format`` is added, for readers that ask of which library the tensors are.
+
+    The same content is the same file: the library writes metadata in an order that changes from process to process,
+    and for the user alone, whatever the umask says.
+    """
+    content = save({key: value.detach().cpu().contiguous() for key, value in weights.items()},
+                   metadata={**metadata, 'format': 'pt'})
+    # 8 bytes of the header's length, the header, and the tensors, whose offsets count from its end.
+    length = int.from_bytes(content[:8], 'little')
+    header = json.loads(content[8:8 + length])
+    header = {'__metadata__': dict(sorted(header.pop('__metadata__').items())), **header}
+    text = json.dumps(header, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)  # the tensors are aligned to 8 bytes
+    with written_whole(path) as partial, open(partial, 'wb') as file:
+        file.write(len(text).to_bytes(8, 'little') + text)
+        file.write(memoryview(content)[8 + length:])
 
 
 def save_model(small: nn.Module, config: Config, path: Path, metadata: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from mmengine.registry import DefaultScope
 from mmamd import compat
 from mmamd.files.run_config import import_custom, read_run_config
 from mmamd.nearest import did_you_mean
+from mmamd.pipeline.outputs import refuse_damage
 from mmamd.pipeline.state import RunState
 from mmamd.structures import Network, scale_key
 from mmamd.weights.networks import build_network, find_network, read_networks
@@ -33,7 +34,8 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
 
     Raises:
         FileNotFoundError: If the folder holds no run, or a stage that is needed has not finished; it names the stage.
-        ValueError: If there is no such network; it offers the nearest.
+        ValueError: If there is no such network; it offers the nearest. If a file of the stage that has made it is
+            damaged; it names that stage.
     """
     folder = Path(work_dir)
     state = RunState(folder)
@@ -43,6 +45,8 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
     cfg = read_run_config(folder)
     import_custom(cfg, folder)
     network = _find(folder, state, scale)
+    inside = Path(network.weights)  # whole where the file is there
+    refuse_damage(state, [(inside.relative_to(folder) if inside.is_relative_to(folder) else inside).parts[0]])
     if network.kept is None:
         raise ValueError(f'the network {scale!r} of {folder} is no cut of the teacher, and its files are in '
                          f"{folder / 'student'}; expected scale 'assistant' or that of a larger candidate")

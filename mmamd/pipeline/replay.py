@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmamd.files.run_config import FOR_PEOPLE, import_custom, read_run_config
+from mmamd.pipeline.lock import WorkDirLock
+from mmamd.pipeline.outputs import note
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import read_status
 from mmamd.selection.choice import replay
@@ -69,19 +71,19 @@ def write_replay(found: Replay) -> None:
     """Make the other choice the run's: ``selection.json`` and its picture. The measurements stay, so it can be undone.
 
     Raises:
-        RuntimeError: If the run is going on.
+        WorkDirTaken: If the run is going on.
     """
-    status = read_status(found.work_dir)
-    if status.state == 'running':
-        raise RuntimeError(f'{found.work_dir} is being run by process {status.pid} on {status.host}, which may be '
-                           'reading its selection; stop it, or wait until it has finished')
     folder = found.work_dir / found.stage
-    # First what others read: where this is cut short, they are refused, and the table can be replayed again.
-    save_networks(found.work_dir, found.stage, {found.after.chosen: found.networks[found.after.chosen]})
-    found.after.save(folder / 'selection.json')
-    run = read_run(found.work_dir)
-    plot_selection(found.after, run.scale_by, folder / 'selection.png', has_student=run.is_student_a_candidate,
-                   are_slices=run.are_slices(found.stage))
+    with WorkDirLock(found.work_dir):
+        # First what others read: where this is cut short, they are refused, and the table can be replayed again.
+        save_networks(found.work_dir, found.stage, {found.after.chosen: found.networks[found.after.chosen]})
+        found.after.save(folder / 'selection.json')
+        run = read_run(found.work_dir)
+        plot_selection(found.after, run.scale_by, folder / 'selection.png', has_student=run.is_student_a_candidate,
+                       are_slices=run.are_slices(found.stage))
+        state = RunState(found.work_dir)
+        outputs = state.content['stages'][found.stage].get('outputs', {})
+        state.finish(found.stage, note(found.work_dir, list(outputs)))
 
 
 def redo_command(found: Replay) -> str:

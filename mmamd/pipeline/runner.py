@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import takewhile
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,6 +20,8 @@ from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import fill_data_root
+from mmamd.pipeline.lock import WorkDirLock, WorkDirTaken, on_first_rank
+from mmamd.pipeline.outputs import note, refuse_damage
 from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
@@ -46,6 +49,8 @@ class MultiStepRunner:
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
             teacher or the work_dir cannot be what the run needs.
+        WorkDirTaken: Before anything is written, if another run holds the work_dir.
+        TrainingDiverged: If a stage that trains diverges; see :class:`mmamd.pipeline.divergence.DivergenceHook`.
     """
 
     def __init__(self, cfg: Config) -> None:
@@ -75,7 +80,10 @@ class MultiStepRunner:
 
     def _run(self, settings: Settings) -> dict:
         state = RunState(self.work_dir)
+        on_first_rank(WorkDirLock(self.work_dir).check)
         self._check_work_dir(state)
+        kept = takewhile(lambda name: name != self.cfg.get('start_from'), state.content['stages'])
+        on_first_rank(functools.partial(refuse_damage, state, list(kept)))
         context = Context(self.cfg, settings, self.work_dir, self._seed(state),
                           spend=functools.partial(self._spend, state), spent=state.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
@@ -85,24 +93,37 @@ class MultiStepRunner:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
         context.built.clear()
-        self._compare(stages, context, state)
-        if context.settings.compression.budget is not None:
-            _console()('\n'.join(plan_of(context)))
+        redone = self._compare(stages, context, state)
         with ExitStack() as stack:
+            on_first_rank(functools.partial(self._hold, stack, state))
+            self._begin(stages, redone, context, state)
+            if context.settings.compression.budget is not None:
+                _console()('\n'.join(plan_of(context)))
             listeners = [stack.enter_context(listener) for listener in (
                 (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
             context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
             for stage in stages:
                 self._carry(stage, context, state)
-        return summarise(context, state, _console())
+            return summarise(context, state, _console())
 
-    def _compare(self, stages: list[Stage], context: Context, state: RunState) -> None:
-        """Hold the stages against what is there, refuse or forget it, and only then write."""
+    def _compare(self, stages: list[Stage], context: Context, state: RunState) -> list[str]:
+        """Hold the stages against what is there, and refuse it or return which of them are redone."""
         method = type(context.settings.method).__name__
         redone = self._redone([stage.name for stage in stages], state)
         redone += [name for name in state.content['stages'] if redone and name not in [each.name for each in stages]]
         self._refuse_changes([stage for stage in stages if stage.name not in redone], redone, state, method)
         self._check_resumed_checkpoint(stages, context.resume_from, state)
+        return redone
+
+    def _hold(self, stack: ExitStack, state: RunState) -> None:
+        """Keep others out of the work_dir from here on; what was checked must be what is there now."""
+        stack.enter_context(WorkDirLock(self.work_dir, _console()))
+        if RunState(self.work_dir).content != state.content:
+            raise WorkDirTaken(f'another run has changed {self.work_dir} while this one was being checked; give the '
+                               'command again')
+
+    def _begin(self, stages: list[Stage], redone: list[str], context: Context, state: RunState) -> None:
+        """Forget what is redone, and write what the run is."""
         barrier()  # every rank has read what the first one now rewrites
         if is_main_process():
             state.forget(redone)
@@ -114,7 +135,8 @@ class MultiStepRunner:
         for name in redone:
             state.content['stages'].pop(name, None)
         barrier()
-        state.content.update(seed=context.seed, method=method, delivered=list(stages[-1].delivered))
+        state.content.update(seed=context.seed, method=type(context.settings.method).__name__,
+                             delivered=list(stages[-1].delivered))
         if is_main_process():
             state.save()
             write_run_config(self._own_config(), self.work_dir)
@@ -207,7 +229,7 @@ class MultiStepRunner:
             # A stage that trains has counted its steps; of another the plan is what it took.
             macs = 0. if state.content['stages'][stage.name]['macs'] else stage.macs(context)
             state.spend(stage.name, time.monotonic() - begin - self._accounted, macs)
-            state.finish(stage.name)
+            state.finish(stage.name, note(self.work_dir, stage.outputs(self.work_dir)))
         entry = state.content['stages'][stage.name]
         spent = [entry['macs']]
         broadcast_object_list(spent)  # later stages may go by it, on every rank

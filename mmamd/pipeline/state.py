@@ -11,7 +11,7 @@ class RunState:
 
     It knows the run's seed, its method, references to the networks that it delivers, and its stages. Each has a kind,
     and a fingerprint: name of an input -> digest of its value or file. A finished stage may be skipped as long as its
-    fingerprint is what it was.
+    fingerprint is what it was, and so are its outputs: name of a file -> size, time and digest.
 
     Raises:
         ValueError: If the work_dir was made by another version that leaves other files.
@@ -52,8 +52,9 @@ class RunState:
         entry['macs'] += macs
         self.save()
 
-    def finish(self, stage: str) -> None:
-        self.content['stages'][stage]['finished'] = True
+    def finish(self, stage: str, outputs: dict[str, dict]) -> None:
+        """A stage is done and has left these files, as :func:`mmamd.pipeline.outputs.note` knows them."""
+        self.content['stages'][stage].update(finished=True, outputs=outputs)
         self.save()
 
     def of_kind(self, *kinds: str) -> list[str]:

@@ -1,6 +1,10 @@
 """What a run is doing, told by its files: ``progress.json``, which the first rank keeps, and what its stages left."""
 
+import errno
+import json
+import logging
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -10,10 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 
 from mmamd.files.json_file import read_json, write_json
+from mmamd.pipeline.outputs import damage
 from mmamd.pipeline.progress import Snapshot, StageProgress, duration
 from mmamd.pipeline.progress_display import progress_line
+from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
 from mmamd.structures import Measurement
 from mmamd.visualization.run_files import Run, read_run
@@ -21,6 +28,7 @@ from mmamd.visualization.run_files import Run, read_run
 WRITE_SECONDS = 3.
 # Of a process on another host nothing else is known. Opening a large data set over a network takes minutes.
 SILENT_SECONDS = 600.
+FULL = 1 << 20  # bytes: a disk with less has no place for a checkpoint
 
 
 class StatusFile:
@@ -33,7 +41,7 @@ class StatusFile:
         self._path = work_dir / 'progress.json'
         self._clock = clock
         self._content = {'state': 'running', 'error': None, 'written': 0., 'process': {
-            'host': socket.gethostname(), 'pid': os.getpid(), 'born': _birth(os.getpid()),
+            'host': socket.gethostname(), 'pid': os.getpid(), 'born': birth(os.getpid()),
             'world_size': get_world_size()}}
 
     def __enter__(self) -> 'StatusFile':
@@ -50,8 +58,32 @@ class StatusFile:
         elif isinstance(error, KeyboardInterrupt):
             self._content['state'] = 'interrupted'
         else:
-            self._content.update(state='failed', error=f'{type(error).__name__}: {error}')
-        self._write()
+            self._content.update(state='failed', error=f'{type(error).__name__}: {error}{self._full_disk(error)}')
+        try:
+            self._write()
+        except OSError as unwritten:
+            if error is None:
+                raise
+            self._write_in_place(unwritten)
+
+    def _full_disk(self, error: BaseException) -> str:
+        """What to say of a disk that is full, which torch reports as an error of its own."""
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if not is_full and shutil.disk_usage(self._path.parent).free >= FULL:
+            return ''
+        return f' (the disk of {self._path.parent} is full; free some of it)'
+
+    def _write_in_place(self, unwritten: OSError) -> None:
+        """Say how a run ended where no new file can be written; the error that ended it stays the one that is raised.
+
+        The blocks of the file that is there are used again.
+        """
+        try:
+            with open(self._path, 'r+') as file:
+                file.write(json.dumps(self._content, indent=1) + '\n')
+                file.truncate()
+        except OSError:
+            print_log(f'{self._path} could not be written: {unwritten}', 'current', logging.ERROR)
 
     def _write(self) -> None:
         self._content['written'] = self._clock()
@@ -107,10 +139,18 @@ def _state(written: str, process: dict, age: float) -> str:
         return written
     if process['host'] != socket.gethostname():
         return 'silent' if age > SILENT_SECONDS else 'running'
-    return 'running' if _is_alive(process['pid'], process['born']) else 'interrupted'
+    return 'running' if is_alive(process['pid'], process['born']) else 'interrupted'
 
 
-def _is_alive(pid: int, born: str | None) -> bool:
+def last_written(work_dir: Path) -> float | None:
+    """When the latest run of a work_dir last wrote, in seconds since the epoch; None if that cannot be read."""
+    try:
+        return float(json.loads((work_dir / 'progress.json').read_text())['written'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_alive(pid: int, born: str | None) -> bool:
     """Whether a process of this host is there and is still the same one: numbers are given again."""
     try:
         os.kill(pid, 0)
@@ -118,10 +158,10 @@ def _is_alive(pid: int, born: str | None) -> bool:
         return False
     except PermissionError:  # another user's
         pass
-    return _birth(pid) == born
+    return birth(pid) == born
 
 
-def _birth(pid: int) -> str | None:
+def birth(pid: int) -> str | None:
     """When a process began, in the kernel's ticks; None where there is no /proc, or where it is a zombie."""
     try:
         # Fields 3 and 22 of proc(5); the second, a name in parentheses, may hold spaces.
@@ -134,12 +174,16 @@ def _birth(pid: int) -> str | None:
 # --- as text ---
 
 def format_status(work_dir: str | Path) -> str:
-    """State, stages and what was found so far, for people. Raises what :func:`read_status` raises."""
+    """State, stages and what was found so far, for people; or which files are damaged, of which nothing can be found.
+
+    Raises what :func:`read_status` raises.
+    """
     status = read_status(work_dir)
     lines = [f'{work_dir}: {_state_text(status)}']
     if status.state == 'running' and status.snapshot.running is not None:
         lines.append(progress_line(status.snapshot))
-    lines += ['', *_stage_lines(status), '', *_finding_lines(read_run(work_dir))]
+    damaged = damage(RunState(Path(work_dir)))
+    lines += ['', *_stage_lines(status), '', *(damaged or _finding_lines(read_run(work_dir)))]
     return '\n'.join(lines).rstrip()
 
 

@@ -100,7 +100,8 @@ def _selection(context: Context, stage: str, metric: str, unit: float) -> dict:
 
 def _entry(row: Row) -> dict:
     return {'name': row.name, 'scale': row.scale, 'macs': row.macs, 'params': row.params, 'value': row.value,
-            'stderr': row.stderr, 'scores': row.scores, 'test_value': row.test_value}
+            'stderr': row.stderr, 'scores': row.scores, 'test_value': row.test_value,
+            **({'collapsed': row.collapsed} if row.collapsed else {})}
 
 
 def format_summary(summary: dict, pictures: list[Path]) -> str:
@@ -120,7 +121,8 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
     for number, found in enumerate(summary['selections'], 1):
         place = f' {number}' if len(summary['selections']) > 1 else ''
         for c in reversed(found['candidates']):
-            name = ('chosen' if c['name'] == found['chosen']['name'] else 'candidate') + place
+            name = ('chosen' if c['name'] == found['chosen']['name'] else
+                    'collapsed' if 'collapsed' in c else 'candidate') + place
             own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
             error = '' if c['stderr'] is None else f' +- {100 * c["stderr"]:.2f}'
             lines.append(row(name + own, c['scale'], c, f'{100 * c["value"]:.2f}{error}', c['scores'].get(rule),

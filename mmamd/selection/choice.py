@@ -44,9 +44,9 @@ def choose(measurements: list[Measurement], reference: Measurement, above: float
         scale: The choice of ``manual``, see :func:`manual`.
 
     Raises:
-        ValueError: An unknown rule, nothing to choose from, a manual scale that is not eligible, a ``scale`` given to
-            another rule, performances that are not finite, scales that do not ascend, or bootstrap draws that cannot
-            be paired.
+        ValueError: An unknown rule, nothing to choose from, nothing that has not collapsed, a manual scale that is
+            not eligible, a ``scale`` given to another rule, performances that are not finite, scales that do not
+            ascend, or bootstrap draws that cannot be paired.
     """
     check_rule(rule, scale, lam)
     _check_measurements(measurements, reference)
@@ -56,6 +56,7 @@ def choose(measurements: list[Measurement], reference: Measurement, above: float
         raise ValueError(f'no candidate lies between the student ({above}) and the reference ({reference.scale}); the '
                          f'candidates are {_listed(measurements)}. Add candidates above the student, or make the '
                          'student smaller')
+    eligible = _sound(measurements, eligible)
     candidates = [measurements[i] for i in eligible]
     by_scale = _differ_by_scale(candidates, reference)
     scored_by = CHEAPEST.get(rule, rule)
@@ -74,6 +75,7 @@ def choose(measurements: list[Measurement], reference: Measurement, above: float
             chosen = _first_overlapping(_score_draws(scored_by, candidates, reference, lam), chosen)
         found = _edge_warnings(candidates, chosen) if by_scale else []
         found += _noise_warnings(scored_by, candidates, reference, chosen, lam)
+    found = [*_collapse_warnings(measurements), *found]
     if 'npsd' in scores:
         found = [*found, *_positive_warnings(candidates, reference, scores['npsd'])]
     table = {name: _scatter([float(score) for score in values], eligible, len(measurements))
@@ -144,6 +146,18 @@ def _check_measurements(measurements: list[Measurement], reference: Measurement)
                          f'them, none or at least two; got {draws}')
 
 
+def _sound(measurements: list[Measurement], eligible: list[int]) -> list[int]:
+    """Those of some networks that have not collapsed. Raises ValueError if all have."""
+    sound = [i for i in eligible if measurements[i].collapsed is None]
+    if not sound:
+        each = '; '.join(f'{measurements[i].key}: {measurements[i].collapsed}' for i in eligible)
+        raise ValueError(f'all candidates have collapsed, so none is chosen ({each}). Their training diverged, or was '
+                         'too short or its learning rate too high; or the held-out labels are not those of the '
+                         'training images, or the images are normalised otherwise. Look at the losses of the stage '
+                         'that made them and redo it with --start-from')
+    return sound
+
+
 def _computable_rules(candidates: list[Measurement], reference: Measurement, by_scale: bool, rule: str) -> list[str]:
     """Rules of the table: those that speak of such networks, and the one that chooses."""
     fractions = all(0 <= m.value <= 1 for m in (*candidates, reference))
@@ -195,6 +209,10 @@ def is_by_scale(rule: str) -> bool:
 
 
 # --- what a reader must know before trusting the choice ---
+
+def _collapse_warnings(measurements: list[Measurement]) -> list[str]:
+    return [f'{m.key} has collapsed and cannot be chosen: {m.collapsed}' for m in measurements if m.collapsed]
+
 
 def _edge_warnings(candidates: list[Measurement], chosen: int) -> list[str]:
     if len(candidates) == 1:

@@ -13,9 +13,10 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmamd.registry import LOOPS
+from mmamd.selection.collapse import Seen, collapse
 from mmamd.selection.panel import Panel
 from mmamd.structures import Cost, Measurement, scale_key
-from mmamd.tasks import task_of
+from mmamd.tasks import Task, task_of
 
 REFERENCES = ('teacher', 'full')
 Measure = Callable[[BaseMetric, list], dict[str, float]]
@@ -39,6 +40,7 @@ class CandidateValLoop(BaseLoop):
     Attributes:
         table: Network name -> (metrics, resampled metrics), both by metric key; filled by :meth:`run`. Names are
             ``'teacher'``, ``'full'`` where the others are slices of one network, and the others' own.
+        seen: Network name -> what tells whether it has collapsed.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, evaluator: dict | list, *, split: str = 'val',
@@ -52,6 +54,7 @@ class CandidateValLoop(BaseLoop):
         for own in self._evaluators.values():
             own.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         self.table: dict[str, tuple[dict[str, float], dict[str, list[float]]]] = {}
+        self.seen: dict[str, Seen] = {}
 
     @property
     def costs(self) -> dict[str, Cost | None]:
@@ -68,8 +71,10 @@ class CandidateValLoop(BaseLoop):
             self._run_iter(data_batch)
             self.runner.call_hook(f'after_{self.split}_iter', batch_idx=idx, data_batch=data_batch, outputs=None)
         size = len(self.dataloader.dataset)
-        self.table = {name: _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task_of(
-            self._panel.ready(name)).measure) for name, evaluator in self._evaluators.items()}
+        for name, evaluator in self._evaluators.items():
+            task = task_of(self._panel.ready(name))
+            values, resampled, seen = _evaluate(evaluator, size, self.num_bootstrap, self.runner.seed, task)
+            self.table[name], self.seen[name] = (values, resampled), seen
         metrics = {f'{name}/{key}': value for name, (values, _) in self.table.items() for key, value in values.items()}
         self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.split}')
@@ -100,8 +105,9 @@ class CandidateValLoop(BaseLoop):
                 raise ValueError(f'{metric} is {values[metric]}, expected 0 to {unit:g} because percent={percent}; '
                                  'set percent= of NPSDSelectionHook to the unit of the metric')
             own_name = None if name in ('teacher', scale_key(scale)) else name
+            teacher, draws = (found.get(metric, []) for found in self.table['teacher'])
             return Measurement(scale, values[metric] / unit, [value / unit for value in resampled.get(metric, [])],
-                               own_name)
+                               own_name, collapse(self.seen[name], metric, values[metric], teacher, draws))
 
         others = sorted((name for name in self.table if name not in REFERENCES),
                         key=lambda name: self._panel.networks[name].scale)
@@ -109,21 +115,23 @@ class CandidateValLoop(BaseLoop):
 
 
 def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
-              measure: Measure) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Metrics of all ranks' results and of their bootstrap resamples; the same on every rank."""
+              task: Task) -> tuple[dict[str, float], dict[str, list[float]], Seen]:
+    """Metrics of all ranks' results, of their bootstrap resamples, and what else they tell; the same on every rank."""
     values: dict[str, float] = {}
     resampled: dict[str, list[float]] = {}
+    seen = Seen(True, {})
     for metric in evaluator.metrics:
         results = _to_cpu(collect_results(metric.results, size, metric.collect_device))
         metric.results.clear()
         if not is_main_process():
             continue
-        found = measure(metric, results)
+        found = task.measure(metric, results)
         values.update(found)
-        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, measure))
-    shared = [values, resampled]
+        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, task.measure))
+        seen |= Seen.of(task, metric, results)
+    shared = [values, resampled, seen]
     broadcast_object_list(shared)
-    return shared[0], shared[1]
+    return tuple(shared)
 
 
 def _bootstrap(metric: BaseMetric, results: list, values: dict[str, float], num_draws: int,

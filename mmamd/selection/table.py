@@ -22,6 +22,7 @@ class Row:
         test_value: Performance on the test images as a fraction; None where they were not read.
         is_chosen: Whether it is the choice.
         is_eligible: Whether it could have been.
+        collapsed: In what way it has collapsed; None for a sound network.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Row:
     test_value: float | None
     is_chosen: bool
     is_eligible: bool
+    collapsed: str | None = None
 
 
 def rows_of(selection: Selection, costs: Mapping[str, Cost | None] | None = None,
@@ -51,7 +53,7 @@ def rows_of(selection: Selection, costs: Mapping[str, Cost | None] | None = None
         scores = {name: values[i] for name, values in selection.scores.items() if values[i] is not None}
         rows.append(Row(m.key, m.scale, cost and cost.macs, cost and cost.params, m.value,
                         standard_error(m.resampled) if m.resampled else None, scores, (test or {}).get(m.key),
-                        m.key == selection.chosen, bool(scores)))
+                        m.key == selection.chosen, bool(scores), m.collapsed))
     return rows
 
 
@@ -72,7 +74,8 @@ def format_table(selection: Selection, costs: Mapping[str, Cost | None] | None =
         scores = [_score_text(row.scores.get(name), intervals[name][i] if name == rules[0] else None)
                   for name in rules]
         amounts = [_amount(row.macs), _amount(row.params)] if has_costs else []
-        role = '<- chosen' if row.is_chosen else '' if row.is_eligible else 'not eligible'
+        role = ('<- chosen' if row.is_chosen else 'collapsed' if row.collapsed else
+                '' if row.is_eligible else 'not eligible')
         lines.append([row.name, _value_text(selection.measurements[i]), *scores, *amounts, role])
     reference = [] if not has_costs else [_amount(reference_cost and reference_cost.macs),
                                           _amount(reference_cost and reference_cost.params)]

@@ -79,6 +79,19 @@ class Classification(Task):
         return {prefix + key: float(value) for key, value in metric.compute_metrics(results).items()
                 if np.ndim(value) == 0}
 
+    def is_finite(self, results: list) -> bool:
+        return all(torch.isfinite(result['pred_score']).all() for result in results
+                   if isinstance(result, dict) and isinstance(result.get('pred_score'), Tensor))
+
+    def unseeing(self, results: list) -> list | None:
+        """Each class's score is its share of these images, so the most frequent one is named for every image."""
+        if not all(isinstance(result, dict) and isinstance(result.get('pred_score'), Tensor)
+                   and torch.as_tensor(result.get('gt_label', [])).numel() == 1 for result in results):
+            return None
+        labels = torch.tensor([int(result['gt_label']) for result in results])
+        shares = torch.bincount(labels, minlength=len(results[0]['pred_score'])) / len(labels)
+        return [{**result, 'pred_score': shares} for result in results]
+
     def rest(self, network: nn.Module, features: tuple) -> Tensor:
         return network.head(network.neck(features) if network.with_neck else features)
 

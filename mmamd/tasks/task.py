@@ -68,6 +68,14 @@ class Task:
         """The scalars that one of the host's metrics makes of its collected results, unrounded."""
         raise NotImplementedError
 
+    def is_finite(self, results: list) -> bool:
+        """Whether the scores in a metric's collected results are finite; True where it has collected none."""
+        return True
+
+    def unseeing(self, results: list) -> list | None:
+        """The results of the best network that does not look at the images; None where these do not tell."""
+        return None
+
     # --- what is behind the backbone ---
 
     def rest(self, network: nn.Module, features: tuple) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mmamd
+from mmamd.pipeline.lock import WorkDirLock, WorkDirTaken
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.replay import format_replay, redo_command, replay_stage, write_replay
 from mmamd.pipeline.status import StatusFile
@@ -80,11 +81,11 @@ def test_a_written_choice_refuses_the_old_student_until_the_printed_command_redo
 
 
 def test_a_run_that_is_going_on_keeps_its_choice(work_dir, contents):
-    Progress({'select': 1., 'student': 1.}, [StatusFile(work_dir)]).start('student')
-    before = contents(work_dir)
-    with pytest.raises(RuntimeError, match=f'is being run by process {os.getpid()} on'):
-        write_replay(replay_stage(work_dir, 'manual', scale=other(work_dir)))
-    assert contents(work_dir) == before
+    with WorkDirLock(work_dir):
+        before = contents(work_dir)
+        with pytest.raises(WorkDirTaken, match=f'is being run by process {os.getpid()} on'):
+            write_replay(replay_stage(work_dir, 'manual', scale=other(work_dir)))
+        assert contents(work_dir) == before
 
 
 def test_after_an_earlier_selection_the_next_joint_stage_is_redone(work_dir):

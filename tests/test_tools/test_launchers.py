@@ -59,7 +59,8 @@ def test_names_reach_the_training_as_they_are(repository, recorded):
     done, calls = recorded(repository / 'tools' / 'dist_train.sh', f'{HOSTILE}.py', '2', '--work-dir', HOSTILE, '--amp',
                            PORT='29771')
     assert done.returncode == 0, done.stderr
-    assert calls == [['-m', 'torch.distributed.run', '--nnodes=1', '--node_rank=0', '--master_addr=127.0.0.1',
+    assert calls[0][0] == '-c' and 'from torch.distributed.run import main' in calls[0][1]
+    assert calls == [[*calls[0][:2], '--nnodes=1', '--node_rank=0', '--master_addr=127.0.0.1',
                       '--master_port=29771', '--nproc_per_node=2', str(repository / 'tools' / 'train.py'),
                       f'{HOSTILE}.py', '--launcher', 'pytorch', '--work-dir', HOSTILE, '--amp']]
 
@@ -99,6 +100,15 @@ def test_a_number_of_processes_that_is_none_is_refused(number, recorded):
     done, calls = recorded(TOOLS / 'dist_train.sh', 'a.py', number)
     assert (done.returncode, calls) == (2, [])
     assert 'GPUS must be a number of at least 1' in done.stderr if number else 'GPUS is missing' in done.stderr
+
+
+@pytest.mark.parametrize('ending, status', [('sys.exit(3)', 3), ('os.abort()', 1)])
+def test_several_processes_end_with_the_status_of_the_first_that_failed(ending, status, tmp_path):
+    script = tmp_path / f'{HOSTILE}.py'
+    script.write_text(f'import os, sys\nif os.environ["RANK"] == "1":\n    {ending}\n')
+    done = attempt('bash', '-c', 'source "$1"; run_distributed 2 "$2"', 'bash', TOOLS / 'launch.sh', script)
+    assert done.returncode == status, done.stderr
+    assert 'rank      : 1' in done.stderr and 'Traceback' not in done.stderr
 
 
 # --- SLURM ---

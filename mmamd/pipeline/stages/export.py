@@ -1,6 +1,7 @@
 """Cut the delivered network out, save its forms, and judge it and the teacher on the test images."""
 
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,7 +9,16 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
-from mmamd.export import config_of, cut_network, describe, export_onnx, save_model, save_student, student_config
+from mmamd.export import (
+    check_finite,
+    config_of,
+    cut_network,
+    describe,
+    export_onnx,
+    save_model,
+    save_student,
+    student_config,
+)
 from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
@@ -21,15 +31,18 @@ from mmamd.structures import Network
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
 
-FILES = ('student.pth', 'config.py', 'student.safetensors', 'model.onnx')
+# In the order in which they are put in their places: the weights, by which others know that there is a student, last.
+FILES = ('config.py', 'student.safetensors', 'model.onnx', 'student.pth')
+UNCHECKED = 'unchecked'
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
     """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors and ONNX.
 
-    Where it delivers several networks, each has a folder of its own, ``student/<reference>/``. Other forms, and other
-    candidates, are written by :func:`mmamd.export_model` when they are asked for.
+    Where it delivers several networks, each has a folder of its own, ``student/<reference>/``. The files are written
+    and tested in ``export/unchecked/`` and put in their places when all networks have passed, ``student.pth`` of each
+    last. Other forms, and other candidates, are written by :func:`mmamd.export_model` when they are asked for.
 
     Attributes:
         delivered: References to the networks.
@@ -66,10 +79,14 @@ class Export(Stage):
         """Where the files of a delivered network lie."""
         return work_dir / 'student' / (reference if len(self.delivered) > 1 else '')
 
+    def outputs(self, work_dir: Path) -> list[str]:
+        return super().outputs(work_dir) + [str((self.folder(work_dir, reference) / name).relative_to(work_dir))
+                                            for reference in self.delivered for name in FILES]
+
     def clear(self, work_dir: Path) -> None:
         super().clear(work_dir)
         for reference in self.delivered:  # an earlier student must not be taken for the one that is made anew
-            for name in FILES:
+            for name in reversed(FILES):
                 (self.folder(work_dir, reference) / name).unlink(missing_ok=True)
 
     def carry_out(self, context: Context) -> None:
@@ -85,6 +102,9 @@ class Export(Stage):
             done += network.scale
             metrics[name] = self._test(context, name, model, weights, part)
         if is_main_process():
+            written = {name: replace(small, weights=self._deliver(context.work_dir, name))
+                       for name, small in written.items()}
+            shutil.rmtree(context.work_dir / self.name / UNCHECKED)
             write_json(context.work_dir / self.name / 'test_metrics.json', metrics)
             save_networks(context.work_dir, self.name, written)
             students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
@@ -92,9 +112,10 @@ class Export(Stage):
         barrier()
 
     def _write(self, context: Context, reference: str, network: Network) -> Network:
-        """Write the forms of a network; returns the small network that stands alone."""
-        folder = self.folder(context.work_dir, reference)
+        """Write the forms of a network where nobody looks for them; returns the small network that stands alone."""
+        folder = context.work_dir / self.name / UNCHECKED / reference
         config, small = stand_alone(context.cfg, network)
+        check_finite(small, f'the network {reference!r}')
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
@@ -104,6 +125,14 @@ class Export(Stage):
             export_onnx(small, folder / 'model.onnx', metadata, input_shape=context.input_shape)
         barrier()
         return Network(config.model.to_dict(), str(folder / 'student.pth'), network.scale, None, network.cost)
+
+    def _deliver(self, work_dir: Path, reference: str) -> str:
+        """Put the files of a network in their places; returns that of its weights."""
+        folder = self.folder(work_dir, reference)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            (work_dir / self.name / UNCHECKED / reference / name).replace(folder / name)
+        return str(folder / 'student.pth')
 
     def _test(self, context: Context, name: str, model: dict, weights: str,
               part: tuple[float, float]) -> dict[str, float]:

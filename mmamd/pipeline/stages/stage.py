@@ -43,6 +43,14 @@ class Stage:
         """Other files that it reads, relative to the work_dir."""
         return []
 
+    def outputs(self, work_dir: Path) -> list[str]:
+        """Files that it has left for others, relative to the work_dir: data and weights in its folder.
+
+        Checkpoints of epochs serve the stage itself, and pictures and logs are for people.
+        """
+        return [str(path.relative_to(work_dir)) for path in sorted((work_dir / self.name).glob('*'))
+                if path.suffix in ('.json', '.pth') and not path.name.startswith('epoch_')]
+
     def check(self, context: 'Context') -> None:
         """Refuse, before anything of the run is written, what can be known to go wrong.
 

@@ -17,10 +17,12 @@ from mmengine.runner import Runner
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.files.checkpoint import is_whole, write_checkpoint
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.divergence import divergence_settings
 from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.progress import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
 from mmamd.pipeline.stage_runner import build_stage_runner
+from mmamd.pipeline.stages.checkpoint_settings import check_checkpoints
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.seeds import derive_seed
 from mmamd.weights.checkpoint import read_weights
@@ -99,9 +101,10 @@ def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
 
 
 def check_schedule(stage: TrainingStage, runtime: dict) -> None:
-    """Raise ValueError for an optimizer wrapper that this machine cannot have, or checkpoints within epochs."""
+    """Raise ValueError for an optimizer wrapper that this machine cannot have, or checkpoints that a run cannot use."""
     on_this_machine(stage.schedule['optim_wrapper'])
-    checkpoints_by_epoch(runtime.get('default_hooks'), stage)
+    check_checkpoints(stage, checkpoints_by_epoch(runtime.get('default_hooks'), stage))
+    divergence_settings(runtime.get('default_hooks'))
 
 
 def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
@@ -124,7 +127,8 @@ def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, ma
     seed = derive_seed(context.seed, stage.name)
     torch.manual_seed(seed)  # a network that is built before the Runner seeds must not depend on what ran before
     train_cfg = {**stage.schedule['train_cfg'], **({'type': loop} if loop else {'by_epoch': True})}
-    runtime = {**runtime, 'default_hooks': checkpoints_by_epoch(runtime.get('default_hooks'), stage)}
+    default_hooks = checkpoints_by_epoch(runtime.get('default_hooks'), stage)
+    runtime = {**runtime, 'default_hooks': {**(default_hooks or {}), 'divergence': divergence_settings(default_hooks)}}
     runner = build_stage_runner(
         runtime, stage.name, folder, model=model, custom_hooks=copy.deepcopy(stage.hooks),
         train_dataloader=loader, train_cfg=train_cfg, optim_wrapper=on_this_machine(stage.schedule['optim_wrapper']),
