@@ -13,6 +13,7 @@ import warnings
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
@@ -29,6 +30,7 @@ def apply() -> None:
     """Apply all repairs; harmless when repeated."""
     _let_training_checkpoints_load()
     _let_every_copy_of_a_data_set_be_its_own()
+    _let_a_broken_image_be_named()
     _let_configs_inherit_ours()
     # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
@@ -66,6 +68,27 @@ def _let_every_copy_of_a_data_set_be_its_own() -> None:
     copy_of = BaseDataset._copy_without_annotation
     if copy_of.__defaults__ != (None,):
         BaseDataset._copy_without_annotation = lambda self, memo=None: copy_of(self, {} if memo is None else memo)
+
+
+def _let_a_broken_image_be_named() -> None:
+    """What fails while MMEngine's BaseDataset prepares a sample says nothing of the image; often not even its reader.
+
+    Afterwards it is a RuntimeError that names the image, in workers of a loader too.
+    """
+    prepare = BaseDataset.prepare_data
+    if prepare.__module__ == __name__:
+        return
+
+    def prepare_data(self: BaseDataset, idx: int) -> Any:
+        try:
+            return prepare(self, idx)
+        except Exception as error:
+            name = self.get_data_info(idx).get('img_path') or f'number {idx}'
+            raise RuntimeError(f'image {name} of a {type(self).__name__} cannot be read and transformed: '
+                               f'{type(error).__name__}: {str(error).strip()}. Mend or restore it, or take it out of the data '
+                               'set') from error
+
+    BaseDataset.prepare_data = prepare_data
 
 
 def _let_configs_inherit_ours() -> None:

@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 
 from mmamd import compat
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.image_check import check_images
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
@@ -70,6 +71,7 @@ class MultiStepRunner:
         for stage in stages:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
+        check_images(context, _console(), are_new=not state.exists)
         context.built.clear()
         self._compare(stages, context, state)
         if context.settings.compression.budget is not None:

@@ -24,6 +24,7 @@ from mmamd.selection.table import Row, amount_text, rows_of
 from mmamd.structures import Network, Selection, write_json
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
+from mmamd.visualization.report import overlap_warnings
 from mmamd.visualization.run_files import TRAINING
 from mmamd.weights.networks import find_network, read_judged, read_networks
 
@@ -82,7 +83,8 @@ def _collect(context: Context, state: RunState) -> dict:
                    for name, entry in stages.items()},
         'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
                    'images': {split: {'images': images.num, 'digest': images.digest}
-                              for split in ('train', 'val', 'test') for images in [context.images(split)]}},
+                              for split in ('train', 'val', 'test') for images in [context.images(split)]},
+                   'overlaps': context.overlaps},
     }
 
 
@@ -132,6 +134,7 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
     lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
               f'{student["macs"] / teacher["macs"]:.3f} of its MACs',
               *_recalibration_line(summary['recalibration_images']),
+              *(f'warning: {text[:1].lower()}{text[1:-1]}' for text in overlap_warnings(summary)),
               f'cost: {cost["trainings"]} trainings, {amount_text(round(cost["macs"]))} MACs, {cost["seconds"]:.0f} s',
               'seconds: ' + ', '.join(f'{name} {stage["seconds"]:.0f}' for name, stage in summary['stages'].items()),
               *(f'student: {student["path"]}' for student in summary['students'])]

@@ -175,8 +175,17 @@ def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
 
 def _warnings(run: Run) -> list[str]:
     several = len(run.selections) > 1
-    return [f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
-            for stage, selection in run.selections.items() for warning in selection.warnings]
+    return [*(overlap_warnings(run.summary) if run.summary else []),
+            *(f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
+              for stage, selection in run.selections.items() for warning in selection.warnings)]
+
+
+def overlap_warnings(summary: dict) -> list[str]:
+    """What is to be said of images that two splits of a run have in common, one sentence a pair."""
+    return [f'The splits {pair.replace("-", " and ")} have {found["images"]:,} image{"s" * (found["images"] != 1)} in '
+            'common, ' + (f"as allow_overlap=['{pair}'] lets them." if found['allowed'] else
+                          'pixel for pixel: the data set holds them twice.')
+            for pair, found in summary['record'].get('overlaps', {}).items()]
 
 
 def _costs(run: Run) -> dict:
