@@ -9,6 +9,7 @@ import inspect
 import logging
 import os
 import pickle
+import re
 import warnings
 from datetime import timedelta
 from functools import wraps
@@ -32,6 +33,7 @@ def apply() -> None:
     _let_every_copy_of_a_data_set_be_its_own()
     _let_a_broken_image_be_named()
     _let_configs_inherit_ours()
+    _let_configs_lie_in_any_folder()
     # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
@@ -119,6 +121,27 @@ def _let_configs_inherit_ours() -> None:
 
     Config._get_cfg_path = staticmethod(path_and_scope)
     host_hub.get_config = host_hub.hub.get_config = get_config
+
+
+def _let_configs_lie_in_any_folder() -> None:
+    """MMEngine writes ``{{ fileDirname }}`` into the source of a config as it is; a quote in it would end the string."""
+    host = Config._substitute_predefined_vars
+    if host.__module__ == __name__:
+        return
+
+    def substitute(filename: str, temp_config_name: str) -> None:
+        if not filename.endswith('.py') or not {"'", '"'} & set(filename):
+            return host(filename, temp_config_name)
+        folder, name = os.path.split(filename)
+        stem, suffix = os.path.splitext(name)
+        text = Path(filename).read_text(encoding='utf-8')
+        for key, value in dict(fileDirname=folder, fileBasename=name, fileBasenameNoExtension=stem,
+                               fileExtname=suffix).items():
+            value = re.sub('([\'"])', r'\\\1', value)
+            text = re.sub(r'\{\{\s*' + key + r'\s*\}\}', lambda _, value=value: value, text)
+        Path(temp_config_name).write_text(text, encoding='utf-8')
+
+    Config._substitute_predefined_vars = staticmethod(substitute)
 
 
 def shipped_config(name: str) -> Path:

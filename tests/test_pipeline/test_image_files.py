@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from image_folders import dataset_of, image_folder
+from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmpretrain.registry import DATASETS
 from PIL import Image
@@ -124,6 +125,25 @@ def test_an_image_anywhere_that_cannot_be_read_is_refused(folder_config, tmp_pat
     with pytest.raises(ValueError, match=fault):
         mmamd.compress(folder_config, work_dir=tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_folders_may_have_any_name(tiny_config, tmp_path):
+    root, work_dir = (tmp_path / f'{name}: it\'s a "name" of $HOME; * %s {{}}' for name in ('data', 'run'))
+    image_folder(root, 'train', num=20)
+    image_folder(root, 'select')
+    config = tiny_config(data_root=str(root), **{
+        'method': dict(type='mmamd.KD'), 'compression.importance.check_teacher': False,
+        'student.train_cfg.max_epochs': 1, 'train_dataloader.num_workers': 0, 'train_dataloader.batch_size': 5})
+    for split, name in (('train', 'train'), ('val', 'select')):
+        config[f'{split}_dataloader'].dataset = dataset_of(root, name)
+        config[f'{split}_dataloader'].dataset.pop('data_root')
+    config.test_dataloader.dataset = dataset_of(root, 'select')
+    config.allow_overlap = ['val-test']
+    summary = mmamd.compress(config, work_dir=work_dir)
+    assert mmamd.load_student(work_dir) is not None
+    again = Config.fromfile(work_dir / 'run_config.py')
+    assert (again.data_root, again.work_dir) == (str(root), str(work_dir))
+    assert mmamd.compress(again) == summary
 
 
 @pytest.mark.parametrize('workers', [0, 1])
