@@ -134,11 +134,9 @@ def _let_configs_lie_in_any_folder() -> None:
             return host(filename, temp_config_name)
         folder, name = os.path.split(filename)
         stem, suffix = os.path.splitext(name)
-        text = Path(filename).read_text(encoding='utf-8')
-        for key, value in dict(fileDirname=folder, fileBasename=name, fileBasenameNoExtension=stem,
-                               fileExtname=suffix).items():
-            value = re.sub('([\'"])', r'\\\1', value)
-            text = re.sub(r'\{\{\s*' + key + r'\s*\}\}', lambda _, value=value: value, text)
+        values = dict(fileDirname=folder, fileBasename=name, fileBasenameNoExtension=stem, fileExtname=suffix)
+        text = re.sub(r'\{\{\s*(' + '|'.join(values) + r')\s*\}\}',
+                      lambda found: re.sub('([\'"])', r'\\\1', values[found[1]]), Path(filename).read_text('utf-8'))
         Path(temp_config_name).write_text(text, encoding='utf-8')
 
     Config._substitute_predefined_vars = staticmethod(substitute)
