@@ -86,9 +86,9 @@ def _let_a_broken_image_be_named() -> None:
             return prepare(self, idx)
         except Exception as error:
             name = self.get_data_info(idx).get('img_path') or f'number {idx}'
-            raise RuntimeError(f'image {name} of a {type(self).__name__} cannot be read and transformed: '
-                               f'{type(error).__name__}: {str(error).strip()}. Mend or restore it, or take it out of the data '
-                               'set') from error
+            cause = f'{type(error).__name__}: {str(error).strip()}'
+            raise RuntimeError(f'image {name} of a {type(self).__name__} cannot be read and transformed: {cause}. Mend '
+                               'or restore it, or take it out of the data set') from error
 
     BaseDataset.prepare_data = prepare_data
 
@@ -124,7 +124,7 @@ def _let_configs_inherit_ours() -> None:
 
 
 def _let_configs_lie_in_any_folder() -> None:
-    """MMEngine writes ``{{ fileDirname }}`` into the source of a config as it is; a quote in it would end the string."""
+    """MMEngine pastes ``{{ fileDirname }}`` into the source of a config as it is: a quote in it ends the string."""
     host = Config._substitute_predefined_vars
     if host.__module__ == __name__:
         return

@@ -39,7 +39,7 @@ class MultiStepRunner:
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
             ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
-            ``start_from`` and ``resume``.
+            ``allow_overlap``, ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
@@ -71,7 +71,7 @@ class MultiStepRunner:
         for stage in stages:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
-        check_images(context, _console(), are_new=not state.exists)
+        check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         self._compare(stages, context, state)
         if context.settings.compression.budget is not None:

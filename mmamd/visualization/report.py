@@ -153,8 +153,8 @@ def _table_notes(run: Run) -> list[str]:
     if any(selection.reference.resampled for selection in run.selections.values()):
         notes.append('\N{PLUS-MINUS SIGN} is the standard error over images, by bootstrap.')
     if run.selections:
-        notes.append('The held-out images are new to the distillation, and not to a teacher that was trained on them: its '
-                     'held-out figure then lies far above its test figure, and those of the candidates with it.')
+        notes.append('The held-out images are new to the distillation, and not to a teacher that was trained on them: '
+                     'its held-out figure then lies far above its test figure, and those of the candidates with it.')
     num_images = (run.summary or {}).get('recalibration_images', 0)
     if num_images:
         notes.append(f'Each candidate has batch norm statistics of its own, found on {num_images:,} training images.')

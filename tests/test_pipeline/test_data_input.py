@@ -87,8 +87,8 @@ def test_classes_without_images_are_warned_of_by_name(tiny_config, tmp_path, sai
             'drop_last=True leaves nothing', tmp_path / 'run')
     (level, text), = said
     assert level == logging.WARNING
-    assert re.match('the train data set mmamd.FewDigits .*has no image of 6 of 10 classes, of which nothing can be learnt '
-                    'or said: 3, 4, 5, 6, 7 and 1 more', text)
+    assert re.match('the train data set mmamd.FewDigits .*has no image of 6 of 10 classes, of which nothing can be '
+                    'learnt or said: 3, 4, 5, 6, 7 and 1 more', text)
 
 
 def test_nothing_is_said_where_every_class_has_images(tiny_config, tmp_path, said):

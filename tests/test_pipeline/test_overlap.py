@@ -61,9 +61,9 @@ def test_a_few_equal_pictures_of_a_published_data_set_are_let_pass_but_no_file()
 
 @pytest.mark.parametrize('overrides, match', [
     ({'val_dataloader.dataset.part': 'train'},
-     r'train_dataloader \(163 images\) and val_dataloader \(163 images\) have 163 images in common, the first the image '
-     r"at 0 of train_dataloader: candidates would be chosen on images that they were trained on.*mmamd.HoldOut with the "
-     r"same every=.*allow_overlap=\['train-val'\], which the report shows"),
+     r'train_dataloader \(163 images\) and val_dataloader \(163 images\) have 163 images in common, the first the '
+     r'image at 0 of train_dataloader: candidates would be chosen on images that they were trained on.*mmamd.HoldOut '
+     r"with the same every=.*allow_overlap=\['train-val'\], which the report shows"),
     ({'train_dataloader.dataset.every': 4},
      r'train_dataloader .* and val_dataloader \(37 images\) have \d+ images in common'),
     ({'test_dataloader.dataset.split': 'train'}, 'train_dataloader .* and test_dataloader .*: the student would be '
@@ -99,7 +99,8 @@ def test_a_file_reached_by_two_data_roots_is_refused(tiny_config, tmp_path):
 
 @pytest.mark.parametrize('value', ['train-val', ['val-train'], ['train'], True, [1]])
 def test_a_permission_that_names_no_pair_is_refused(tiny_config, tmp_path, value):
-    refused(tiny_config(allow_overlap=value), "allow_overlap must be a list of some of .*'train-val'.*got", tmp_path / 'run')
+    refused(tiny_config(allow_overlap=value), "allow_overlap must be a list of some of .*'train-val'.*got",
+            tmp_path / 'run')
 
 
 def test_permission_is_given_a_pair_at_a_time():

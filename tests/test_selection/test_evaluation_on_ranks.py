@@ -29,7 +29,8 @@ def tables(folder, wrapper=None):
                           collate_fn=dict(type='default_collate'),
                           sampler=dict(type='DefaultSampler', shuffle=False, round_up=round_up))
             runner = Runner(
-                Panel(slices()), str(folder), val_dataloader=loader, val_evaluator=[dict(type='Hits'), dict(type='Spread')],
+                Panel(slices()), str(folder), val_dataloader=loader,
+                val_evaluator=[dict(type='Hits'), dict(type='Spread')],
                 val_cfg=dict(type='mmamd.CandidateValLoop'), randomness=dict(seed=3), log_level='ERROR',
                 cfg=dict(model_wrapper_cfg=wrapper), experiment_name=f'{folder.name}_{num}_{round_up}')
             runner.val()
