@@ -46,9 +46,9 @@ def test_summary_has_the_promised_structure(finished_run):
         'score': 'score', 'nest': 'nest', 'joint': 'distil', 'select': 'select', 'student': 'distil',
         'export': 'export'}
     assert set(summary['cost']) == {'trainings', 'macs', 'seconds'}
-    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'images'}
+    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'images', 'overlaps'}
     found, = summary['selections']
-    assert set(found) == {'stage', 'rule', 'candidates', 'chosen'}
+    assert set(found) == {'stage', 'rule', 'candidates', 'reference', 'chosen'}
     assert set(found['chosen']) == {'name', 'scale', 'value'}
     for candidate in found['candidates']:
         assert set(candidate) == {'name', 'scale', 'macs', 'params', 'value', 'stderr', 'scores', 'test_value'}
