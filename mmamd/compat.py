@@ -6,6 +6,8 @@ mended is left alone.
 
 import difflib
 import inspect
+import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -39,7 +41,9 @@ def apply(read: Callable[[str, Any], dict], write: Callable[[bytes, str], None])
     _let_checkpoints_be_read_as_data(read)
     _let_files_be_written_whole(write)
     _let_every_copy_of_a_data_set_be_its_own()
+    _let_a_broken_image_be_named()
     _let_configs_inherit_ours()
+    _let_configs_lie_in_any_folder()
     # mmcv-lite says on import that it lacks an operator of detection, which nothing here uses.
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
@@ -79,6 +83,27 @@ def _let_every_copy_of_a_data_set_be_its_own() -> None:
         BaseDataset._copy_without_annotation = lambda self, memo=None: copy_of(self, {} if memo is None else memo)
 
 
+def _let_a_broken_image_be_named() -> None:
+    """What fails while MMEngine's BaseDataset prepares a sample says nothing of the image; often not even its reader.
+
+    Afterwards it is a RuntimeError that names the image, in workers of a loader too.
+    """
+    prepare = BaseDataset.prepare_data
+    if prepare.__module__ == __name__:
+        return
+
+    def prepare_data(self: BaseDataset, idx: int) -> Any:
+        try:
+            return prepare(self, idx)
+        except Exception as error:
+            name = self.get_data_info(idx).get('img_path') or f'number {idx}'
+            cause = f'{type(error).__name__}: {str(error).strip()}'
+            raise RuntimeError(f'image {name} of a {type(self).__name__} cannot be read and transformed: {cause}. Mend '
+                               'or restore it, or take it out of the data set') from error
+
+    BaseDataset.prepare_data = prepare_data
+
+
 def _let_configs_inherit_ours() -> None:
     """MMEngine reads ``package::folder/name.py`` for the packages of a table of its own, and for installed ones only.
 
@@ -107,6 +132,25 @@ def _let_configs_inherit_ours() -> None:
 
     Config._get_cfg_path = staticmethod(path_and_scope)
     host_hub.get_config = host_hub.hub.get_config = get_config
+
+
+def _let_configs_lie_in_any_folder() -> None:
+    """MMEngine pastes ``{{ fileDirname }}`` into the source of a config as it is: a quote in it ends the string."""
+    host = Config._substitute_predefined_vars
+    if host.__module__ == __name__:
+        return
+
+    def substitute(filename: str, temp_config_name: str) -> None:
+        if not filename.endswith('.py') or not {"'", '"'} & set(filename):
+            return host(filename, temp_config_name)
+        folder, name = os.path.split(filename)
+        stem, suffix = os.path.splitext(name)
+        values = dict(fileDirname=folder, fileBasename=name, fileBasenameNoExtension=stem, fileExtname=suffix)
+        text = re.sub(r'\{\{\s*(' + '|'.join(values) + r')\s*\}\}',
+                      lambda found: re.sub('([\'"])', r'\\\1', values[found[1]]), Path(filename).read_text('utf-8'))
+        Path(temp_config_name).write_text(text, encoding='utf-8')
+
+    Config._substitute_predefined_vars = staticmethod(substitute)
 
 
 @contextmanager

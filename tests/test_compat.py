@@ -30,6 +30,18 @@ def test_a_config_inherits_ours_by_the_packages_name_as_by_its_path(tmp_path):
     assert by_name.model.architecture.head.to_dict() == dict(type='LinearClsHead', num_classes=3, in_channels=64)
 
 
+HOSTILE = 'it\'s a "name" of $HOME; * {{ fileBasename }}'
+
+
+def test_a_config_may_lie_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / HOSTILE
+    folder.mkdir()
+    text = "where = '{{ fileDirname }}/x'\nalso = \"{{fileDirname}}\"\nname = '{{ fileBasenameNoExtension }}'\n"
+    (folder / "it's.py").write_text(text)
+    config = Config.fromfile(folder / "it's.py")
+    assert (config.where, config.also, config.name) == (f'{folder}/x', str(folder), "it's")
+
+
 def test_hub_finds_a_config_of_ours_and_still_those_of_others():
     assert mmengine.hub.get_config('mmamd::kd/kd_vit-micro_cifar100.py').method.type == 'mmamd.KD'
     assert mmengine.hub.get_config('mmpretrain::vision_transformer/vit-base-p16_32xb128-mae_in1k.py').model

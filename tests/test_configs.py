@@ -384,8 +384,8 @@ def quick_runs():
 def images_root(tmp_path_factory):
     """A stand-in of two classes for every data set: CIFAR's pickles, and folders like CIFAR-100's and ImageNet's."""
     root = tmp_path_factory.mktemp('images')
-    images_NHWC = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    labels = [i % 2 for i in range(40)]
+    images_NHWC = np.random.default_rng(0).integers(0, 256, (44, 32, 32, 3), dtype=np.uint8)
+    labels = [i % 2 for i in range(44)]
     lists = {'train': range(32), 'select': range(32, 36), 'test': range(36, 40), 'val': range(36, 40)}
     for name, numbers in lists.items():
         lines = [f'c{labels[i]}/{i}.png {labels[i]}' for i in numbers]
@@ -395,11 +395,11 @@ def images_root(tmp_path_factory):
         (root / 'meta' / f'{name}.txt').write_text('\n'.join(lines) + '\n')
     for i in range(98):  # where a data set takes its classes from the folders, it has as many as CIFAR-100
         (root / 'train' / f'empty_{i}').mkdir()
-    flat = images_NHWC.transpose(0, 3, 1, 2).reshape(40, -1)
-    pickles = {'cifar-100-python/train': dict(data=flat, fine_labels=labels),
-               'cifar-100-python/test': dict(data=flat[:4], fine_labels=labels[:4]),
+    flat = images_NHWC.transpose(0, 3, 1, 2).reshape(44, -1)
+    pickles = {'cifar-100-python/train': dict(data=flat[:40], fine_labels=labels[:40]),
+               'cifar-100-python/test': dict(data=flat[40:], fine_labels=labels[40:]),
                'cifar-100-python/meta': dict(fine_label_names=[f'class {i}' for i in range(100)]),
-               'cifar-10-batches-py/test_batch': dict(data=flat[:4], labels=labels[:4])}
+               'cifar-10-batches-py/test_batch': dict(data=flat[40:], labels=labels[40:])}
     pickles |= {f'cifar-10-batches-py/data_batch_{i + 1}': dict(data=flat[8 * i:8 * i + 8], labels=labels[:8])
                 for i in range(5)}
     for name, content in pickles.items():
@@ -477,7 +477,7 @@ def test_compression_is_when_made_small_one_that_is_run(path, make_small):
 def test_compression_goes_through_all_its_stages(path, make_small, tmp_path):
     cfg = make_small(Config.fromfile(path))
     cfg.model.teacher = random_teacher(cfg.model.architecture, tmp_path / 'teacher.pth')
-    cfg.compression.importance.num_images = 4
+    cfg.compression.importance.update(num_images=4, check_teacher=False)  # of random weights
     for stage in (cfg.joint, cfg.student):
         stage.train_cfg.max_epochs = 1
     scale = cfg.compression.student_scale
@@ -494,7 +494,8 @@ def test_compression_goes_through_all_its_stages(path, make_small, tmp_path):
 
 def test_baseline_of_a_student_of_another_architecture_goes_through_its_stages(make_small, tmp_path):
     cfg = make_small(Config.fromfile(CONFIGS / 'amd' / 'wrn-40-2_cifar100.py'))
-    cfg.merge_from_dict({'method.type': 'mmamd.KD', 'model.losses.feat.weight': 0, 'student.train_cfg.max_epochs': 1})
+    cfg.merge_from_dict({'method.type': 'mmamd.KD', 'model.losses.feat.weight': 0, 'student.train_cfg.max_epochs': 1,
+                         'compression.importance.check_teacher': False})
     cfg.model.teacher = random_teacher(cfg.model.architecture, tmp_path / 'teacher.pth')
     summary = mmamd.compress(cfg, work_dir=tmp_path / 'run')
     assert list(summary['stages']) == ['score', 'nest', 'student', 'export']

@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.evaluator import DumpResults
 
 from mmamd.pipeline.launch import build_runner
+from mmamd.weights.checkpoint import load_weights
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,7 +43,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     """Write the arguments into the config; --cfg-options come last and win."""
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(args.config).stem))
-    cfg.load_from = args.checkpoint
+    cfg.load_from = None  # the host would load what fits and log the rest
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
@@ -81,6 +82,10 @@ def main() -> None:
         raise ValueError(f'{args.config} is a config of {cfg.runner_type}, which has no one model to test; give the '
                          'exported student/config.py and student/student.pth of its work_dir')
     runner = build_runner(cfg)
+    network = runner.model
+    while hasattr(network, 'module'):  # several processes, test-time augmentation
+        network = network.module
+    load_weights(network, args.checkpoint)
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()

@@ -23,14 +23,18 @@ class ImportanceSettings:
         num_images: Training images that the expectation is taken over; all, when there are fewer.
         level: ``'sample'`` or ``'batch'``.
         batch_size: Images a backward pass on each rank. It changes the scores at level ``'batch'`` only.
+        check_teacher: Whether a teacher that is no better than chance on these images is refused.
     """
 
     method: str = 'taylor'
     num_images: int = 2048
     level: str = 'sample'
     batch_size: int = 64
+    check_teacher: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.check_teacher, bool):
+            raise ValueError(f'compression.importance.check_teacher must be True or False, got {self.check_teacher!r}')
         if self.method not in SCORES:
             raise ValueError(f'compression.importance.method must be one of {SCORES}, got {self.method!r}')
         if self.level not in LEVELS:

@@ -14,9 +14,10 @@ from mmengine.dataset import BaseDataset
 from mmamd.backbones.recalibration import batch_norms
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest
+from mmamd.pipeline.preprocessor import check_preprocessor
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.settings import Settings
-from mmamd.pipeline.splits import build_dataset, images_of
+from mmamd.pipeline.splits import build_dataset, check_batch_size, images_of
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function, profiled_cost
 from mmamd.structures import CandidateFamily, Cost, Importance, Network
@@ -41,6 +42,7 @@ class Context:
         stages: Of the run, in order, once the method has laid them.
         spent: From the name of a stage to the MACs that it has taken; None unless it is finished.
         counted: What has been counted of untrained networks, by what it is.
+        overlaps: Pair of splits -> images that they have in common, where that was not refused.
         built: Untrained distillers that the checks have built, by what they were built of; empty once stages run.
     """
 
@@ -55,6 +57,7 @@ class Context:
     stages: list[Any] = field(default_factory=list)
     spent: Callable[[str], float | None] = lambda _: None
     counted: dict[str, float] = field(default_factory=dict)
+    overlaps: dict[str, dict] = field(default_factory=dict)
     built: dict[str, nn.Module] = field(default_factory=dict)
 
     # --- networks ---
@@ -62,7 +65,10 @@ class Context:
     @cached_property
     def architecture(self) -> dict:
         """Config of the teacher's network, preprocessor included."""
-        return with_preprocessor(self.cfg.model.architecture.to_dict(), self.cfg.get('data_preprocessor'))
+        architecture = with_preprocessor(self.cfg.model.architecture.to_dict(), self.cfg.get('data_preprocessor'))
+        check_preprocessor(architecture.get('data_preprocessor'), 'data_preprocessor')
+        check_preprocessor(self.cfg.model.get('data_preprocessor'), 'model.data_preprocessor')
+        return architecture
 
     @cached_property
     def network(self) -> nn.Module:
@@ -123,7 +129,10 @@ class Context:
     def student_architecture(self) -> dict | None:
         """Config of the student where it is of another architecture, preprocessor included."""
         other = self.settings.compression.student_architecture
-        return None if other is None else with_preprocessor(other, self.cfg.get('data_preprocessor'))
+        if other is None:
+            return None
+        check_preprocessor(other.get('data_preprocessor'), 'compression.student_architecture.data_preprocessor')
+        return with_preprocessor(other, self.cfg.get('data_preprocessor'))
 
     @cached_property
     def student_network(self) -> nn.Module:
@@ -174,8 +183,10 @@ class Context:
     def dataset(self, split: str) -> BaseDataset:
         """The data set of a split, checked against the network; built once."""
         if split not in self._datasets:
-            self._datasets[split] = build_dataset(
-                (self.cfg.get(f'{split}_dataloader') or {}).get('dataset'), split, self.network, self.task)
+            loader = self.cfg.get(f'{split}_dataloader')
+            if loader:
+                check_batch_size(loader, f'{split}_dataloader')
+            self._datasets[split] = build_dataset((loader or {}).get('dataset'), split, self.network, self.task)
         return self._datasets[split]
 
     def images(self, split: str) -> Images:

@@ -2,9 +2,10 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from mmamd.pipeline.overlap import Keys
 from mmamd.pipeline.plain import file_digest, plain
 from mmamd.weights.sources import local_file
 
@@ -28,11 +29,13 @@ class Images:
         split: ``'train'``, ``'val'`` or ``'test'``.
         num: How many.
         digest: Of names, labels and in-memory pixels.
+        keys: What each is known by, whatever its label; None where the data set does not tell.
     """
 
     split: str
     num: int
     digest: str
+    keys: Keys | None = field(default=None, compare=False, repr=False)
 
     def identity(self) -> list:
         return [self.num, self.digest]

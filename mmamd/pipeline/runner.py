@@ -19,6 +19,7 @@ from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.image_check import check_images
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.lock import WorkDirLock, WorkDirTaken, on_first_rank
 from mmamd.pipeline.outputs import note, refuse_damage
@@ -44,7 +45,7 @@ class MultiStepRunner:
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
             ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
-            ``trust_checkpoints``, ``start_from`` and ``resume``.
+            ``allow_overlap``, ``trust_checkpoints``, ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
@@ -92,6 +93,7 @@ class MultiStepRunner:
         for stage in stages:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
+        check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
         with ExitStack() as stack:

@@ -12,6 +12,7 @@ from mmamd.nearest import did_you_mean
 from mmamd.pipeline.compression import Compression
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.keys import check_config, check_options
+from mmamd.pipeline.overlap import allowed_overlaps
 from mmamd.pipeline.plain import merge, plain
 from mmamd.registry import HOOKS, METHODS
 from mmamd.selection.npsd_hook import NPSDSelectionHook
@@ -31,12 +32,14 @@ class Settings:
         method: Which stages there are, and in what order.
         sampler: The hook that samples candidates; None where every step trains all.
         selection: The hook that chooses; None where the config names none.
+        allow_overlap: Pairs of splits that may have images in common.
     """
 
     compression: Compression
     method: Any
     sampler: SandwichSparsityHook | None
     selection: NPSDSelectionHook | None
+    allow_overlap: tuple[str, ...] = ()
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Settings':
@@ -59,7 +62,7 @@ class Settings:
                 raise ValueError(f'{section}.custom_hooks has a {ours[0]}, which says how candidates are drawn or '
                                  'chosen; name it in custom_hooks at the top level')
         return cls(Compression.from_cfg(cfg), _method(cfg), _hook(cfg, SandwichSparsityHook),
-                   _hook(cfg, NPSDSelectionHook))
+                   _hook(cfg, NPSDSelectionHook), allowed_overlaps(cfg.get('allow_overlap')))
 
 
 def _method(cfg: Config) -> Any:

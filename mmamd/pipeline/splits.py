@@ -2,17 +2,21 @@
 
 import copy
 import hashlib
+import logging
 
 import torch
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from mmamd.pipeline.inputs import Images, leaf_datasets
+from mmamd.pipeline.overlap import image_key, join_keys
 from mmamd.tasks import Task
 
+MOST_NAMED = 5  # classes without images
 
 def build_dataset(config: dict | None, split: str, network: nn.Module, task: Task) -> BaseDataset:
     """Build a split's data set, read its first sample, and compare its classes with the network's.
@@ -50,18 +54,29 @@ def _check_classes(dataset: BaseDataset, where: str, outputs: int | None, task: 
     if classes is not None and len(classes) != outputs:
         raise ValueError(f'the {where} has {len(classes)} classes but the head has {outputs}; set '
                          'model.architecture.head.num_classes to that of the data')
+    seen: set[int] = set()
     for i in range(len(dataset)):
-        wrong = task.check(dataset.get_data_info(i), outputs)
+        info = dataset.get_data_info(i)
+        wrong = task.check(info, outputs)
         if wrong:
             raise ValueError(f'the {where} {wrong}')
+        found = task.classes_in(info)
+        seen = seen if found is None else seen | found
+    missing = [classes[i] if classes else i for i in range(outputs) if i not in seen]
+    if seen and missing:
+        more = f' and {len(missing) - MOST_NAMED} more' if len(missing) > MOST_NAMED else ''
+        print_log(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
+                  f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}', 'current', logging.WARNING)
 
 
 def images_of(dataset: BaseDataset, split: str, task: Task) -> Images:
     """What a split's images are known by."""
-    sha = hashlib.sha256()
+    sha, keys = hashlib.sha256(), []
     for i in range(len(dataset)):
-        sha.update(task.identity(dataset.get_data_info(i)))
-    return Images(split, len(dataset), sha.hexdigest()[:16])
+        info = dataset.get_data_info(i)
+        sha.update(task.identity(info))
+        keys.append(image_key(info))
+    return Images(split, len(dataset), sha.hexdigest()[:16], join_keys(keys, dataset.get_data_info(0)))
 
 
 @torch.no_grad()
@@ -91,3 +106,10 @@ def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> No
         raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
                          f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
                          'images in the pipeline of test_dataloader')
+
+
+def check_batch_size(loader: dict, where: str) -> None:
+    """Raise ValueError unless a loader's batches have a number of images."""
+    size = loader.get('batch_size')
+    if 'batch_sampler' not in loader and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValueError(f'{where}.batch_size must be a positive integer, got {size!r}; 64 is usual')

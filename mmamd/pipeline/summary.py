@@ -20,10 +20,12 @@ from mmengine.registry import VISUALIZERS
 from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.state import RunState
+from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row, amount_text, rows_of
 from mmamd.structures import Network, Selection
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
+from mmamd.visualization.report import overlap_warnings
 from mmamd.visualization.run_files import TRAINING
 from mmamd.weights.networks import find_network, read_judged, read_networks
 
@@ -82,7 +84,8 @@ def _collect(context: Context, state: RunState) -> dict:
                    for name, entry in stages.items()},
         'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
                    'images': {split: {'images': images.num, 'digest': images.digest}
-                              for split in ('train', 'val', 'test') for images in [context.images(split)]}},
+                              for split in ('train', 'val', 'test') for images in [context.images(split)]},
+                   'overlaps': context.overlaps},
     }
 
 
@@ -94,7 +97,11 @@ def _selection(context: Context, stage: str, metric: str, unit: float) -> dict:
     costs = {key: network.cost for key, network in read_judged(context.work_dir, stage).items()}
     rows = rows_of(selection, costs, test)
     chosen = next(row for row in rows if row.is_chosen)
+    reference = selection.reference
     return {'stage': stage, 'rule': selection.rule, 'candidates': [_entry(row) for row in rows],
+            'reference': {'name': reference.name or 'teacher', 'value': reference.value,
+                          'stderr': standard_error(reference.resampled) if reference.resampled else None,
+                          'test_value': test.get(reference.name or 'teacher')},
             'chosen': {'name': chosen.name, 'scale': chosen.scale, 'value': chosen.test_value}}
 
 
@@ -117,16 +124,16 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
         return (f'{name:<28}{scale:>6.2f}{amount_text(cost["macs"]):>11}{amount_text(cost["params"]):>11}{held_out:>16}'
                 f'{score:>{width}}{value:>8}')
 
-    lines.append(row('teacher', 1., summary['teacher'], test=summary['teacher']['value']))
+    held_out = next((_held_out(found['reference']) for found in summary['selections']
+                     if found['reference']['name'] == 'teacher'), '')
+    lines.append(row('teacher', 1., summary['teacher'], held_out, test=summary['teacher']['value']))
     for number, found in enumerate(summary['selections'], 1):
         place = f' {number}' if len(summary['selections']) > 1 else ''
         for c in reversed(found['candidates']):
             name = ('chosen' if c['name'] == found['chosen']['name'] else
                     'collapsed' if 'collapsed' in c else 'candidate') + place
             own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
-            error = '' if c['stderr'] is None else f' +- {100 * c["stderr"]:.2f}'
-            lines.append(row(name + own, c['scale'], c, f'{100 * c["value"]:.2f}{error}', c['scores'].get(rule),
-                             c['test_value']))
+            lines.append(row(name + own, c['scale'], c, _held_out(c), c['scores'].get(rule), c['test_value']))
     for student in summary['students']:
         lines.append(row('student', student['scale'], student, test=student['value']))
     student, teacher, cost = summary['student'], summary['teacher'], summary['cost']
@@ -134,11 +141,18 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
     lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
               f'{student["macs"] / teacher["macs"]:.3f} of its MACs',
               *_recalibration_line(summary['recalibration_images']),
+              *(f'warning: {text[:1].lower()}{text[1:-1]}' for text in overlap_warnings(summary)),
               f'cost: {cost["trainings"]} trainings, {amount_text(round(cost["macs"]))} MACs, {cost["seconds"]:.0f} s',
               'seconds: ' + ', '.join(f'{name} {stage["seconds"]:.0f}' for name, stage in summary['stages'].items()),
               *(f'student: {student["path"]}' for student in summary['students'])]
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
+
+
+def _held_out(judged: dict) -> str:
+    """Performance on the held-out images, in percent, with its standard error."""
+    error = '' if judged['stderr'] is None else f' +- {100 * judged["stderr"]:.2f}'
+    return f'{100 * judged["value"]:.2f}{error}'
 
 
 def shown_rule(found: dict) -> str:

@@ -49,11 +49,19 @@ class Classification(Task):
         return getattr(getattr(network, 'head', None), 'num_classes', None)
 
     def check(self, info: dict, num_classes: int) -> str | None:
-        largest = int(np.max(info['gt_label']))
-        if largest < num_classes:
-            return None
-        return (f'has label {largest} but the head has {num_classes} classes (0 to {num_classes - 1}); set '
-                'model.architecture.head.num_classes')
+        label = info.get('gt_label')
+        expected = f'the head has {num_classes} classes (0 to {num_classes - 1})'
+        labels = np.atleast_1d(label) if label is not None else np.array(['none'])
+        if labels.size and labels.dtype.kind not in 'iu':
+            return f'has label {label!r} of {_name_of(info)}; expected an integer, {expected}: mend ann_file'
+        if labels.size and labels.min() < 0:
+            return f'has label {labels.min()} of {_name_of(info)} but {expected}: mend ann_file, which counts from 0'
+        if labels.size and labels.max() >= num_classes:
+            return f'has label {labels.max()} but {expected}; set model.architecture.head.num_classes'
+        return None
+
+    def classes_in(self, info: dict) -> set[int]:
+        return set(np.atleast_1d(info['gt_label']).tolist())
 
     def identity(self, info: dict) -> bytes:
         found = f"{Path(info.get('img_path') or '').name} {info.get('gt_label')}\n".encode()
@@ -72,6 +80,12 @@ class Classification(Task):
             ValueError: A sample has neither field, or not exactly one label.
         """
         return torch.stack([_hard_target(index, sample) for index, sample in enumerate(samples)])
+
+    def classified(self, logits: Tensor, samples: list) -> tuple[Tensor, Tensor] | None:
+        labels = [sample.get('gt_label') for sample in samples]
+        if logits.dim() != 2 or any(label is None or label.numel() != 1 for label in labels):
+            return None
+        return logits.argmax(1), torch.cat(labels).to(logits.device)
 
     def measure(self, metric: Any, results: list) -> dict[str, float]:
         prefix = f'{metric.prefix}/' if metric.prefix else ''
@@ -141,6 +155,10 @@ class Classification(Task):
         model = get_model(config if isinstance(config, Config) else str(config), pretrained=str(weights),
                           device=device)
         return model.eval()
+
+
+def _name_of(info: dict) -> str:
+    return str(info.get('img_path') or f'image {info.get("sample_idx")}')
 
 
 def _hard_target(index: int, sample: Any) -> Tensor:

@@ -56,6 +56,10 @@ class Task:
         """What is wrong with the label of one image of a data set, in a clause; None if nothing is."""
         raise NotImplementedError
 
+    def classes_in(self, info: dict) -> set[int] | None:
+        """Classes of one image of a data set, whose label has been checked; None where annotations do not tell."""
+        return None
+
     def identity(self, info: dict) -> bytes:
         """What an image is known by: its name and its label, wherever it lies."""
         raise NotImplementedError
@@ -63,6 +67,10 @@ class Task:
     def hard_targets(self, samples: list) -> Tensor:
         """One class index a position to classify."""
         raise NotImplementedError
+
+    def classified(self, logits: Tensor, samples: list) -> tuple[Tensor, Tensor] | None:
+        """Classes that logits say and those that are right, int64, shape (N,) each; None where an image has not one."""
+        return None
 
     def measure(self, metric: Any, results: list) -> dict[str, float]:
         """The scalars that one of the host's metrics makes of its collected results, unrounded."""

@@ -152,6 +152,9 @@ def _table_notes(run: Run) -> list[str]:
              f'{_whose_weights(run)}; the student of the last line was distilled on its own.']
     if any(selection.reference.resampled for selection in run.selections.values()):
         notes.append('\N{PLUS-MINUS SIGN} is the standard error over images, by bootstrap.')
+    if run.selections:
+        notes.append('The held-out images are new to the distillation, and not to a teacher that was trained on them: '
+                     'its held-out figure then lies far above its test figure, and those of the candidates with it.')
     num_images = (run.summary or {}).get('recalibration_images', 0)
     if num_images:
         notes.append(f'Each candidate has batch norm statistics of its own, found on {num_images:,} training images.')
@@ -175,8 +178,17 @@ def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
 
 def _warnings(run: Run) -> list[str]:
     several = len(run.selections) > 1
-    return [f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
-            for stage, selection in run.selections.items() for warning in selection.warnings]
+    return [*(overlap_warnings(run.summary) if run.summary else []),
+            *(f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
+              for stage, selection in run.selections.items() for warning in selection.warnings)]
+
+
+def overlap_warnings(summary: dict) -> list[str]:
+    """What is to be said of images that two splits of a run have in common, one sentence a pair."""
+    return [f'The splits {pair.replace("-", " and ")} have {found["images"]:,} image{"s" * (found["images"] != 1)} in '
+            'common, ' + (f"as allow_overlap=['{pair}'] lets them." if found['allowed'] else
+                          'pixel for pixel: the data set holds them twice.')
+            for pair, found in summary['record'].get('overlaps', {}).items()]
 
 
 def _costs(run: Run) -> dict:

@@ -34,7 +34,8 @@ def config(architecture, tiny_config, tmp_path):
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
     torch.save({'state_dict': network.state_dict()}, tmp_path / 'teacher.pth')
-    config = tiny_config(**{'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1})
+    config = tiny_config(**{'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1,
+                            'compression.importance.check_teacher': False})
     config.model.architecture = ConfigDict(architecture)
     config.model.teacher = str(tmp_path / 'teacher.pth')
     return config

@@ -42,7 +42,8 @@ def config(tiny_config, architecture):
     """Function (overrides) -> tiny_config.py over the network of the timm model: one epoch, no assistant."""
     return lambda **overrides: tiny_config(**{
         'model.architecture': dict(_delete_=True, **architecture), 'method.type': 'mmamd.KD',
-        'student.train_cfg.max_epochs': 1, 'train_dataloader.num_workers': 0, **overrides})
+        'compression.importance.check_teacher': False, 'student.train_cfg.max_epochs': 1,
+        'train_dataloader.num_workers': 0, **overrides})
 
 
 def test_a_timm_checkpoint_is_compressed_and_known_by_its_content(config, timm_teacher, contents, tmp_path):

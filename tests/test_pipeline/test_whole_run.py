@@ -9,6 +9,7 @@ from mmpretrain import get_model
 import mmamd
 from mmamd.distillation import mixed_precision
 from mmamd.export import cut_network
+from mmamd.pipeline.summary import format_summary
 from mmamd.selection.choice import replay
 from mmamd.structures import CandidateFamily, Selection
 
@@ -45,9 +46,9 @@ def test_summary_has_the_promised_structure(finished_run):
         'score': 'score', 'nest': 'nest', 'joint': 'distil', 'select': 'select', 'student': 'distil',
         'export': 'export'}
     assert set(summary['cost']) == {'trainings', 'macs', 'seconds'}
-    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'images'}
+    assert set(summary['record']) == {'commit', 'versions', 'seed', 'command', 'images', 'overlaps'}
     found, = summary['selections']
-    assert set(found) == {'stage', 'rule', 'candidates', 'chosen'}
+    assert set(found) == {'stage', 'rule', 'candidates', 'reference', 'chosen'}
     assert set(found['chosen']) == {'name', 'scale', 'value'}
     for candidate in found['candidates']:
         assert set(candidate) == {'name', 'scale', 'macs', 'params', 'value', 'stderr', 'scores', 'test_value'}
@@ -114,6 +115,19 @@ def test_candidates_test_value_is_that_of_the_network_cut_to_it(finished_run, di
     family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
     for candidate, reported in zip(family.candidates, summary['selections'][0]['candidates'], strict=True):
         assert accuracy(cut_network(shared, candidate), *digits('test')) == pytest.approx(reported['test_value'])
+
+
+def test_the_teachers_held_out_value_stands_beside_its_test_value(finished_run):
+    # Far apart they say that the teacher was trained on the held-out images.
+    work_dir, summary = finished_run
+    measured = Selection.load(work_dir / 'select' / 'selection.json').reference
+    found = summary['selections'][0]['reference']
+    assert (found['name'], found['value'], found['test_value']) == (
+        'teacher', measured.value, pytest.approx(summary['teacher']['value']))
+    teacher, = (line for line in format_summary(summary, []).splitlines() if line.startswith('teacher'))
+    assert teacher.endswith(f'{100 * found["test_value"]:.2f}')
+    assert f'{100 * found["value"]:.2f} +- {100 * found["stderr"]:.2f}' in teacher
+    assert 'not to a teacher that was trained on them' in (work_dir / 'report.html').read_text()
 
 
 def test_a_work_dir_without_a_student_is_said_to_have_none(tmp_path):

@@ -121,3 +121,11 @@ def test_the_exported_student_tests_as_the_summary_says(work_dir, tmp_path):
     expected = json.loads((work_dir / 'summary.json').read_text())['student']['value']
     assert json.loads((tmp_path / 'the metrics.json').read_text())['accuracy/top1'] / 100 == pytest.approx(expected)
     assert json.loads((tmp_path / 'two.json').read_text())['accuracy/top1'] / 100 == pytest.approx(expected)
+
+
+def test_weights_of_another_network_are_no_checkpoint_to_test(finished_run, teacher, monkeypatch, tmp_path):
+    config = finished_run[0] / 'student' / 'config.py'
+    monkeypatch.setattr(sys, 'argv', ['test.py', str(config), str(teacher), '--work-dir', str(tmp_path)])
+    with pytest.raises(ValueError, match='teacher.pth does not fit the network: .* in the checkpoint and .* in the '):
+        load(TOOLS / 'test.py').main()
+    assert not list(tmp_path.rglob('*.json'))

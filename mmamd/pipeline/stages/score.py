@@ -10,6 +10,8 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmamd.passes import watch
+from mmamd.pipeline.chance import Answers
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Weights, pipeline_of
 from mmamd.pipeline.progress import Progress
@@ -55,7 +57,8 @@ class Score(Stage):
             kept = context.flat_family.student.kept if settings.method == 'l1_greedy' else None
             return cls(**common, importance={'method': settings.method}, kept=kept)
         by_batch = settings.level == 'batch'
-        importance = {key: value for key, value in settings.__dict__.items() if key != 'batch_size' or by_batch}
+        without = ('check_teacher',) if by_batch else ('check_teacher', 'batch_size')  # which change no score
+        importance = {key: value for key, value in settings.__dict__.items() if key not in without}
         return cls(**common, importance=importance, images=context.images('train'), seed=context.seed,
                    pipeline=pipeline_of(context.cfg.test_dataloader), processes=get_world_size() if by_batch else None)
 
@@ -78,13 +81,17 @@ class Score(Stage):
 
     def carry_out(self, context: Context) -> None:
         network = build_network(context.teacher_network())
-        importance = self._norms(network) if self.images is None else self._reaction_of_the_loss(context, network)
+        importance, answers = ((self._norms(network), None) if self.images is None else
+                               self._reaction_of_the_loss(context, network))
         check_importance(importance, network.backbone.unit_groups())
+        if answers is not None and context.settings.compression.importance.check_teacher:
+            answers.check(self.teacher if isinstance(self.teacher, str) else self.teacher.source)
         if is_main_process():
             importance.save(context.work_dir / self.name / 'importance.json')
         barrier()
 
-    def _reaction_of_the_loss(self, context: Context, network: nn.Module) -> Importance:
+    def _reaction_of_the_loss(self, context: Context, network: nn.Module) -> tuple[Importance, Answers]:
+        """Importance, and what the network has taken the images for."""
         loader = Runner.build_dataloader(
             dict(dataset=drawn_images(context, self.importance['num_images']),
                  batch_size=context.settings.compression.importance.batch_size,
@@ -94,7 +101,10 @@ class Score(Stage):
         network = network.to(get_device())
         batches = (context.task.preprocess(network, batch, training=False)
                    for batch in _counted(loader, self.name, context.progress))
-        return score(network, batches, level=self.importance['level'])
+        logits = context.cfg.model.get('logits_from', context.task.logits_from)
+        answers = Answers(context.task, context.logits_shape[0])
+        with watch(network, [logits]) as seen:
+            return score(network, answers.counting(batches, seen, logits), level=self.importance['level']), answers
 
     def _norms(self, network: nn.Module) -> Importance:
         layers, method = network.backbone.filter_layers(), self.importance['method']

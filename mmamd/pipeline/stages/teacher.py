@@ -8,6 +8,7 @@ from mmengine.dist import barrier, is_main_process
 
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Weights
+from mmamd.pipeline.preprocessor import check_preprocessor
 from mmamd.pipeline.settings import pretrained_sources, refuse_sync_bn, teacher_settings
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, train, training_fields
 from mmamd.registry import MODELS
@@ -58,10 +59,12 @@ class Teacher(TrainingStage):
         """The network that is trained must be the one to compress, and what it starts from must be there."""
         cfg = teacher_settings(context.cfg)
         check_schedule(self, cfg)
+        preprocessor = self.model.get('data_preprocessor') or self.data_preprocessor
+        check_preprocessor(preprocessor, 'data_preprocessor of teacher_config')
         network = MODELS.build(cfg.model.to_dict())
         for weights in self.sources:
             check_start(network, weights.source)
-            warn_of_normalisation(self.model.get('data_preprocessor') or self.data_preprocessor, weights.source)
+            warn_of_normalisation(preprocessor, weights.source)
         trained, expected = network.state_dict(), context.network.state_dict()
         for key in [*expected, *(key for key in trained if key not in expected)]:
             shapes = [tuple(state[key].shape) if key in state else 'absent' for state in (trained, expected)]

@@ -21,6 +21,7 @@ from mmamd.pipeline.divergence import divergence_settings
 from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.progress import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
+from mmamd.pipeline.splits import check_batch_size
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.checkpoint_settings import check_checkpoints
 from mmamd.pipeline.stages.stage import Stage
@@ -64,6 +65,7 @@ def training_fields(settings: dict, stage: str) -> dict:
     Raises:
         ValueError: If the schedule cannot be kept.
     """
+    check_batch_size(settings['train_dataloader'], f"stage '{stage}': train_dataloader")
     train_cfg, loader = in_epochs(stage, settings['train_cfg'], settings['train_dataloader'])
     return dict(schedule={'train_cfg': train_cfg, **{key: settings.get(key) for key in SCHEDULE}},
                 loader=Loader(loader), hooks=list(settings.get('custom_hooks') or []), processes=get_world_size())
@@ -101,10 +103,32 @@ def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
 
 
 def check_schedule(stage: TrainingStage, runtime: dict) -> None:
-    """Raise ValueError for an optimizer wrapper that this machine cannot have, or checkpoints that a run cannot use."""
+    """Refuse an optimizer wrapper that this machine cannot have, checkpoints that a run cannot use, no batch."""
     on_this_machine(stage.schedule['optim_wrapper'])
     check_checkpoints(stage, checkpoints_by_epoch(runtime.get('default_hooks'), stage))
     divergence_settings(runtime.get('default_hooks'))
+    check_batches(stage)
+
+
+def check_batches(stage: TrainingStage) -> None:
+    """Raise ValueError where an epoch has no batch, or ranks would have different numbers of them and wait forever."""
+    loader = stage.loader.settings
+    sampler = loader.get('sampler') or {}
+    size = loader.get('batch_size')
+    if size is None or str(sampler.get('type')).rpartition('.')[2] != 'DefaultSampler':
+        return  # a batch sampler deals out what it likes, and a stream never ends
+    num, processes, drop_last = stage.images.num, stage.processes, loader.get('drop_last', False)
+    if drop_last and -(-num // processes) < size:
+        share = f' on each of {processes} processes' if processes > 1 else ''
+        raise ValueError(f"stage '{stage.name}': train_dataloader.batch_size={size}{share} is more than the images "
+                         f'there are for it, {-(-num // processes)}, and drop_last=True leaves nothing to train on; '
+                         'make batch_size smaller, or set drop_last=False')
+    shares = {(num - rank + processes - 1) // processes for rank in range(processes)}
+    batches = {share // size if drop_last else -(-share // size) for share in shares}
+    if not sampler.get('round_up', True) and len(batches) > 1:
+        raise ValueError(f"stage '{stage.name}': with round_up=False some of {processes} processes have "
+                         f'{min(batches)} batches of the {num} images and others {max(batches)}, and would wait for '
+                         'each other forever; leave train_dataloader.sampler.round_up out')
 
 
 def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
