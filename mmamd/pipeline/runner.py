@@ -17,6 +17,7 @@ from mmengine.registry import init_default_scope
 from mmamd import compat
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import fill_data_root
+from mmamd.pipeline.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.settings import Settings
@@ -47,6 +48,7 @@ class MultiStepRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
+        check_kinds(cfg, TOP_LEVEL)  # before anything stumbles over a wrong type
         if not cfg.get('work_dir'):
             raise ValueError('work_dir is not set; give --work-dir, or work_dir= in the config')
         self.work_dir = Path(cfg.work_dir)

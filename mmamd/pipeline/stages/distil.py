@@ -157,12 +157,6 @@ class Distil(TrainingStage):
         if self.average is None:
             return
         where = f'{self.section}.average'
-        if not isinstance(self.average, dict) or self.average.keys() != {'share'}:
-            raise ValueError(f'{where} must be dict(share=...), e.g. dict(share=0.1), or None, got {self.average!r}')
-        try:
-            averaging_hook(**self.average)
-        except ValueError as error:
-            raise ValueError(f'{where}: {error}') from error
         if self.trains == 'losses':
             raise ValueError(f"{where}={self.average} averages the network, which pretrain.trains='losses' freezes; "
                              f'set {where}=None')
