@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmamd.checks import COUNT, NOTHING, TEXT, check
+from mmamd.checks import number as at_least
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import read_status
 from mmamd.selection.choice import replay
@@ -54,6 +56,10 @@ def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | 
         FileNotFoundError: If the run has no such selection.
         ValueError: If the rule or its options are none; see :func:`mmamd.selection.choice.choose`.
     """
+    check('rule', rule, TEXT)
+    check('round', number, COUNT)
+    check('lam', lam, at_least(0.) | NOTHING)
+    check('scale', scale, TEXT | at_least(0., most=1.) | NOTHING)
     work_dir = Path(work_dir)
     state = RunState(work_dir)
     finished = [name for name in state.of_kind('select') if state.is_finished(name)]

@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import ConfigDict
 
 import mmamd
+from mmamd.pipeline import MultiStepRunner
 
 FOLDER = 'tests/test_bad_input/'
 # Of ours: TypeError and FileNotFoundError are said with the value and the fix, too.
@@ -14,8 +15,10 @@ KINDS = (ValueError, FileNotFoundError, TypeError)
 
 
 @pytest.fixture
-def refused(tiny_config, tmp_path):
+def refused(tiny_config, tmp_path, monkeypatch):
     """Function that starts a run of a config and returns what it is refused with; nothing has been written."""
+    monkeypatch.setattr(MultiStepRunner, '_carry', lambda *_: pytest.fail('a stage was started'))
+
     def start(change, **overrides):
         config = tiny_config(**overrides)
         change(config)
@@ -49,9 +52,9 @@ def put(config, key, value):
 
 
 def names_value(message, value):
-    """Whether a message has a value, or of a list one of its items."""
-    items = value if isinstance(value, list) and value else [value]
-    return repr(value) in message or any(repr(item) in message for item in items)
+    """Whether a message has a value, or of a list its items."""
+    items = value if isinstance(value, list) else [value]
+    return repr(value) in message or all(repr(item) in message for item in items)
 
 
 def pytest_terminal_summary(terminalreporter):
