@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
 
 from mmamd.checks import SECTION
 from mmamd.distillation.averaging import check_share
@@ -67,11 +68,12 @@ class Settings:
             if ours:
                 raise ValueError(f'{section}.custom_hooks has a {ours[0]}, which says how candidates are drawn or '
                                  'chosen; name it in custom_hooks at the top level')
-        for section in ('joint', 'student', 'pretrain'):
-            _check_training(cfg, section)
         settings = cls(Compression.from_cfg(cfg), _method(cfg), _hook(cfg, SandwichSparsityHook),
                        _hook(cfg, NPSDSelectionHook))
-        check_config_parts(cfg)
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
+            check_config_parts(cfg)
+            for section in ('joint', 'student', 'pretrain'):
+                _check_training(cfg, section)
         return settings
 
 
@@ -87,8 +89,8 @@ def _check_training(cfg: Config, section: str) -> None:
     if own.get('average') is not None:
         average = own['average']
         if not isinstance(average, dict) or average.keys() != {'share'}:
-            raise ValueError(f'{section}.average must be dict(share=...), e.g. dict(share=0.1), or None, got '
-                             f'{plain(average)!r}')
+            raise ValueError(f'{section}.average must be dict(share=...) or None, got {plain(average)!r}; e.g. '
+                             f'{section}.average=dict(share=0.1)')
         try:
             check_share(average['share'])
         except ValueError as error:

@@ -1,6 +1,7 @@
 """How bad input is tried, and how many inputs there were."""
 
 import contextlib
+import copy
 import io
 
 import pytest
@@ -14,13 +15,20 @@ FOLDER = 'tests/test_bad_input/'
 KINDS = (ValueError, FileNotFoundError, TypeError)
 
 
+@pytest.fixture(scope='session')
+def read_once(tiny_config):
+    """The tiny config, to be copied: reading it is what takes longest."""
+    return tiny_config()
+
+
 @pytest.fixture
-def refused(tiny_config, tmp_path, monkeypatch):
+def refused(read_once, tmp_path, monkeypatch):
     """Function that starts a run of a config and returns what it is refused with; nothing has been written."""
     monkeypatch.setattr(MultiStepRunner, '_carry', lambda *_: pytest.fail('a stage was started'))
 
     def start(change, **overrides):
-        config = tiny_config(**overrides)
+        config = copy.deepcopy(read_once)
+        config.merge_from_dict(overrides)
         change(config)
         with contextlib.redirect_stdout(io.StringIO()):
             return said(lambda: mmamd.compress(config, work_dir=tmp_path / 'run'), tmp_path / 'run')

@@ -1,5 +1,7 @@
 """Random values of other types than a key takes: refused by name, whatever they are."""
 
+import copy
+
 import pytest
 from conftest import names_value, put, said
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 import mmamd
 from mmamd.checks import COUNT, FLAG, NOTHING, SECTION, TEXT, list_of, number
 
-EXAMPLES = 20
+EXAMPLES = 10
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text('abc01.- ', max_size=4),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text('ab', min_size=1, max_size=2), inner,
@@ -24,7 +26,7 @@ TAKES = {
 
 
 @pytest.mark.parametrize('key', TAKES)
-def test_any_value_of_another_kind_is_refused_by_name(tiny_config, tmp_path_factory, record_property, key):
+def test_any_value_of_another_kind_is_refused_by_name(read_once, tmp_path_factory, record_property, key):
     record_property('inputs', EXAMPLES)
     work_dir = tmp_path_factory.getbasetemp() / 'random' / key
 
@@ -32,7 +34,7 @@ def test_any_value_of_another_kind_is_refused_by_name(tiny_config, tmp_path_fact
               suppress_health_check=list(HealthCheck))
     @given(VALUES.filter(lambda value: not TAKES[key].holds(value)))
     def refused(value):
-        config = tiny_config()
+        config = copy.deepcopy(read_once)
         put(config, key, value)
         message = said(lambda: mmamd.compress(config, work_dir=work_dir), work_dir)
         assert f'{key.split(".")[-1]} must be' in message and names_value(message, value) and '; ' in message

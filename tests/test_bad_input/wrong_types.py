@@ -20,7 +20,7 @@ KEYS = {
     'compression.num_candidates': [*COUNT, 100_000],
     'compression.scales': ['0.5', 0.5, SECTION, ['0.5'], [None], [NAN], [True], [1.0], [-0.5], True],
     'compression.scale_by': [*NAME, None],
-    'compression.prune': ['head', 3, True, None, [3], [None], ['heads'], [], SECTION],
+    'compression.prune': ['head', 3, True, None, [3], [None], ['heads'], SECTION],
     'compression.round_to': COUNT,
     'compression.importance': [None, *PART],
     'compression.importance.method': [*NAME, None],
@@ -90,7 +90,7 @@ KEYS = {
     'student.teacher_cache.views': COUNT,
     'teacher_cache': PART,
     'teacher_cache.top_k': COUNT,
-    'start_from': [3, True, ['joint'], SECTION, 'jiont'],
+    'start_from': [3, True, ['joint'], SECTION],
     # --- schedules ---
     'optim_wrapper': [None, *PART],
     'optim_wrapper.optimizer': [None, *PART],

@@ -112,7 +112,7 @@ class Distil(TrainingStage):
         check_schedule(self, section_settings(context.cfg, self.section))
         if self.schedule['optim_wrapper'].get('accumulative_counts', 1) != 1:
             raise ValueError('optim_wrapper.accumulative_counts must stay 1: a joint step accumulates over its '
-                             f'candidates, got {self.schedule["optim_wrapper"]["accumulative_counts"]}')
+                             f'candidates, got {self.schedule["optim_wrapper"]["accumulative_counts"]}; leave it out')
         if self.trains not in ('student', 'losses'):
             raise ValueError(f"pretrain.trains must be 'student' or 'losses', got {self.trains!r}")
         if not self.is_candidate:
