@@ -4,13 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn as nn
 from mmengine.config import Config
 
 from mmamd import compat
+from mmamd.checks import FLAG, NOTHING, TEXT, Kind, check, list_of, number, one_of
 
 if TYPE_CHECKING:
     from mmamd.export import Exported
+
+
+def _is_device(value: object) -> bool:
+    try:
+        return isinstance(value, (str, torch.device)) and torch.device(value) is not None
+    except RuntimeError:  # a name that torch does not know
+        return False
+
+
+PATH = Kind('a path', lambda value: isinstance(value, (str, Path)) and str(value) != '', "'...'")
+DEVICE = Kind('the name of a device of torch', _is_device, "'cuda:0'")
 
 
 def compress(config: str | Path | Config, work_dir: str | Path | None = None, **overrides) -> dict:
@@ -25,8 +38,14 @@ def compress(config: str | Path | Config, work_dir: str | Path | None = None, **
         The content of ``summary.json``.
     """
     from mmamd.pipeline import MultiStepRunner
+    check('config', config, PATH | Kind('a Config', lambda value: isinstance(value, Config), '...'))
+    check('work_dir', work_dir, PATH | NOTHING, "work_dir='work_dirs/...' is the folder of the run")
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
-    cfg.merge_from_dict(overrides)
+    try:
+        cfg.merge_from_dict(overrides)
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ValueError(f'the overrides {overrides!r} do not fit the config: {error}; give dotted keys of what is '
+                         "there, e.g. **{'joint.train_cfg.max_epochs': 3}") from error
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None:
@@ -49,6 +68,8 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
     from mmamd.pipeline.state import RunState
     from mmamd.tasks import task_named
     from mmamd.weights.networks import read_networks
+    check('work_dir', work_dir, PATH, 'give the folder of a finished run')
+    check('device', device, DEVICE)
     state = RunState(Path(work_dir))
     refuse_damage(state, state.of_kind('export'))
     folder = Path(work_dir) / 'student'
@@ -87,7 +108,12 @@ def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: f
         ValueError: For an unknown form or scale, and for a form that cannot express the candidate.
         FileExistsError, ImportError, RuntimeError: See :func:`mmamd.export.export_candidate`.
     """
-    from mmamd.export import export_candidate
+    from mmamd.export import FORMS, export_candidate
+    check('work_dir', work_dir, PATH, 'give the folder of a run')
+    check('forms', forms, list_of(one_of(list(FORMS))), f"give a list, such as forms=['pth'], of {list(FORMS)}")
+    check('scale', scale, TEXT | number(above=0., most=1.), "give 'student', 'assistant', or the scale of a candidate")
+    check('out', out, PATH | NOTHING, 'give a folder, or leave it out for exported/ in the work_dir')
+    check('force', force, FLAG)
     from mmamd.pipeline.finished_run import load_candidate
     cfg, network, candidate = load_candidate(work_dir, scale)
     folder = Path(work_dir) / 'exported' / candidate.key if out is None else Path(out)

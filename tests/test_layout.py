@@ -13,7 +13,7 @@ PACKAGE = ROOT / 'mmamd'
 FILES = sorted(path for path in PACKAGE.rglob('*.py')
                if path.parent != PACKAGE or path.stem in ('structures', 'passes'))
 
-EVERYWHERE = {'registry', 'compat', 'version', 'nearest', 'seeds', 'configured_hook'}
+EVERYWHERE = {'registry', 'checks', 'compat', 'version', 'nearest', 'seeds', 'configured_hook'}
 CHAIN = ('files', 'structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline',
          'methods')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}

@@ -6,5 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 need 3 "$@"
 need_number GPUS "$3"
+need_gpus "$3"
+need_nodes
 need_port "${PORT:-29500}"
 run_distributed "$3" "$ROOT/tools/test.py" "$1" "$2" --launcher pytorch "${@:4}"

@@ -6,5 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 need 2 "$@"
 need_number GPUS "$2"
+need_gpus "$2"
+need_nodes
 need_port "${PORT:-29500}"
 run_distributed "$2" "$ROOT/tools/train.py" "$1" --launcher pytorch "${@:3}"

@@ -31,6 +31,24 @@ need_number() {
     [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "$1 must be a number of at least 1, got '$2'"
 }
 
+# need_nodes: NNODES is a number, and NODE_RANK one of 0 to NNODES - 1. With another rank all nodes would wait for ever.
+need_nodes() {
+    need_number NNODES "${NNODES:-1}"
+    [[ ${NODE_RANK:-0} =~ ^(0|[1-9][0-9]*)$ && ${NODE_RANK:-0} -lt ${NNODES:-1} ]] \
+        || fail "NODE_RANK must be a number from 0 to NNODES - 1 = $((${NNODES:-1} - 1)), got '${NODE_RANK:-0}'"
+}
+
+# need_gpus COUNT: where there are GPUs, as many as processes. With fewer NCCL fails after all processes have started.
+need_gpus() {
+    local there
+    command -v nvidia-smi > /dev/null || return 0
+    there=$(nvidia-smi --list-gpus 2> /dev/null | grep -c '^GPU ') || return 0
+    if [[ -n ${CUDA_VISIBLE_DEVICES:-} ]]; then
+        there=$(tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES" | grep -c .)
+    fi
+    [[ $1 -le $there ]] || fail "GPUS must be at most the $there GPUs that this machine has (CUDA_VISIBLE_DEVICES), got '$1'"
+}
+
 # need_port PORT: on the first node it must be free. With a taken one some processes would end and others wait for them.
 need_port() {
     local problem
@@ -88,6 +106,8 @@ run_on_slurm() {
     need_number GPUS "$gpus"
     gpus_per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
     need_number GPUS_PER_NODE "$gpus_per_node"
+    [[ $((gpus % gpus_per_node)) == 0 ]] \
+        || fail "GPUS must be a multiple of GPUS_PER_NODE=$gpus_per_node, got '$gpus'; SLURM gives whole nodes"
     need_number CPUS_PER_TASK "${CPUS_PER_TASK:-5}"
     command -v srun > /dev/null || fail 'there is no srun here: start this on a node of the SLURM cluster, or use dist_*.sh'
     # MMEngine reads MASTER_PORT; two jobs whose first tasks share a node need different ones.

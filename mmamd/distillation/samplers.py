@@ -100,4 +100,5 @@ def check_sampler(sampler: str, num_random: int) -> None:
         raise ValueError(f'unknown candidate sampler {sampler!r}; expected one of {SAMPLERS}')
     least = 0 if sampler in ('all', 'sandwich') else 1
     if not isinstance(num_random, int) or num_random < least:
-        raise ValueError(f'num_random must be an integer of at least {least} for sampler={sampler!r}, got {num_random}')
+        raise ValueError(f'num_random must be an integer of at least {least} for sampler={sampler!r}, got '
+                         f'{num_random}; 1 is usual')

@@ -1,7 +1,9 @@
 """AMD: candidates trained jointly, one of them chosen as the teacher's assistant, the student distilled from it."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from mmamd.checks import one_of
 from mmamd.methods.plan import Method, Plan, numbered
 from mmamd.registry import METHODS
 
@@ -31,9 +33,9 @@ class AMD(Method):
     Source: AMD, supplement Algorithm 1; the refit candidates, the starts from refit weights and the tuning are ours.
     """
 
-    candidates: str | None = None
+    candidates: Annotated[str, one_of(CANDIDATES)] | None = None
     num_assistants: int = 1
-    start: str = 'none'
+    start: Annotated[str, one_of(STARTS)] = 'none'
     tune_epochs: int = 0
 
     def __post_init__(self) -> None:

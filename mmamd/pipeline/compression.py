@@ -1,15 +1,17 @@
 """The section ``compression`` of a config: which candidates there are, how units are scored, how they are made good."""
 
-import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import Annotated
 
 from mmengine.config import Config
 
-from mmamd.pipeline.keys import check_keys, check_positive
+from mmamd.checks import Count, Positive, Scale, Whole, integer, one_of
+from mmamd.pipeline.keys import check_options
 from mmamd.pipeline.plain import plain
-from mmamd.pruning.candidates import check_scales, scale_grid
+from mmamd.pruning.candidates import SCALE_BY, check_scales, scale_grid
 from mmamd.pruning.importance import LEVELS
 
+MOST_CANDIDATES = 99  # a grid of 1 %; candidates that are closer differ by less than held-out images tell apart
 SCORES = ('taylor', 'l1_independent', 'l1_greedy')
 
 
@@ -26,20 +28,11 @@ class ImportanceSettings:
         check_teacher: Whether a teacher that is no better than chance on these images is refused.
     """
 
-    method: str = 'taylor'
-    num_images: int = 2048
-    level: str = 'sample'
-    batch_size: int = 64
+    method: Annotated[str, one_of(SCORES)] = 'taylor'
+    num_images: Count = 2048
+    level: Annotated[str, one_of(LEVELS)] = 'sample'
+    batch_size: Count = 64
     check_teacher: bool = True
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.check_teacher, bool):
-            raise ValueError(f'compression.importance.check_teacher must be True or False, got {self.check_teacher!r}')
-        if self.method not in SCORES:
-            raise ValueError(f'compression.importance.method must be one of {SCORES}, got {self.method!r}')
-        if self.level not in LEVELS:
-            raise ValueError(f'compression.importance.level must be one of {LEVELS}, got {self.level!r}')
-        check_positive('compression.importance', num_images=self.num_images, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -51,11 +44,8 @@ class RecalibrationSettings:
         batch_size: Images a batch. The mean is over batches, so a last one that is not full is left out.
     """
 
-    num_images: int = 2048
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        check_positive('compression.recalibration', num_images=self.num_images, batch_size=self.batch_size)
+    num_images: Count = 2048
+    batch_size: Count = 64
 
     def num_used(self, num_available: int) -> int:
         """How many of the training images are used."""
@@ -76,23 +66,11 @@ class RefitSettings:
             nothing, and all are taken when there are fewer.
     """
 
-    num_images: int = 3072
-    num_images_candidates: int = 768
-    ridge: float = 1e-3
+    num_images: Count = 3072
+    num_images_candidates: Count = 768
+    ridge: Positive = 1e-3
     classifier: bool = True
-    num_reported: int = 1000
-
-    def __post_init__(self) -> None:
-        check_positive('compression.refit', num_images=self.num_images,
-                        num_images_candidates=self.num_images_candidates)
-        if isinstance(self.num_reported, bool) or not isinstance(self.num_reported, int) or self.num_reported < 0:
-            raise ValueError('compression.refit.num_reported must be a number of held-out images, or 0 to judge none, '
-                             f'got {self.num_reported!r}')
-        if isinstance(self.ridge, bool) or not isinstance(self.ridge, (int, float)) or not 0 < self.ridge < math.inf:
-            raise ValueError(f'compression.refit.ridge must be a finite number above 0, got {self.ridge!r}; 1e-3 is '
-                             'usual')
-        if not isinstance(self.classifier, bool):
-            raise ValueError(f'compression.refit.classifier must be True or False, got {self.classifier!r}')
+    num_reported: Whole = 1000
 
 
 @dataclass(frozen=True)
@@ -114,16 +92,16 @@ class Compression:
         student_architecture: Config of the student, where it is of another architecture than the teacher.
     """
 
-    student_scale: float
-    num_candidates: int = 9
-    scales: list[float] | None = None
-    scale_by: str = 'flops'
+    student_scale: Scale
+    num_candidates: Annotated[int, integer(1, MOST_CANDIDATES)] = 9
+    scales: list[Scale] | None = None
+    scale_by: Annotated[str, one_of(SCALE_BY)] = 'flops'
     prune: tuple[str, ...] = ('head', 'neuron')
-    round_to: int = 1
+    round_to: Count = 1
     importance: ImportanceSettings = field(default_factory=ImportanceSettings)
     recalibration: RecalibrationSettings = field(default_factory=RecalibrationSettings)
     refit: RefitSettings | None = None
-    budget: float | None = None
+    budget: Positive | None = None
     student_architecture: dict | None = None
 
     @property
@@ -146,21 +124,14 @@ class Compression:
             raise ValueError("the config has no section 'compression'; at least compression=dict(student_scale=0.10) "
                              'is needed to say how small the student is to be')
         raw = plain(cfg.compression)
-        check_keys('compression', raw, [f.name for f in fields(cls)])
-        for name, settings in (('importance', ImportanceSettings), ('recalibration', RecalibrationSettings)):
-            given = raw.pop(name, {})
-            check_keys(f'compression.{name}', given, [f.name for f in fields(settings)])
-            raw[name] = settings(**given)
-        if raw.get('refit') is not None:
-            check_keys('compression.refit', raw['refit'], [f.name for f in fields(RefitSettings)])
-            raw['refit'] = RefitSettings(**raw['refit'])
+        check_options('compression', cls, raw, hint='')
+        for name, settings in (('importance', ImportanceSettings), ('recalibration', RecalibrationSettings),
+                               ('refit', RefitSettings)):
+            if raw.get(name) is not None:
+                check_options(f'compression.{name}', settings, raw[name], hint='')
+                raw[name] = settings(**raw[name])
         if 'student_scale' not in raw:
             raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
-        budget = raw.get('budget')
-        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, (int, float))
-                                   or not 0 < budget < math.inf):
-            raise ValueError('compression.budget must be a positive finite number of runs of plain distillation, got '
-                             f'{budget!r}; 1.0 is what plain distillation costs, None keeps the epochs of the config')
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])
         return cls(**raw)

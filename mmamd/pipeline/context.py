@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.recalibration import batch_norms
+from mmamd.pipeline.host_parts import building
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.preprocessor import check_preprocessor
@@ -73,7 +74,7 @@ class Context:
     @cached_property
     def network(self) -> nn.Module:
         """The teacher's network, uncut; to be asked for its units, shapes and costs, whatever its weights are."""
-        return _untrained(self.architecture)
+        return _untrained('model.architecture', self.architecture)
 
     @cached_property
     def task(self) -> Task:
@@ -137,7 +138,7 @@ class Context:
     @cached_property
     def student_network(self) -> nn.Module:
         """The student of another architecture, to be asked for its shapes and costs."""
-        return _untrained(self.student_architecture)
+        return _untrained('compression.student_architecture', self.student_architecture)
 
     @cached_property
     def student_logits_shape(self) -> tuple[int, ...]:
@@ -246,7 +247,7 @@ def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tupl
     return tuple(network(torch.zeros(1, *input_shape), mode='tensor').shape[1:])
 
 
-def _untrained(architecture: dict) -> nn.Module:
+def _untrained(where: str, architecture: dict) -> nn.Module:
     """A network of drawn weights; what a run draws later does not depend on whether it was built."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), building(where, architecture):
         return build_network(Network(architecture, None))

@@ -4,6 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmamd.checks import COUNT, NOTHING, TEXT, check
+from mmamd.checks import number as at_least
 from mmamd.files.run_config import FOR_PEOPLE, import_custom, read_run_config
 from mmamd.pipeline.lock import WorkDirLock
 from mmamd.pipeline.outputs import note
@@ -55,6 +57,10 @@ def replay_stage(work_dir: str | Path, rule: str, number: int = 1, lam: float | 
         FileNotFoundError: If the run has no such selection.
         ValueError: If the rule or its options are none; see :func:`mmamd.selection.choice.choose`.
     """
+    check('rule', rule, TEXT)
+    check('round', number, COUNT)
+    check('lam', lam, at_least(0.) | NOTHING)
+    check('scale', scale, TEXT | at_least(0., most=1.) | NOTHING)
     work_dir = Path(work_dir)
     state = RunState(work_dir)
     finished = [name for name in state.of_kind('select') if state.is_finished(name)]

@@ -21,6 +21,7 @@ from mmamd.files.run_config import encode, write_run_config
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.image_check import check_images
 from mmamd.pipeline.inputs import fill_data_root
+from mmamd.pipeline.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.lock import WorkDirLock, WorkDirTaken, on_first_rank
 from mmamd.pipeline.outputs import note, refuse_damage
 from mmamd.pipeline.plain import types_in
@@ -56,6 +57,7 @@ class MultiStepRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
+        check_kinds(cfg, TOP_LEVEL)  # before anything stumbles over a wrong type
         if not cfg.get('work_dir'):
             raise ValueError('work_dir is not set; give --work-dir, or work_dir= in the config')
         self.work_dir = Path(cfg.work_dir)

@@ -6,15 +6,22 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
 
+from mmamd.checks import SECTION
+from mmamd.distillation.averaging import check_share
+from mmamd.distillation.distiller import AMD_LOSSES, AMDDistiller
+from mmamd.distillation.losses import build_terms
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.nearest import did_you_mean
 from mmamd.pipeline.compression import Compression
+from mmamd.pipeline.host_parts import check_config_parts, check_runtime, check_schedule_parts
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.keys import check_config, check_options
+from mmamd.pipeline.kinds import check_kinds
 from mmamd.pipeline.overlap import allowed_overlaps
 from mmamd.pipeline.plain import merge, plain
-from mmamd.registry import HOOKS, METHODS
+from mmamd.registry import HOOKS, METHODS, MODELS
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 
 PRECISION = ('type', 'loss_scale', 'dtype')  # keys of optim_wrapper that the top level sets for every stage
@@ -48,10 +55,13 @@ class Settings:
         Raises:
             ValueError: For a key that is not known, and for what a part of it refuses.
         """
-        if not str(cfg.get('model', {}).get('type')).endswith('Distiller'):
-            raise ValueError("MultiStepRunner needs model=dict(type='mmamd.AMDDistiller', ...), got "
-                             f'{cfg.get("model", {}).get("type")!r}')
+        check_kinds(cfg, {'model': SECTION})
+        kind = cfg.get('model', {}).get('type')
+        distiller = MODELS.get(kind) if isinstance(kind, str) else kind
+        if not (isinstance(distiller, type) and issubclass(distiller, AMDDistiller)):
+            raise ValueError(f"MultiStepRunner needs model=dict(type='mmamd.AMDDistiller', ...), got {kind!r}")
         check_config(cfg)
+        check_options('model', distiller, plain(cfg.model), hint='')
         if cfg.get('load_from') and not cfg.get('resume'):
             raise ValueError(f'load_from={cfg.load_from!r} is not read by MultiStepRunner; the weights to start from '
                              'are those of model.teacher')
@@ -61,8 +71,33 @@ class Settings:
             if ours:
                 raise ValueError(f'{section}.custom_hooks has a {ours[0]}, which says how candidates are drawn or '
                                  'chosen; name it in custom_hooks at the top level')
-        return cls(Compression.from_cfg(cfg), _method(cfg), _hook(cfg, SandwichSparsityHook),
-                   _hook(cfg, NPSDSelectionHook), allowed_overlaps(cfg.get('allow_overlap')))
+        settings = cls(Compression.from_cfg(cfg), _method(cfg), _hook(cfg, SandwichSparsityHook),
+                       _hook(cfg, NPSDSelectionHook), allowed_overlaps(cfg.get('allow_overlap')))
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
+            check_config_parts(cfg)
+            for section in ('joint', 'student', 'pretrain'):
+                _check_training(cfg, section)
+        return settings
+
+
+def _check_training(cfg: Config, section: str) -> None:
+    """Refuse, before any data set is read, what the section of a training stage says wrongly."""
+    own = cfg.get(section) or {}
+    if not own.get('train_cfg'):
+        return  # missed where a stage needs it
+    settings = section_settings(cfg, section)
+    check_runtime(section, settings)
+    check_schedule_parts(section, settings)
+    build_terms(section_losses(cfg, section))
+    if own.get('average') is not None:
+        average = own['average']
+        if not isinstance(average, dict) or average.keys() != {'share'}:
+            raise ValueError(f'{section}.average must be dict(share=...) or None, got {plain(average)!r}; e.g. '
+                             f'{section}.average=dict(share=0.1)')
+        try:
+            check_share(average['share'])
+        except ValueError as error:
+            raise ValueError(f'{section}.average: {error}') from error
 
 
 def _method(cfg: Config) -> Any:
@@ -70,7 +105,7 @@ def _method(cfg: Config) -> Any:
         raise ValueError("the config has no section 'method'; say which, e.g. method=dict(type='mmamd.AMD')")
     settings = plain(cfg.method)
     kind = settings.pop('type', None)
-    method = METHODS.get(str(kind))
+    method = METHODS.get(kind) if isinstance(kind, str) else None
     if method is None:
         known = [f'mmamd.{name}' for name in sorted(METHODS.module_dict)]
         raise ValueError(f'there is no method {kind!r}{did_you_mean(str(kind), known)} Expected one of {known}')
@@ -83,7 +118,7 @@ def _is_ours(hook: dict) -> bool:
 
 
 def _is_a(cls: type[Hook], hook: dict) -> bool:
-    return hook['type'] in (cls.__name__, f'mmamd.{cls.__name__}')
+    return hook.get('type') in (cls.__name__, f'mmamd.{cls.__name__}')
 
 
 def _hook(cfg: Config, cls: type[Hook]) -> Any:
@@ -111,9 +146,10 @@ def section_settings(cfg: Config, section: str) -> ConfigDict:
 
     The precision of the optimizer wrapper (type, loss scale, dtype) is the top level's, where ``--amp`` sets it.
     """
-    if section not in cfg or 'train_cfg' not in cfg[section]:
+    if not (cfg.get(section) or {}).get('train_cfg'):
         raise ValueError(f"the config has no schedule for the stage '{section}': expected {section} = "
-                         'dict(train_cfg=dict(max_epochs=...), param_scheduler=[...])')
+                         'dict(train_cfg=dict(max_epochs=...), param_scheduler=[...]), got '
+                         f'{plain(cfg.get(section))!r}')
     # load_from and resume are the run's: a stage starts from what the stage before it made.
     top = {key: plain(cfg[key]) for key in RUNTIME if key in cfg}
     merged = merge(top, {key: value for key, value in plain(cfg[section]).items() if key in RUNTIME})
@@ -130,7 +166,6 @@ def section_settings(cfg: Config, section: str) -> ConfigDict:
 
 def section_losses(cfg: Config, section: str) -> dict:
     """The terms of a stage: ``model.losses`` with the section's merged over it."""
-    from mmamd.distillation.distiller import AMD_LOSSES
     losses = plain(cfg.model.get('losses') or AMD_LOSSES)
     return merge(losses, plain((cfg.get(section) or {}).get('losses') or {}))
 

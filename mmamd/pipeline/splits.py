@@ -14,6 +14,7 @@ from mmengine.registry import DATASETS
 
 from mmamd.pipeline.inputs import Images, leaf_datasets
 from mmamd.pipeline.overlap import image_key, join_keys
+from mmamd.pipeline.plain import plain
 from mmamd.tasks import Task
 
 MOST_NAMED = 5  # classes without images
@@ -41,6 +42,9 @@ def build_dataset(config: dict | None, split: str, network: nn.Module, task: Tas
             f'cannot read the {where}: {error}. Expected images under data_root/data_prefix, listed one a line as '
             '"<class>/<file> <label>" in data_root/ann_file, or one folder a class where there is no ann_file; '
             'set data_root, e.g. --cfg-options data_root=/path/to/data') from error
+    except (TypeError, KeyError, AttributeError, IndexError) as error:  # of a constructor that got another option
+        raise ValueError(f'the {where} cannot be built: {error}; correct the options of {split}_dataloader.dataset, '
+                         f'which are {plain(config)!r}') from error
     if empty:
         raise ValueError(f'the {where} is empty; expected images, check data_prefix and ann_file')
     _check_classes(dataset, where, task.num_classes(network), task)

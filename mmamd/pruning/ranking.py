@@ -83,4 +83,4 @@ def _check_kinds(groups: list[UnitGroup], prune: Sequence[str]) -> None:
     kinds = list(dict.fromkeys(group.kind for group in groups))
     if isinstance(prune, str) or not prune or not set(prune) <= set(kinds):
         raise ValueError(f'prune must name kinds of units that the network has, a non-empty part of {kinds}, '
-                         f'got {prune!r}')
+                         f'got {prune!r}; name some of these')

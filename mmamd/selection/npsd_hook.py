@@ -1,10 +1,12 @@
 """Hook that chooses one network once several have been judged."""
 
 from pathlib import Path
+from typing import Annotated
 
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from mmamd.checks import one_of
 from mmamd.configured_hook import ConfiguredHook
 from mmamd.registry import HOOKS
 from mmamd.selection.choice import check_rule, choose, manual
@@ -31,7 +33,8 @@ class NPSDSelectionHook(ConfiguredHook):
     """
 
     def __init__(self, *, rule: str = 'npsd', metric: str = 'accuracy/top1', percent: bool = True, lam: float = 0.2,
-                 scale: float | str | None = None, reference: str = 'teacher', report_test: bool = True) -> None:
+                 scale: float | str | None = None,
+                 reference: Annotated[str, one_of(REFERENCES)] = 'teacher', report_test: bool = True) -> None:
         check_rule(rule, scale, lam)
         if reference not in REFERENCES:
             raise ValueError(f'reference must be one of {REFERENCES}, got {reference!r}')

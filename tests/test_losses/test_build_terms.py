@@ -36,7 +36,7 @@ def test_all_weights_zero_are_refused():
 
 @pytest.mark.parametrize('weight', [-1.0, math.nan, math.inf, True, '1'])
 def test_a_weight_that_is_negative_or_no_number_is_refused_by_name(weight):
-    with pytest.raises(ValueError, match=f'losses.feat: weight must be a finite number >= 0, got {weight!r}'):
+    with pytest.raises(ValueError, match=rf'losses.feat(: |\.)weight must be a finite number.*, got {weight!r}; '):
         build_terms({**ALL, 'feat': dict(type='mmamd.FeatureLoss', weight=weight)})
 
 

@@ -109,6 +109,29 @@ def test_several_processes_end_with_the_status_of_the_first_that_failed(ending, 
     done = attempt('bash', '-c', 'source "$1"; run_distributed 2 "$2"', 'bash', TOOLS / 'launch.sh', script)
     assert done.returncode == status, done.stderr
     assert 'rank      : 1' in done.stderr and 'Traceback' not in done.stderr
+@pytest.mark.parametrize('environment, message', [
+    (dict(NNODES='0'), "NNODES must be a number of at least 1, got '0'"),
+    (dict(NNODES='two'), "NNODES must be a number of at least 1, got 'two'"),
+    (dict(NNODES='-1'), "got '-1'"), (dict(NNODES='1.5'), "got '1.5'"),
+    (dict(NODE_RANK='1'), "NODE_RANK must be a number from 0 to NNODES - 1 = 0, got '1'"),
+    (dict(NNODES='2', NODE_RANK='2'), "from 0 to NNODES - 1 = 1, got '2'"),
+    (dict(NNODES='2', NODE_RANK='-1'), "got '-1'"), (dict(NNODES='2', NODE_RANK='first'), "got 'first'")])
+@pytest.mark.parametrize('script, arguments', [
+    ('dist_train.sh', ['a.py', '2']), ('dist_test.sh', ['a.py', 'a.pth', '2'])])
+def test_a_number_of_nodes_or_a_rank_that_is_none_is_refused(script, arguments, environment, message, recorded):
+    done, calls = recorded(TOOLS / script, *arguments, **environment)
+    assert (done.returncode, calls) == (2, []) and message in done.stderr
+
+
+def test_more_processes_than_gpus_are_refused(recorded, recorder):
+    (recorder.parent / 'nvidia-smi').write_text("#!/usr/bin/env bash\necho 'GPU 0: A'; echo 'GPU 1: B'\n")
+    (recorder.parent / 'nvidia-smi').chmod(0o755)
+    done, calls = recorded(TOOLS / 'dist_train.sh', 'a.py', '3', PORT='29772', CUDA_VISIBLE_DEVICES='')
+    assert (done.returncode, calls) == (2, [])
+    assert "GPUS must be at most the 2 GPUs that this machine has (CUDA_VISIBLE_DEVICES), got '3'" in done.stderr
+    done, _ = recorded(TOOLS / 'dist_train.sh', 'a.py', '2', PORT='29772', CUDA_VISIBLE_DEVICES='1')
+    assert "at most the 1 GPUs" in done.stderr
+    assert recorded(TOOLS / 'dist_train.sh', 'a.py', '2', PORT='29772', CUDA_VISIBLE_DEVICES='')[0].returncode == 0
 
 
 # --- SLURM ---
@@ -153,6 +176,7 @@ def test_slurm_without_an_argument_says_which(arguments, missing, recorded):
 @pytest.mark.parametrize('environment, message', [
     (dict(GPUS='many'), "GPUS must be a number of at least 1, got 'many'"),
     (dict(GPUS_PER_NODE='0'), "GPUS_PER_NODE must be a number of at least 1, got '0'"),
+    (dict(GPUS='12'), "GPUS must be a multiple of GPUS_PER_NODE=8, got '12'"),
     (dict(CPUS_PER_TASK='-1'), "CPUS_PER_TASK must be a number of at least 1, got '-1'")])
 def test_slurm_with_a_number_that_is_none_is_refused(environment, message, recorded):
     done, calls = recorded(TOOLS / 'slurm_test.sh', 'part', 'job', 'a.py', 'a.pth', **environment)

@@ -80,7 +80,8 @@ def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
         raise ValueError(f'num_blocks must be at least 1, got {num_blocks}')
     if isinstance(spec, str):
         if spec != 'auto':
-            raise ValueError(f"layers must be 'auto' or a list of numbers within 0..{num_blocks}, got {spec!r}")
+            raise ValueError(f"layers must be 'auto' or a list of numbers within 0..{num_blocks}, got {spec!r}; "
+                             "leave it out for 'auto'")
         if num_blocks < NUM_AUTO_BLOCKS:
             return list(range(num_blocks + 1))
         # 7 is odd, so no product lies halfway between two blocks and the rounding rule does not matter.

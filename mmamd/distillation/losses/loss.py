@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from mmamd.checks import check_arguments
 from mmamd.distillation.outputs import Outputs
 from mmamd.nearest import did_you_mean
 from mmamd.registry import MODELS
@@ -128,6 +129,7 @@ def _build(name: str, settings: dict) -> Loss:
         raise ValueError(f'losses.{name}: {cls.__name__} has no option {unknown[0]!r}; expected some of {sorted(known)}'
                          f'{did_you_mean(unknown[0], known)} If it is left over from another type, add '
                          f'losses.{name}._delete_=True')
+    check_arguments(f'losses.{name}', cls, settings)
     try:
         return cls(**settings)
     except (ValueError, TypeError) as error:

@@ -113,7 +113,7 @@ class Distil(TrainingStage):
         check_schedule(self, section_settings(context.cfg, self.section))
         if self.schedule['optim_wrapper'].get('accumulative_counts', 1) != 1:
             raise ValueError('optim_wrapper.accumulative_counts must stay 1: a joint step accumulates over its '
-                             f'candidates, got {self.schedule["optim_wrapper"]["accumulative_counts"]}')
+                             f'candidates, got {self.schedule["optim_wrapper"]["accumulative_counts"]}; leave it out')
         if self.trains not in ('student', 'losses'):
             raise ValueError(f"pretrain.trains must be 'student' or 'losses', got {self.trains!r}")
         if not self.is_candidate:
@@ -158,12 +158,6 @@ class Distil(TrainingStage):
         if self.average is None:
             return
         where = f'{self.section}.average'
-        if not isinstance(self.average, dict) or self.average.keys() != {'share'}:
-            raise ValueError(f'{where} must be dict(share=...), e.g. dict(share=0.1), or None, got {self.average!r}')
-        try:
-            averaging_hook(**self.average)
-        except ValueError as error:
-            raise ValueError(f'{where}: {error}') from error
         if self.trains == 'losses':
             raise ValueError(f"{where}={self.average} averages the network, which pretrain.trains='losses' freezes; "
                              f'set {where}=None')

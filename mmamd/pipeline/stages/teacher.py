@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 from mmengine.dist import barrier, is_main_process
 
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.host_parts import building, check_runtime, check_schedule_parts
 from mmamd.pipeline.inputs import Weights
+from mmamd.pipeline.kinds import STAGE, check_kinds
 from mmamd.pipeline.preprocessor import check_preprocessor
 from mmamd.pipeline.settings import pretrained_sources, refuse_sync_bn, teacher_settings
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, train, training_fields
@@ -49,6 +51,9 @@ class Teacher(TrainingStage):
                                     'model.architecture')
         cfg = teacher_settings(context.cfg)
         refuse_sync_bn(cfg)
+        check_kinds(cfg, STAGE, 'teacher_config')
+        check_runtime('teacher_config', cfg)
+        check_schedule_parts('teacher_config', cfg)
         preprocessor = cfg.get('data_preprocessor')
         fields = training_fields(cfg.to_dict(), 'teacher')
         return cls(model=_without_places(cfg.model.to_dict()), images=context.training_images(fields['loader']),
@@ -61,7 +66,8 @@ class Teacher(TrainingStage):
         check_schedule(self, cfg)
         preprocessor = self.model.get('data_preprocessor') or self.data_preprocessor
         check_preprocessor(preprocessor, 'data_preprocessor of teacher_config')
-        network = MODELS.build(cfg.model.to_dict())
+        with building('teacher_config: model', cfg.model):
+            network = MODELS.build(cfg.model.to_dict())
         for weights in self.sources:
             check_start(network, weights.source)
             warn_of_normalisation(preprocessor, weights.source)

@@ -18,12 +18,13 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
+from mmamd.checks import Count
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
-from mmamd.pipeline.keys import check_keys, check_positive
+from mmamd.pipeline.keys import check_options
 from mmamd.pipeline.plain import digest, merge, plain
 from mmamd.pipeline.settings import PRECISION
 from mmamd.pipeline.stages.stage import network_identity
@@ -50,11 +51,8 @@ class TeacherCacheSettings:
             remaining probability evenly. 100 of 21,841 is what TinyViT (Wu et al. 2022) keeps of ImageNet-21k.
     """
 
-    views: int
-    top_k: int = 100
-
-    def __post_init__(self) -> None:
-        check_positive(FOLDER, views=self.views, top_k=self.top_k)
+    views: Count
+    top_k: Count = 100
 
     def identity(self) -> dict:
         return asdict(self)
@@ -71,10 +69,11 @@ def section_cache(cfg: Config, section: str) -> TeacherCacheSettings | None:
         found, where = merge(found, own[FOLDER]), f'{section}.{FOLDER}'
     if found is None:
         return None
+    if isinstance(found, dict):
+        check_options(where, TeacherCacheSettings, found, hint='')
     if not isinstance(found, dict) or 'views' not in found:
         raise ValueError(f'{where} must say how many views of an image there are, {where}=dict(views=4) for one, or be '
                          f'None, got {found!r}')
-    check_keys(where, found, list(TeacherCacheSettings.__dataclass_fields__))
     return TeacherCacheSettings(**found)
 
 
