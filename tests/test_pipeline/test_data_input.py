@@ -131,7 +131,7 @@ def test_a_batch_size_that_is_no_number_of_images_is_refused(tiny_config, tmp_pa
 
 def test_a_batch_size_of_a_stage_is_looked_at_too(tiny_config, tmp_path):
     refused(tiny_config(student=dict(train_dataloader=dict(batch_size=0))),
-            "stage 'student': train_dataloader.batch_size must be a positive integer, got 0", tmp_path / 'run')
+            'student.train_dataloader.batch_size must be a positive integer, got 0', tmp_path / 'run')
 
 
 def test_a_batch_larger_than_the_images_is_refused_where_it_would_be_dropped(tiny_config, tmp_path):
