@@ -36,7 +36,7 @@ OF_THE_HOST = {'randomness': ('seed', 'diff_rank_seed', 'deterministic'), 'train
                'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
                'log_processor': ('type', *(name for name in inspect.signature(LogProcessor.__init__).parameters
                                            if name != 'self'))}
-CLOSE = 0.8  # similarity from which a name at the top level is taken for a mistyped key, and not for a variable
+CLOSE = 0.85  # similarity from which a name at the top level is taken for a mistyped key, and not for a variable
 # A key of an earlier version -> what says it now.
 EARLIER = {'compression.student': 'compression.student_scale', 'compression.num_assistants':
            "method=dict(type='mmamd.AMD', num_assistants=...), or method=dict(type='mmamd.KD') for none",

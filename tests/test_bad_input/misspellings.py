@@ -2,7 +2,7 @@
 
 TOP_LEVEL = {
     'compresion': 'compression', 'compresssion': 'compression', 'comression': 'compression', 'methd': 'method',
-    'metod': 'method', 'studnet': 'student', 'studentt': 'student', 'jiont': 'joint', 'pretrian': 'pretrain',
+    'metod': 'method', 'studnet': 'student', 'studentt': 'student', 'pretrian': 'pretrain',
     'pre_train': 'pretrain', 'teachr': 'teacher', 'teacher_cofig': 'teacher_config', 'teacher_cach': 'teacher_cache',
     'optim_wraper': 'optim_wrapper', 'optim_wrappper': 'optim_wrapper', 'param_schedular': 'param_scheduler',
     'param_schedulers': 'param_scheduler', 'train_dataloder': 'train_dataloader', 'val_dataloder': 'val_dataloader',
