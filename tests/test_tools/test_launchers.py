@@ -101,6 +101,22 @@ def test_a_number_of_processes_that_is_none_is_refused(number, recorded):
     assert 'GPUS must be a number of at least 1' in done.stderr if number else 'GPUS is missing' in done.stderr
 
 
+def test_a_run_whose_process_dies_is_started_again_as_often_as_is_said(recorded):
+    done, calls = recorded(TOOLS / 'dist_train.sh', 'a.py', '2', MAX_RESTARTS='3', PORT='29772')
+    assert done.returncode == 0, done.stderr
+    assert calls[0][2:7] == ['--nnodes=1', '--rdzv_backend=c10d', '--rdzv_endpoint=127.0.0.1:29772', '--max_restarts=3',
+                             '--nproc_per_node=2']
+
+
+@pytest.mark.parametrize('environment, message', [
+    (dict(MAX_RESTARTS='often'), "MAX_RESTARTS must be a number of at least 1, got 'often'"),
+    (dict(MAX_RESTARTS='0'), "MAX_RESTARTS must be a number of at least 1, got '0'"),
+    (dict(MAX_RESTARTS='1', NNODES='2'), 'restarts the processes of one machine, got NNODES=2; leave it')])
+def test_restarts_that_cannot_be_are_refused(environment, message, recorded):
+    done, calls = recorded(TOOLS / 'dist_train.sh', 'a.py', '2', **environment)
+    assert (done.returncode, calls) == (2, []) and message in done.stderr
+
+
 # --- SLURM ---
 
 def test_slurm_training_asks_for_what_the_environment_says(recorded, recorder):
