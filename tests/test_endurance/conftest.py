@@ -30,9 +30,10 @@ def start():
     server = subprocess.Popen([sys.executable, HERE / 'run_server.py'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               text=True, env=environment)
 
-    def run(config, work_dir, death: Death | None = None, ranks=1, counts=None):
+    def run(config, work_dir, death: Death | None = None, ranks=1, counts=None, memory=None):
         request = dict(config=str(config), work_dir=str(work_dir), log=f'{work_dir}.log', ranks=ranks,
-                       death=death and asdict(death), counts=counts and str(counts))
+                       death=death and asdict(death), counts=counts and str(counts),
+                       memory=memory and str(memory))
         server.stdin.write(json.dumps(request) + '\n')
         server.stdin.flush()
         return int(server.stdout.readline())

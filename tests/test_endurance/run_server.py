@@ -1,8 +1,8 @@
 """Starts runs of the pipeline by forking: a test that kills many need not wait for the imports of each.
 
 A line on standard input is a request, as JSON: ``config`` (a file), ``work_dir``, ``log`` (a file), ``ranks``,
-``death`` (see deaths.py) and ``counts`` (a file, or nothing). Its answer is the exit code of the process that ended
-first and not well, or 0. The other ranks are then killed, as a launcher does.
+``death`` (see deaths.py), ``counts`` and ``memory`` (files for what was counted and measured, or nothing). Its answer
+is the exit code of the process that ended first and not well, or 0. The other ranks are then killed, as a launcher does.
 """
 
 import faulthandler
@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 
 import matplotlib.pyplot  # noqa: F401  imported once, here, and not by each run
 import mmpretrain.models  # noqa: F401
@@ -21,6 +22,7 @@ import onnxruntime  # noqa: F401
 import sklearn.datasets  # noqa: F401
 import torch
 from deaths import Death, Watch
+from memory import record
 from mmengine.config import Config
 
 import mmamd
@@ -79,10 +81,11 @@ def run(request: dict, rank: int, port: int) -> None:
     watch = Watch(request['work_dir'], death if death and death.rank == rank else None)
     if death or request.get('counts'):
         watch.install()
+    memory = record() if request.get('memory') else None
     mmamd.compress(cfg, work_dir=request['work_dir'])
-    if request.get('counts') and rank == 0:
-        with open(request['counts'], 'w') as file:
-            json.dump(watch.counts, file)
+    for name, found in (('counts', watch.counts), ('memory', memory)):
+        if request.get(name) and rank == 0:
+            Path(request[name]).write_text(json.dumps(found))
 
 
 def free_port() -> int:

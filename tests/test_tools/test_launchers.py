@@ -197,6 +197,14 @@ def test_a_repository_with_a_hostile_name_installs_and_passes_names_on(script, c
     assert not any(call[:3] == ['-m', 'pip', 'install'] for call in calls)
 
 
+def test_the_slow_tier_is_asked_for_by_one_word(repository, recorder, recorded):
+    python = repository / '.venv' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    shutil.copy(recorder, python)
+    _, calls = recorded(repository / 'tools' / 'run_tests.sh', '--slow', '-k', HOSTILE)
+    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'slow', '-k', HOSTILE]
+
+
 @pytest.mark.parametrize('script', sorted(path.name for path in TOOLS.glob('*.sh')))
 def test_a_script_is_a_whole_one(script):
     subprocess.run(['bash', '-n', TOOLS / script], check=True)
