@@ -30,7 +30,7 @@ import mmamd.distillation
 import mmamd.methods
 import mmamd.pipeline  # noqa: F401
 
-MOST_SECONDS = 400  # of a run, which otherwise would say where it hangs
+MOST_SECONDS = 1500  # of a run, which then says where it hangs
 
 
 def carry_out(request: dict) -> int:

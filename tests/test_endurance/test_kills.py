@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 from collections import Counter
@@ -91,6 +92,7 @@ def test_a_run_killed_in_three_stages_ends_as_an_uninterrupted_one(start, outcom
     deaths = [Death('joint', 'calls', 500_000), Death('select', 'writes', 8), Death('student', 'writes', 16)]
     work_dir, interrupted = live_through(start, tmp_path / 'config.py', tmp_path, deaths)
     assert interrupted == [death.part for death in deaths]
+    assert re.findall(r'(\w+) was interrupted; it continues', Path(f'{work_dir}.log').read_text()) == interrupted
     assert differences(outcome(work_dir), outcome(finished_run[0])) == []
 
 
@@ -100,6 +102,7 @@ def test_a_run_killed_while_it_refits_and_exports_ends_as_an_uninterrupted_one(s
     deaths = [Death('refit', 'calls', 60_000), Death('export', 'writes', 4)]
     work_dir, interrupted = live_through(start, tmp_path / 'config.py', tmp_path, deaths)
     assert interrupted == [death.part for death in deaths]
+    assert re.findall(r'(\w+) was interrupted; it continues', Path(f'{work_dir}.log').read_text()) == interrupted
     assert differences(outcome(work_dir), outcome(refit_run[0])) == []
 
 
