@@ -18,7 +18,7 @@ class LogHistoryHook(Hook):
 
 
 def longest_window(processor: LogProcessor, steps: int) -> int | None:
-    """Most steps that a log averages over, where an epoch has so many; None where it averages over all that there are."""
+    """Most steps that a log averages over, at least an epoch's; None where it averages over all that there are."""
     windows = [processor.window_size, steps]
     for item in processor.custom_cfg:
         window = item.get('window_size', 'global')

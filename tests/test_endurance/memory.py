@@ -1,6 +1,6 @@
 """Resident memory of a process that runs the pipeline, after each of its batches.
 
-As a script, ``memory.py WORK_DIR NUM``: repeats the refit of a run's smallest candidate, and prints the bytes after each.
+As a script, ``memory.py WORK_DIR NUM``: repeats the refit of a run's smallest candidate, prints the bytes after each.
 """
 
 import json

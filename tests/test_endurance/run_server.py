@@ -2,7 +2,7 @@
 
 A line on standard input is a request, as JSON: ``config`` (a file), ``work_dir``, ``log`` (a file), ``ranks``,
 ``death`` (see deaths.py), ``counts`` and ``memory`` (files for what was counted and measured, or nothing). Its answer
-is the exit code of the process that ended first and not well, or 0. The other ranks are then killed, as a launcher does.
+is the exit code of the process that ended first and not well, or 0. The other ranks are then killed, as by a launcher.
 """
 
 import faulthandler

@@ -17,8 +17,8 @@ PARTS = {'joint': ('preflight', 'teacher', 'score', 'nest', 'joint', 'joint', 's
                    'export', 'summary')}
 CHAINS = [(method, ranks, seed) for method in PARTS for ranks in (1, 2) for seed in range(2)]
 # With what else must survive: an averaged student, and a teacher whose answers are kept in files.
-KEPT = {'model.architecture.train_cfg': None, 'student.average': dict(share=0.5), 'student.teacher_cache': dict(views=1),
-        'student.losses': dict(feat=dict(weight=0.)),
+KEPT = {'model.architecture.train_cfg': None, 'student.average': dict(share=0.5),
+        'student.teacher_cache': dict(views=1), 'student.losses': dict(feat=dict(weight=0.)),
         'train_dataloader.dataset.dataset.pipeline': [dict(type='PackInputs')]}
 
 
