@@ -50,11 +50,10 @@ def refits(work_dir: Path, num: int) -> list[int]:
     init_default_scope('mmpretrain')
     network = find_network(work_dir, 'nest')
     kept = CandidateFamily.load(work_dir / 'nest' / 'family.json').candidates[0].kept
-    teacher = build_network(network)
+    teacher, small = build_network(network), build_network(replace(network, kept=kept))
     batches = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0)).split(16)
     found = []
     for _ in range(num):
-        small = build_network(replace(network, kept=kept))
         refit(steps_of(teacher, task_of(teacher), True), {'small': steps_of(small, task_of(small), True)}, batches)
         found.append(resident())
     return found

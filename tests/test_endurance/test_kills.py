@@ -99,7 +99,7 @@ def test_a_run_killed_in_three_stages_ends_as_an_uninterrupted_one(start, outcom
 def test_a_run_killed_while_it_refits_and_exports_ends_as_an_uninterrupted_one(start, outcome, refit_run, refit_config,
                                                                                tmp_path):
     refit_config().dump(tmp_path / 'config.py')
-    deaths = [Death('refit', 'calls', 60_000), Death('export', 'writes', 4)]
+    deaths = [Death('refit', 'calls', 60_000), Death('export', 'writes', 12)]
     work_dir, interrupted = live_through(start, tmp_path / 'config.py', tmp_path, deaths)
     assert interrupted == [death.part for death in deaths]
     assert re.findall(r'(\w+) was interrupted; it continues', Path(f'{work_dir}.log').read_text()) == interrupted

