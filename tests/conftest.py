@@ -20,6 +20,7 @@ from mmengine.registry import DefaultScope
 import mmamd
 import mmamd.distillation  # noqa: F401  registers the distiller
 from mmamd.datasets import Digits
+from mmamd.pipeline import summary
 from mmamd.registry import MODELS
 from mmamd.structures import Candidate, Cost
 
@@ -129,6 +130,17 @@ def quick_garbage_collection():
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def quick_end(request, monkeypatch):
+    """Runs that a test makes itself end without report and pictures, which take longer than all stages of a tiny run.
+
+    Those of wider fixtures are drawn, and those of tests with the mark ``draws``.
+    """
+    if request.node.get_closest_marker('draws') is None:
+        for name in ('write_report', '_show'):
+            monkeypatch.setattr(summary, name, lambda *_: None)
 
 
 @pytest.fixture(scope='session')

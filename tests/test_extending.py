@@ -65,6 +65,7 @@ def test_a_file_is_complete_in_forty_lines(name):
     assert max(map(len, FILES[name].splitlines())) <= 120
 
 
+@pytest.mark.draws
 def test_the_loss_and_the_rule_run_in_the_whole_method(compress, tmp_path):
     summary = compress('my_loss', "custom_imports['imports'].append('my_rule')\n"
                                   "model = dict(losses=dict(cosine=dict(type='mmamd.CosineLoss', weight=0.5)))\n"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Usage: tools/dist_train.sh CONFIG GPUS [ARGUMENTS OF train.py ...]
-# One process a GPU; without a GPU, GPUS processes over gloo. Environment: NNODES NODE_RANK PORT MASTER_ADDR, and PYTHON
-# for an interpreter other than that of .venv.
+# One process a GPU; without a GPU, GPUS processes over gloo. Environment: NNODES NODE_RANK PORT MASTER_ADDR,
+# MAX_RESTARTS (how often a run whose process died continues by itself), and PYTHON for an interpreter other than that
+# of .venv.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 need 2 "$@"

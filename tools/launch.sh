@@ -88,13 +88,20 @@ except ChildFailedError as error:
 
 # run_distributed GPUS SCRIPT ARGUMENTS...: one process a GPU on each node.
 run_distributed() {
-    local gpus=$1
+    local gpus=$1 rendezvous
     shift
+    rendezvous=(--node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
+    if [[ -n ${MAX_RESTARTS:-} ]]; then
+        need_number MAX_RESTARTS "$MAX_RESTARTS"
+        [[ ${NNODES:-1} == 1 ]] || fail "MAX_RESTARTS=$MAX_RESTARTS restarts the processes of one machine, \
+got NNODES=$NNODES; leave it out, and give the command again on each machine"
+        # A rendezvous and a store that are made anew: else torchrun hands new processes the addresses of the dead.
+        export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+        rendezvous=(--rdzv_backend=c10d --rdzv_endpoint="127.0.0.1:${PORT:-29500}" --max_restarts="$MAX_RESTARTS")
+    fi
     exec "$PYTHON" -c "$TORCHRUN" \
         --nnodes="${NNODES:-1}" \
-        --node_rank="${NODE_RANK:-0}" \
-        --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-        --master_port="${PORT:-29500}" \
+        "${rendezvous[@]}" \
         --nproc_per_node="$gpus" \
         "$@"
 }

@@ -115,7 +115,8 @@ def make_runner(tmp_path):
             Panel(networks), str(tmp_path), val_dataloader=loader, val_evaluator=evaluator,
             val_cfg=dict(type='mmamd.CandidateValLoop', above=above), test_dataloader=loader, test_evaluator=evaluator,
             test_cfg=dict(type='mmamd.CandidateValLoop', split='test', num_bootstrap=0, above=above),
-            randomness=dict(seed=3), experiment_name=tmp_path.name, log_level='ERROR')
+            randomness=dict(seed=3), experiment_name=tmp_path.name, log_level='ERROR',
+            default_scope='mmpretrain')
     return make
 
 

@@ -32,7 +32,8 @@ def tables(folder, wrapper=None):
                 Panel(slices()), str(folder), val_dataloader=loader,
                 val_evaluator=[dict(type='Hits'), dict(type='Spread')],
                 val_cfg=dict(type='mmamd.CandidateValLoop'), randomness=dict(seed=3), log_level='ERROR',
-                cfg=dict(model_wrapper_cfg=wrapper), experiment_name=f'{folder.name}_{num}_{round_up}')
+                cfg=dict(model_wrapper_cfg=wrapper), experiment_name=f'{folder.name}_{num}_{round_up}',
+                default_scope='mmpretrain')
             runner.val()
             found[num, round_up] = runner.val_loop.table
     return found

@@ -109,6 +109,8 @@ def test_several_processes_end_with_the_status_of_the_first_that_failed(ending, 
     done = attempt('bash', '-c', 'source "$1"; run_distributed 2 "$2"', 'bash', TOOLS / 'launch.sh', script)
     assert done.returncode == status, done.stderr
     assert 'rank      : 1' in done.stderr and 'Traceback' not in done.stderr
+
+
 @pytest.mark.parametrize('environment, message', [
     (dict(NNODES='0'), "NNODES must be a number of at least 1, got '0'"),
     (dict(NNODES='two'), "NNODES must be a number of at least 1, got 'two'"),
@@ -132,6 +134,22 @@ def test_more_processes_than_gpus_are_refused(recorded, recorder):
     done, _ = recorded(TOOLS / 'dist_train.sh', 'a.py', '2', PORT='29772', CUDA_VISIBLE_DEVICES='1')
     assert "at most the 1 GPUs" in done.stderr
     assert recorded(TOOLS / 'dist_train.sh', 'a.py', '2', PORT='29772', CUDA_VISIBLE_DEVICES='')[0].returncode == 0
+
+
+def test_a_run_whose_process_dies_is_started_again_as_often_as_is_said(recorded):
+    done, calls = recorded(TOOLS / 'dist_train.sh', 'a.py', '2', MAX_RESTARTS='3', PORT='29772')
+    assert done.returncode == 0, done.stderr
+    assert calls[0][2:7] == ['--nnodes=1', '--rdzv_backend=c10d', '--rdzv_endpoint=127.0.0.1:29772', '--max_restarts=3',
+                             '--nproc_per_node=2']
+
+
+@pytest.mark.parametrize('environment, message', [
+    (dict(MAX_RESTARTS='often'), "MAX_RESTARTS must be a number of at least 1, got 'often'"),
+    (dict(MAX_RESTARTS='0'), "MAX_RESTARTS must be a number of at least 1, got '0'"),
+    (dict(MAX_RESTARTS='1', NNODES='2'), 'restarts the processes of one machine, got NNODES=2; leave it')])
+def test_restarts_that_cannot_be_are_refused(environment, message, recorded):
+    done, calls = recorded(TOOLS / 'dist_train.sh', 'a.py', '2', **environment)
+    assert (done.returncode, calls) == (2, []) and message in done.stderr
 
 
 # --- SLURM ---
@@ -213,6 +231,14 @@ def test_a_repository_with_a_hostile_name_installs_and_passes_names_on(script, c
     # The second time everything is there.
     _, calls = recorded(repository / 'tools' / script)
     assert not any(call[:3] == ['-m', 'pip', 'install'] for call in calls)
+
+
+def test_the_slow_tier_is_asked_for_by_one_word(repository, recorder, recorded):
+    python = repository / '.venv' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    shutil.copy(recorder, python)
+    _, calls = recorded(repository / 'tools' / 'run_tests.sh', '--slow', '-k', HOSTILE)
+    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'slow', '-k', HOSTILE]
 
 
 @pytest.mark.parametrize('script', sorted(path.name for path in TOOLS.glob('*.sh')))

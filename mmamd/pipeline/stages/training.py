@@ -19,6 +19,7 @@ from mmamd.files.checkpoint import is_whole, write_checkpoint
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.divergence import divergence_settings
 from mmamd.pipeline.inputs import Images, Loader
+from mmamd.pipeline.log_history import LogHistoryHook
 from mmamd.pipeline.progress import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
 from mmamd.pipeline.splits import check_batch_size
@@ -161,7 +162,7 @@ def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, ma
         # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
         randomness={**(runtime.get('randomness') or {}), 'seed': seed, 'diff_rank_seed': False})
     progress = TrainingProgressHook(stage.name, context.progress, partial(context.spend, stage.name), macs_of_step)
-    for hook in (*hooks, EpochSeedHook(stage.name), progress):
+    for hook in (*hooks, EpochSeedHook(stage.name), LogHistoryHook(), progress):
         runner.register_hook(hook)
     checkpoint = context.resume_from or last_checkpoint(folder)
     if checkpoint is not None:
