@@ -11,8 +11,8 @@ chosen assistant misses of the best one's.
 from collections import defaultdict
 
 import study
-from mmengine.config import Config
 
+from mmamd.files.run_config import read_run_config
 from mmamd.selection.choice import replay
 from mmamd.structures import Selection
 
@@ -32,8 +32,7 @@ def job(point, seed, work_dir, args):
     cfg = study.config(seed, args, student_epochs=5, joint_epochs=3, sampler='smallest_random',
                        **{'compression.num_candidates': len(SCALES)}, **MADE[made])
     cfg.custom_hooks[1].update(rule='manual', scale=scale)
-    before = work_dir / 'run_config.py'
-    if before.is_file() and Config.fromfile(before).custom_hooks[1].scale != scale:
+    if work_dir.exists() and read_run_config(work_dir).custom_hooks[1].scale != scale:
         cfg.start_from = 'select'
     found = study.carry_out(cfg, work_dir)
     return {**found, 'would_take': would_take(work_dir)}

@@ -1,10 +1,11 @@
 """Parts of the host that a config names: looked up, asked for their options, and built, before anything runs."""
 
 import copy
+import importlib
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch.nn as nn
@@ -109,6 +110,18 @@ def building(where: str, part: Any) -> Iterator[None]:
 
 
 # --- the parts of a config ---
+
+def check_scope(scope: str | None) -> None:
+    """Raise ValueError for a ``default_scope`` in which nothing is registered: MMEngine would look everywhere else."""
+    if scope is None or scope == MODELS.scope:
+        return
+    with suppress(ImportError):
+        importlib.import_module(f'{scope}.registry')
+    if scope not in MODELS.children:
+        raise ValueError(f'default_scope={scope!r} is the scope of no package that is installed'
+                         f"{did_you_mean(scope, [*MODELS.children])} Expected 'mmpretrain', 'mmseg', or the scope of "
+                         'registries that custom_imports brings')
+
 
 def check_config_parts(cfg: Config) -> None:
     """Raise ValueError for a part of the top level that is not registered or has an option that it lacks."""

@@ -19,6 +19,7 @@ from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.host_parts import check_scope
 from mmamd.pipeline.image_check import check_images
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.kinds import TOP_LEVEL, check_kinds
@@ -72,6 +73,7 @@ class MultiStepRunner:
     def train(self) -> dict:
         """Run all stages that are not finished. Returns the summary, on every rank."""
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
+        check_scope(self.cfg.get('default_scope', 'mmpretrain'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
         settings = Settings.from_cfg(self.cfg)
         # What the work_dir holds is data: of types that are no components it may name those of the configs alone.

@@ -6,6 +6,8 @@ from refusals import put
 # Key, value, what the message must say beside it.
 CASES = [
     # --- types ---
+    ('default_scope', 'mmpretrian', 'Did you mean mmpretrain'),
+    ('default_scope', 'nowhere', 'is the scope of no package that is installed'),
     ('optim_wrapper.optimizer.type', 'AdamWW', 'Did you mean AdamW'),
     ('optim_wrapper.optimizer.type', 'Sgd', 'there is no such'),
     ('optim_wrapper.type', 'OptimWraper', 'Did you mean OptimWrapper'),

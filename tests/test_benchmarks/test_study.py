@@ -14,6 +14,8 @@ import sampler_study
 import study
 from mmengine.config import Config
 
+from mmamd.files.run_config import write_run_config
+
 
 def row(point, seed, right, macs=1.):
     """A row of a job whose student got the first ``right`` of 3,000 images right."""
@@ -159,7 +161,7 @@ def test_the_candidates_are_made_once_for_all_their_students(monkeypatch, tmp_pa
         regret_study.job(regret_study.POINTS[point], 0, tmp_path / point, args)
         cfg, work_dir = started[-1]
         work_dir.mkdir(exist_ok=True)
-        cfg.dump(work_dir / 'run_config.py')
+        write_run_config(cfg, work_dir)
     assert {work_dir for _, work_dir in started} == {tmp_path / 'joint_0'}
     # An interrupted job goes on; the next one keeps what lies before the choice.
     assert [cfg.get('start_from') for cfg, _ in started] == [None, None, 'select']

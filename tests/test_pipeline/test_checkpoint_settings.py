@@ -30,6 +30,7 @@ def test_without_the_key_the_hosts_own_hook_is_taken():
     (dict(filename_tmpl='e{}.pth'), r"checkpoint.filename_tmpl='e\{\}.pth' of the stage 'joint': .*epoch_N.pth"),
     (dict(save_optimizer=False), 'checkpoint.save_optimizer=False .*needs the state of the optimizer; expected True'),
     (dict(save_param_scheduler=False), 'checkpoint.save_param_scheduler=False .*the state of the schedule'),
+    (dict(max_keep_ckpts=1), 'max_keep_ckpts=1 .*deletes the oldest checkpoint before .* expected 2 or more'),
     (dict(interval=0), 'checkpoint.interval=0 .*expected a number of epochs of at least 1, e.g. interval=1'),
     (dict(interval=-1), 'checkpoint.interval=-1 '), (dict(interval=True), 'checkpoint.interval=True '),
     (dict(interval=1.5), 'checkpoint.interval=1.5 '), (dict(interval='2'), "checkpoint.interval='2' "),

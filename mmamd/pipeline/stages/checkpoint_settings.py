@@ -30,6 +30,9 @@ def check_checkpoints(stage: 'TrainingStage', default_hooks: dict | None) -> Non
     if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
         raise ValueError(f'{where}.interval={interval!r} {of}: a run that is stopped continues at a checkpoint; '
                          'expected a number of epochs of at least 1, e.g. interval=1')
+    if hook.get('max_keep_ckpts', -1) == 1:
+        raise ValueError(f'{where}.max_keep_ckpts=1 {of}: MMEngine deletes the oldest checkpoint before it writes the '
+                         'next, so a run that is stopped between has none; expected 2 or more, or -1 for all')
     epochs = stage.schedule['train_cfg']['max_epochs']
     last = epochs - hook.get('save_begin', 0)
     # Within a budget the number of epochs is not known before; each may be the last.
