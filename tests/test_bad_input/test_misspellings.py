@@ -1,7 +1,7 @@
 """Misspelt keys are refused with the key that was probably meant."""
 
 import pytest
-from conftest import put
+from malformed import put
 from misspellings import CASES
 
 

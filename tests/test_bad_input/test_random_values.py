@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from conftest import names_value, put, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from malformed import names_value, put, said
 
 import mmamd
 from mmamd.checks import COUNT, FLAG, NOTHING, SECTION, TEXT, list_of, number
