@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from mmamd.checks import one_of
+from mmamd.checks import NOTHING, check, one_of
 from mmamd.methods.plan import Method, Plan, numbered
 from mmamd.registry import METHODS
 
@@ -40,16 +40,14 @@ class AMD(Method):
 
     def __post_init__(self) -> None:
         number, epochs = self.num_assistants, self.tune_epochs
-        if self.candidates not in (None, *CANDIDATES):
-            raise ValueError(f'method.candidates must be one of {CANDIDATES}, got {self.candidates!r}')
+        check('method.candidates', self.candidates, one_of(CANDIDATES) | NOTHING)
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f'method.num_assistants must be an integer of at least 1, got {number!r}; without an '
                              "assistant it is plain distillation, method.type='mmamd.KD'")
         if self.candidates == 'refit' and number > 1:
             raise ValueError(f"method.num_assistants={number} needs candidates that each assistant trains anew; set "
                              "method.candidates='joint', or one assistant")
-        if self.start not in STARTS:
-            raise ValueError(f'method.start must be one of {STARTS}, got {self.start!r}')
+        check('method.start', self.start, one_of(STARTS))
         if self.candidates == 'refit' and self.start != 'none':
             raise ValueError(f"method.start={self.start!r} says where a joint stage starts, and there is none with "
                              "method.candidates='refit'; set method.candidates='joint', or method.start='none'")

@@ -5,7 +5,7 @@ import copy
 import io
 
 import pytest
-from refusals import said
+from malformed import said
 
 import mmamd
 from mmamd.pipeline import MultiStepRunner

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from refusals import names_value, said
+from malformed import names_value, said
 
 import mmamd
 from mmamd.pipeline.replay import replay_stage

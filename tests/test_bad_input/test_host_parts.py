@@ -1,7 +1,7 @@
 """Parts of the host that a config names: an unknown type or option is refused before anything is built."""
 
 import pytest
-from refusals import put
+from malformed import put
 
 # Key, value, what the message must say beside it.
 CASES = [

@@ -1,8 +1,8 @@
 """Misspelt keys are refused with the key that was probably meant."""
 
 import pytest
+from malformed import put
 from misspellings import CASES
-from refusals import put
 
 
 @pytest.mark.parametrize('key, meant', CASES, ids=[key for key, _ in CASES])

@@ -5,7 +5,7 @@ import copy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from refusals import names_value, put, said
+from malformed import names_value, put, said
 
 import mmamd
 from mmamd.checks import COUNT, FLAG, NOTHING, SECTION, TEXT, list_of, number

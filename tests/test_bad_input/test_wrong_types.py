@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from refusals import names_value, put
+from malformed import names_value, put
 from wrong_types import CASES
 
 # What must be there for the key to be read.

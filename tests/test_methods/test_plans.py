@@ -158,7 +158,7 @@ def test_a_pretraining_comes_before_a_tuning_too(lay):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(start='refit'), r"method.start must be one of \('none', 'smallest', 'nested', 'together'\), got"),
+    (dict(start='refit'), "method.start must be one of 'none', 'smallest', 'nested', 'together', got"),
     (dict(start='nested', candidates='refit'), "method.start='nested' says where a joint stage starts, and there is "
                                                "none with method.candidates='refit'; set method.candidates='joint'"),
     (dict(tune_epochs=-1), 'method.tune_epochs must be an integer of at least 0, got -1; 1 or 2 are usual'),
@@ -217,7 +217,7 @@ def test_a_method_that_cannot_be_carried_out_is_refused_before_it_begins(lay, wh
     (dict(type='mmamd.KD', num_assistants=1), "method has no key 'num_assistants'.*method._delete_=True"),
     (dict(type='mmamd.AMD', num_assistants=0), "num_assistants must be an integer of at least 1, got 0; without an "
                                                "assistant .*method.type='mmamd.KD'"),
-    (dict(type='mmamd.AMD', num_assistants='2'), 'must be an integer of at least 1'),
+    (dict(type='mmamd.AMD', num_assistants='2'), 'must be an integer'),
     ({}, 'there is no method None')])
 def test_a_section_that_names_no_method_is_refused_with_what_to_do(tiny_config, tmp_path, method, message):
     with pytest.raises(ValueError, match=message):
@@ -306,7 +306,7 @@ def test_refit_candidates_need_a_refit(lay):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(candidates='cut'), r"method.candidates must be one of \('joint', 'refit'\), got 'cut'"),
+    (dict(candidates='cut'), "method.candidates must be one of 'joint', 'refit' or None, got 'cut'"),
     (dict(candidates='refit', num_assistants=2), 'method.num_assistants=2 needs candidates that each assistant')])
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -316,7 +316,7 @@ def test_options_that_do_not_fit_are_refused(options, message):
 @pytest.mark.parametrize('refit, message', [
     (dict(images=3), "compression.refit has no key 'images'. Did you mean num_images"),
     (dict(num_images=0), 'compression.refit.num_images must be a positive integer, got 0'),
-    (dict(ridge=0.), 'compression.refit.ridge must be a finite number above 0, got 0.0; 1e-3 is usual'),
+    (dict(ridge=0.), 'compression.refit.ridge must be a finite number above 0, got 0.0; '),
     (dict(classifier='yes'), "compression.refit.classifier must be True or False, got 'yes'")])
 def test_a_refit_that_cannot_be_is_refused(lay, refit, message):
     with pytest.raises(ValueError, match=message):

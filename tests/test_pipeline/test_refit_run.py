@@ -218,8 +218,7 @@ def test_a_run_that_reports_on_other_images_is_refused(copy, refit_config):
 
 @pytest.mark.parametrize('value', [-1, 0.5, True, None])
 def test_a_number_of_images_that_is_none_is_refused(refit_config, value):
-    with pytest.raises(ValueError, match=f'compression.refit.num_reported must be a number of held-out images, or 0 '
-                                         f'to judge none, got {value}'):
+    with pytest.raises(ValueError, match=f'num_reported must be an integer of at least 0, got {value!r}; '):
         Settings.from_cfg(refit_config(**{'compression.refit.num_reported': value}))
 
 

@@ -1,4 +1,4 @@
-"""What a refusal is, and how a bad value gets into a config."""
+"""How a malformed input is made, and what its refusal must be like."""
 
 import pytest
 from mmengine.config import ConfigDict
