@@ -24,7 +24,8 @@ class Kind:
     example: str
 
     def __or__(self, other: 'Kind') -> 'Kind':
-        return Kind(f'{self.name} or {other.name}', lambda value: self.holds(value) or other.holds(value),
+        joint = ', or' if ', ' in self.name else ' or'
+        return Kind(f'{self.name}{joint} {other.name}', lambda value: self.holds(value) or other.holds(value),
                     self.example)
 
 
@@ -72,7 +73,8 @@ def kind_of(annotation: Any) -> Kind | None:
     if origin is tuple and inner[-1] is not Ellipsis:
         return list_of(kind_of(inner[0]), length=len(inner))
     if origin in (list, tuple, Sequence):
-        return list_of(kind_of(inner[0]))
+        # Items of several kinds make no sentence; what takes them says it better.
+        return list_of(None if get_origin(inner[0]) in (Union, types.UnionType) else kind_of(inner[0]))
     return None
 
 

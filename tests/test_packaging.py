@@ -217,7 +217,8 @@ def test_mim_finds_each_config_by_its_name_alone(in_wheel):
             assert len([name for name in in_wheel if name.split('/')[-1] == path.name]) == 1, path.name
 
 
-SMALL = ['compression.importance.num_images=16', 'joint.train_cfg.max_epochs=1', 'student.train_cfg.max_epochs=1',
+SMALL = ['compression.importance.num_images=16', 'compression.importance.check_teacher=False',
+         'joint.train_cfg.max_epochs=1', 'student.train_cfg.max_epochs=1',
          'joint.param_scheduler=[]', 'student.param_scheduler=[]', 'train_dataloader.num_workers=0',
          *(f'{part}_dataloader.dataset.dataset.indices=100' for part in ('train', 'val')),
          'test_dataloader.dataset.indices=20']
@@ -248,7 +249,7 @@ def test_mim_trains_a_shipped_config_by_its_name_and_tests_what_it_exports(wheel
 def test_scripts_of_the_wheel_start_the_tool_beside_them(name, arguments, wheel_python, tmp_path):
     script = Path(purelib_of(wheel_python), 'mmamd', '.mim', 'tools', name)
     # The interpreter says what it would run; on a node after the first, it is not asked about the port before.
-    command = run(script, *arguments, cwd=tmp_path, PYTHON='/bin/echo', NODE_RANK='1')
+    command = run(script, *arguments, cwd=tmp_path, PYTHON='/bin/echo', NNODES='2', NODE_RANK='1')
     assert str(script.with_name(name.removeprefix('dist_')).with_suffix('.py')) in command
 
 

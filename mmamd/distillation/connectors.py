@@ -115,7 +115,8 @@ def are_pairs(layers: Any) -> bool:
 def check_pairs(pairs: Sequence[tuple[str, str]], student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
     """The pairs as they are, if both networks have the modules that they name; raises ValueError otherwise."""
     for names in pairs:
-        if isinstance(names, (str, int)) or len(names) != 2:
+        is_pair = isinstance(names, (list, tuple)) and len(names) == 2 and all(isinstance(name, str) for name in names)
+        if not is_pair:
             raise ValueError('layers must be numbers, or pairs, each the name of a module of the student and one of '
                              f"the teacher, e.g. [('backbone.stages.0', 'backbone.stages.0')]; got {names!r} as one")
         for name, network, whose in zip(names, (student, teacher), ('student', 'teacher'), strict=True):

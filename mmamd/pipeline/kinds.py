@@ -35,7 +35,7 @@ STAGE = {
     'train_dataloader.drop_last': FLAG, 'train_dataloader.collate_fn': ANY,
     'auto_scale_lr': OPTIONAL, 'auto_scale_lr.enable': FLAG, 'auto_scale_lr.base_batch_size': COUNT,
     'custom_hooks': PARTS | NOTHING, 'default_hooks': OPTIONAL, 'log_processor': OPTIONAL,
-    'losses': OPTIONAL, 'trains': TEXT, 'teacher_cache': OPTIONAL, 'teacher_cache.views': COUNT,
+    'losses': OPTIONAL, 'trains': TEXT, 'teacher_cache.views': COUNT,
     'teacher_cache.top_k': COUNT}
 TOP_LEVEL = {
     'model': SECTION, 'model.type': TEXT, 'model.architecture': SECTION, 'model.losses': OPTIONAL,

@@ -100,16 +100,17 @@ class MultiStepRunner:
         check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
-        with ExitStack() as stack:
-            on_first_rank(functools.partial(self._hold, stack, state))
+        with ExitStack() as held:
+            on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
             if context.settings.compression.budget is not None:
                 _console()('\n'.join(plan_of(context)))
-            listeners = [stack.enter_context(listener) for listener in (
-                (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
-            context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
-            for stage in stages:
-                self._carry(stage, context, state)
+            with ExitStack() as stack:
+                listeners = [stack.enter_context(listener) for listener in (
+                    (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
+                context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
+                for stage in stages:
+                    self._carry(stage, context, state)
             return summarise(context, state, _console())
 
     def _compare(self, stages: list[Stage], context: Context, state: RunState) -> list[str]:

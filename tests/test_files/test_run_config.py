@@ -106,8 +106,8 @@ def test_modules_that_a_run_names_are_imported_from_the_users_path_and_not_from_
 
 
 def test_a_run_by_a_config_that_is_no_data_is_refused_before_anything_is_written(tiny_config, tmp_path):
-    with pytest.raises(ValueError, match=r'^env_cfg.odd is <object .*, a object, which cannot be kept as data'):
-        mmamd.compress(tiny_config(**{'env_cfg.odd': object()}), work_dir=tmp_path / 'run')
+    with pytest.raises(ValueError, match=r'^odd is <object .*, a object, which cannot be kept as data'):
+        mmamd.compress(tiny_config(**{'odd': object()}), work_dir=tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 

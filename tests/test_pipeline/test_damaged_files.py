@@ -154,5 +154,5 @@ def test_a_damaged_line_of_a_log_is_named(run):
 
 def test_a_stage_that_reads_a_damaged_file_names_the_stage_that_made_it(run, tiny_config):
     halve(run / 'nest' / 'family.json')
-    with pytest.raises(ValueError, match='nest/family.json is no JSON .*--start-from nest$'):
+    with pytest.raises(ValueError, match='nest/family.json has .* bytes and had .*--start-from nest$'):
         mmamd.compress(tiny_config(start_from='joint'), work_dir=run)

@@ -116,10 +116,16 @@ def test_statistics_of_batch_norms_count_as_weights():
 
 # --- several processes ---
 
-def train_until_one_loss_is_nan(rank, folder):
+def one_of_two(rank, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2,
                                          timeout=timedelta(minutes=2))
+    train_until_one_loss_is_nan(rank, folder)
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def train_until_one_loss_is_nan(rank, folder):
     layer = torch.nn.Linear(2, 1)
     model = torch.nn.parallel.DistributedDataParallel(layer)
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
@@ -134,11 +140,10 @@ def train_until_one_loss_is_nan(rank, folder):
             hook.after_train_iter(runner, runner.iter, outputs={'loss': loss})
     except TrainingDiverged as error:
         (folder / f'rank_{rank}').write_text(str(error))
-    torch.distributed.destroy_process_group()
 
 
 def test_a_loss_of_one_process_stops_all_of_them_at_the_same_step(tmp_path):
-    torch.multiprocessing.spawn(train_until_one_loss_is_nan, (tmp_path,), nprocs=2)
+    torch.multiprocessing.spawn(one_of_two, (tmp_path,), nprocs=2)
     first, second = ((tmp_path / f'rank_{rank}').read_text() for rank in range(2))
     assert 'the gradient norm is nan, in epoch 1, iteration 4;' in first
     assert 'the loss is nan, in epoch 1, iteration 4;' in second

@@ -111,7 +111,7 @@ class FeatureLoss(Loss):
         weight: Factor of the term; AMD's beta.
     """
 
-    def __init__(self, *, layers: str | Sequence[int] | Sequence[tuple[str, str]] = 'auto', normalize: bool = False,
+    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', normalize: bool = False,
                  weight: float = 1.0) -> None:
         super().__init__(weight=weight)
         are_pairs(layers)  # refuses what is neither

@@ -72,8 +72,8 @@ def section_cache(cfg: Config, section: str) -> TeacherCacheSettings | None:
     if isinstance(found, dict):
         check_options(where, TeacherCacheSettings, found, hint='')
     if not isinstance(found, dict) or 'views' not in found:
-        raise ValueError(f'{where} must say how many views of an image there are, {where}=dict(views=4) for one, or be '
-                         f'None, got {found!r}')
+        raise ValueError(f'{where} must be None or a section that says how many views of an image there are, got '
+                         f'{found!r}; e.g. {where}=dict(views=4)')
     return TeacherCacheSettings(**found)
 
 
