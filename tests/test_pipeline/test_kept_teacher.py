@@ -177,7 +177,7 @@ def test_the_plan_counts_as_many_passes_of_the_teacher_as_views_that_come(config
     ({'teacher_cache.top_k': True}, 'teacher_cache.top_k must be a positive integer, got True'),
     ({'teacher_cache.vews': 1}, "teacher_cache has no key 'vews'. Did you mean views"),
     ({'student.teacher_cache': dict(view=1)}, "student.teacher_cache has no key 'view'. Did you mean views"),
-    ({'teacher_cache': 4}, r'must be None or a section that says how many views .* got 4; e.g. teacher_cache=dict\(views=4\)'),
+    ({'teacher_cache': 4}, r'must be None or a section .* got 4; e.g. teacher_cache=dict\(views=4\)'),
     ({'teacher_cache': dict(top_k=4)}, "must be None or a section that says how many views .*got {'top_k': 4}"),
     ({'teacher': dict(teacher_cache=dict(views=1))}, "teacher has no key 'teacher_cache'"),
     ({'model.losses.feat.weight': 1.}, "losses.feat: a FeatureLoss watches the teacher's hidden states, and "
