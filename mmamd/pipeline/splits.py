@@ -19,6 +19,7 @@ from mmamd.tasks import Task
 
 MOST_NAMED = 5  # classes without images
 
+
 def build_dataset(config: dict | None, split: str, network: nn.Module, task: Task) -> BaseDataset:
     """Build a split's data set, read its first sample, and compare its classes with the network's.
 
