@@ -31,7 +31,7 @@ def rows_of(name, options):
         'score': steps.score, 'select': steps.evaluate, 'student': lambda: steps.distil(assistant),
         'kd': steps.distil,
         **{name_of(draw): lambda draw=draw: steps.joint(draw)
-           for draws in draws_of(everyone).values() for draw in draws}}
+           for draws in draws_of(everyone).values() for _, draw in draws}}
     for function in measured.values():
         function()
     rounds, begin = [], time.perf_counter()
@@ -52,12 +52,21 @@ def rows_of(name, options):
 
 
 def draws_of(everyone):
-    """Sampler -> each of the equally likely sets of candidates that a step of it trains."""
+    """Sampler -> probability and candidates of each of its steps; of ``progressive``, over the whole stage."""
+    def evenly(draws):
+        return [(1 / len(draws), draw) for draw in draws]
+
     smallest, *others = everyone
     *between, largest = others
-    return {'all': [everyone], 'sandwich': [[smallest, candidate, largest] for candidate in between],
-            'smallest_random': [[smallest, candidate] for candidate in others],
-            'random': [[candidate] for candidate in everyone]}
+    num = len(everyone)
+    falling = np.array([1 / candidate.scale for candidate in everyone])
+    # In the k-th of num parts of the stage one of the k largest is drawn.
+    growing = [np.mean([(num - i <= k) / k for k in range(1, num + 1)]) for i in range(num)]
+    alone = [[candidate] for candidate in everyone]
+    return {'all': evenly([everyone]), 'sandwich': evenly([[smallest, candidate, largest] for candidate in between]),
+            'smallest_random': evenly([[smallest, candidate] for candidate in others]), 'random': evenly(alone),
+            'falling': list(zip(falling / falling.sum(), alone, strict=True)),
+            'progressive': list(zip(growing, alone, strict=True))}
 
 
 def name_of(draw):
@@ -66,7 +75,7 @@ def name_of(draw):
 
 def whole(an_image, everyone, options):
     """Cost of the whole method by each sampler, and of plain KD, from the costs of each step an image."""
-    joint = {sampler: np.mean([an_image[name_of(draw)] for draw in draws])
+    joint = {sampler: sum(share * an_image[name_of(draw)] for share, draw in draws)
              for sampler, draws in draws_of(everyone).items()}
     rest = NUM_SCORED * an_image['score'] + NUM_HELD_OUT * an_image['select'] \
         + options.student_epochs * NUM_TRAIN * an_image['student']
@@ -82,7 +91,7 @@ def arithmetic(steps, assistant):
         'score': 3 * teacher, 'select': 2 * teacher + sum(candidate.cost.macs for candidate in everyone),
         'student': assistant.cost.macs + 3 * student.macs, 'kd': steps.macs(student),
         **{name_of(draw): steps.macs(*(candidate.cost for candidate in draw))
-           for draws in draws_of(everyone).values() for draw in draws}}
+           for draws in draws_of(everyone).values() for _, draw in draws}}
 
 
 def add(parser):

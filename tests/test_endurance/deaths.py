@@ -81,7 +81,7 @@ class Watch:
         self._part = None
 
     def install(self):
-        self._wrap(pipeline.MultiStepRunner, '_compare', lambda *_: 'preflight')
+        self._wrap(pipeline.MultiStepRunner, '_begin', lambda *_: 'preflight')
         self._wrap(pipeline.MultiStepRunner, '_carry', lambda _, stage, *rest: stage.name)
         self._wrap(pipeline, 'summarise', lambda *_: 'summary')
         builtins.open = io.open = self._opening(io.open)
