@@ -82,7 +82,7 @@ def test_communication_is_that_of_a_plain_step(options, monkeypatch):
 
 def test_whole_method_in_macs_is_the_sum_over_its_stages():
     options = type('Options', (), dict(joint_epochs=3, student_epochs=8))
-    candidates = [type('C', (), dict(key=key)) for key in ('0.10', '0.50', '0.90')]
+    candidates = [type('C', (), dict(key=key, scale=float(key))) for key in ('0.10', '0.50', '0.90')]
     # Units of the teacher's forward pass: by hand, with 45,000 training, 5,000 held-out and 2,048 scored images.
     an_image = {'score': 3., 'select': 3.5, 'student': 0.8, 'kd': 1.3, '0.10 0.50 0.90': 5.5,
                 '0.10 0.50': 2.8, '0.10 0.90': 4.0, '0.10': 1.3, '0.50': 2.5, '0.90': 3.7}
@@ -91,6 +91,10 @@ def test_whole_method_in_macs_is_the_sum_over_its_stages():
     assert found['random'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 2.5)
     assert found['smallest_random'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 3.4)
     assert found['all'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 5.5)
+    # 1 / scale: 10, 2 and 10 / 9; (10 x 1.3 + 2 x 2.5 + 10 / 9 x 3.7) / (13 + 1 / 9) = 199 / 118.
+    assert found['falling'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 199 / 118)
+    # A third of the stage 3.7, a third (2.5 + 3.7) / 2, a third 2.5.
+    assert found['progressive'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 3.1)
 
 
 def test_steps_are_those_of_the_method(tiny, options):

@@ -306,7 +306,7 @@ def test_refit_candidates_need_a_refit(lay):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(candidates='cut'), "method.candidates must be one of 'joint', 'refit' or None, got 'cut'"),
+    (dict(candidates='cut'), "method.candidates must be one of 'joint', 'refit', or None, got 'cut'"),
     (dict(candidates='refit', num_assistants=2), 'method.num_assistants=2 needs candidates that each assistant')])
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
