@@ -14,6 +14,8 @@ from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
 SLOPE = 0.1  # of the leaky ReLUs below 0
+# Length below which a factor counts as this long, so that the gradient of one that is 0 stays within half precision.
+SHORTEST = 1e-4
 
 
 def ft_loss(student_NCHW: Tensor, teacher_NCHW: Tensor, power: int | None = 2) -> Tensor:
@@ -32,7 +34,7 @@ def ft_loss(student_NCHW: Tensor, teacher_NCHW: Tensor, power: int | None = 2) -
     factors = [at_least_float32(factor) for factor in (student_NCHW, teacher_NCHW)]
     if power is not None:
         factors = [factor.pow(power).mean(dim=1) for factor in factors]
-    student, teacher = (F.normalize(factor.flatten(1)) for factor in factors)
+    student, teacher = (F.normalize(factor.flatten(1), eps=SHORTEST) for factor in factors)
     return (student - teacher).abs().mean()
 
 
