@@ -114,7 +114,7 @@ def test_gradients_of_a_joint_step_are_the_mean_of_those_of_each_candidate_alone
     together = gradients_at_each_step(loop)
     loop.step(raw_batch())
     expected = {key: sum(each[key] for each in alone) / len(alone) for key in alone[0]}
-    largest = max(gradient.abs().max().item() for gradient in expected.values())  # weights differ by orders of magnitude
+    largest = max(gradient.abs().max().item() for gradient in expected.values())  # terms differ by orders of magnitude
     torch.testing.assert_close(together[0], expected, rtol=1e-4, atol=1e-6 * largest)
 
 

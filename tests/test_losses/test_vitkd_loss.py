@@ -116,7 +116,8 @@ def test_two_architectures_are_trained_by_the_pairs_that_are_named(make_distille
 @pytest.mark.parametrize('wrong, message', [
     (dict(share=0.), r'share must lie in \(0, 1\), got 0.0'), (dict(alpha=-1.), 'alpha must be a finite number >= 0'),
     (dict(beta=math.inf), 'beta must be a finite number >= 0, got inf'),
-    (dict(deep=('a', 'b')), 'shallow and deep are both pairs of modules or both None, got shallow=None')])
+    (dict(deep=('a', 'b')), 'shallow must be pairs of modules and deep one, or both None, got shallow=None and deep'),
+    (dict(shallow=[], deep=('a', 'b')), 'shallow must be pairs of modules and deep one, or both None, got shallow=..')])
 def test_options_that_cannot_be_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         ViTKDLoss(**wrong)

@@ -29,7 +29,7 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
         Scalar, at least float32.
 
     Source: Heo et al., "Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons", AAAI
-    2019, Eq. 4.
+    2019.
     """
     student = at_least_float32(student)
     beyond = torch.where(teacher > 0, margin - student, student + margin).relu()

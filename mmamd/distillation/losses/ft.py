@@ -28,7 +28,7 @@ def ft_loss(student_NCHW: Tensor, teacher_NCHW: Tensor, power: int | None = 2) -
     Returns:
         Scalar, at least float32.
 
-    Source: Kim et al., "Paraphrasing Complex Network: Network Compression via Factor Transfer", NeurIPS 2018, Eq. 3, as
+    Source: Kim et al., "Paraphrasing Complex Network: Network Compression via Factor Transfer", NeurIPS 2018, as
     a mean over elements. The paper compares all channels; the mean of powers, with p = 2, is of CRD's benchmark.
     """
     factors = [at_least_float32(factor) for factor in (student_NCHW, teacher_NCHW)]
@@ -39,7 +39,7 @@ def ft_loss(student_NCHW: Tensor, teacher_NCHW: Tensor, power: int | None = 2) -
 
 
 def reconstruction_loss(restored_NCHW: Tensor, state_NCHW: Tensor) -> Tensor:
-    """Mean over all elements of the squared difference, at least float32. Source: as :func:`ft_loss`, Eq. 1."""
+    """Mean over all elements of the squared difference, at least float32. Source: as :func:`ft_loss`."""
     return (at_least_float32(restored_NCHW) - at_least_float32(state_NCHW)).square().mean()
 
 

@@ -21,7 +21,7 @@ MOST_EXTRA = 2  # tokens of no position: those of the class and of DeiT's distil
 def mgd_loss(generated_NCHW: Tensor, teacher_NCHW: Tensor) -> Tensor:
     """Sum of the squared differences, mean over the samples, at least float32.
 
-    Source: Yang et al., "Masked Generative Distillation", ECCV 2022, Eq. 4 and 5, over the batch as in their code.
+    Source: Yang et al., "Masked Generative Distillation", ECCV 2022; the mean over the samples is their code's.
     """
     difference = at_least_float32(generated_NCHW) - at_least_float32(teacher_NCHW)
     return difference.square().sum() / len(difference)
@@ -97,7 +97,7 @@ class MGDLoss(Loss):
             student's and the teacher's.
         share: Probability that an element of the mask is 0, in (0, 1).
         along: What a mask hides of a sample: ``'channels'``, the authors' choice for classification, or
-            ``'positions'``, Eq. 1 and their choice for dense predictions.
+            ``'positions'``, their choice for dense predictions.
         weight: Factor of the term; 7e-5 with ``share=0.15`` is the authors' for ResNet-34 to ResNet-18 on ImageNet.
 
     Raises:

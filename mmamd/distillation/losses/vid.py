@@ -33,8 +33,8 @@ def vid_loss(mean: Tensor, variance_C: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         Scalar, at least float32 whatever the precision of the states.
 
-    Source: Ahn et al., "Variational Information Distillation for Knowledge Transfer", CVPR 2019, Eq. 5 without its
-    constant; as a mean over elements, as in the authors' code, where the equation is a sum.
+    Source: Ahn et al., "Variational Information Distillation for Knowledge Transfer", CVPR 2019, the Gaussian's
+    negative log-likelihood without its constant; as a mean over elements, as in their code, where the paper has a sum.
     """
     mean, variance, teacher = map(at_least_float32, (mean, variance_C, teacher))
     if teacher.ndim == 4:

@@ -20,7 +20,7 @@ NUM_SHALLOW = 2  # blocks that are mimicked
 def mimic_loss(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
     """Sum over layers and elements of the squared differences, mean over the samples, at least float32.
 
-    Source: Yang et al., "ViTKD: Practical Guidelines for ViT Feature Knowledge Distillation", 2022, Eq. 3.
+    Source: Yang et al., "ViTKD: Practical Guidelines for ViT Feature Knowledge Distillation", 2022.
     """
     return sum((at_least_float32(student) - at_least_float32(teacher)).square().sum() / len(student)
                for student, teacher in zip(students, teachers, strict=True))
@@ -37,7 +37,7 @@ def generation_loss(generated_NCHW: Tensor, teacher_NCHW: Tensor, hidden_N1HW: T
     Returns:
         Scalar, at least float32.
 
-    Source: as :func:`mimic_loss`, Eq. 5; the division by the share is their code's.
+    Source: as :func:`mimic_loss`; the division by the share is their code's.
     """
     difference = (at_least_float32(generated_NCHW) - at_least_float32(teacher_NCHW)) * hidden_N1HW
     return difference.square().sum() / (len(difference) * share)
@@ -86,9 +86,9 @@ class ViTKDLoss(Loss):
         check_share(share)
         for name, value in (('alpha', alpha), ('beta', beta)):
             check_weight(name, value, 'alpha weighs the mimicking of the first blocks, beta the generation of the last')
-        if (shallow is None) != (deep is None):
-            raise ValueError(f'shallow and deep are both pairs of modules or both None, got shallow={shallow!r} and '
-                             f'deep={deep!r}; give both')
+        if (shallow is None) != (deep is None) or shallow is not None and not shallow:
+            raise ValueError(f'shallow must be pairs of modules and deep one, or both None, got shallow={shallow!r} '
+                             f'and deep={deep!r}; give both')
         self.shallow = shallow
         self.deep = deep
         self.share = share
