@@ -88,7 +88,7 @@ def _check_training(cfg: Config, section: str) -> None:
     settings = section_settings(cfg, section)
     check_runtime(section, settings)
     check_schedule_parts(section, settings)
-    build_terms(section_losses(cfg, section))
+    _check_preparation(cfg, section)
     if own.get('average') is not None:
         average = own['average']
         if not isinstance(average, dict) or average.keys() != {'share'}:
@@ -98,6 +98,23 @@ def _check_training(cfg: Config, section: str) -> None:
             check_share(average['share'])
         except ValueError as error:
             raise ValueError(f'{section}.average: {error}') from error
+
+
+def _check_preparation(cfg: Config, section: str) -> None:
+    """Refuse terms that prepare a distillation outside of ``pretrain``, and those that nothing prepares."""
+    terms = build_terms(section_losses(cfg, section))
+    if section == 'pretrain':
+        return
+    before = build_terms(section_losses(cfg, 'pretrain')) if cfg.get('pretrain') else {}
+    for name, term in terms.items():
+        where, kind = f'{section}.losses.{name}', type(term).__name__
+        if term.pretrains:
+            raise ValueError(f'{where}: this {kind} prepares a distillation; name it in pretrain.losses, beside '
+                             f'pretrain.train_cfg, and leave it out here or set {where}.weight=0')
+        if term.prepared and not (name in before and before[name].pretrains):
+            raise ValueError(f'{where}: this {kind} needs what a term of its name learns before; give the config a '
+                             f'section pretrain=dict(train_cfg=dict(max_epochs=...), trains=\'losses\', losses=dict('
+                             f'{name}=dict(...))) as its docstring has it, or set {where}.weight=0')
 
 
 def _method(cfg: Config) -> Any:

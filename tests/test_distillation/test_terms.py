@@ -3,7 +3,7 @@
 import pytest
 import torch
 import toy_terms  # noqa: F401  registers the toys
-from joint_step_toys import joint_loop, raw_batch, terms
+from joint_step_toys import gradients_at_each_step, gradients_of, joint_loop, raw_batch, terms
 
 from mmamd.distillation.losses import Loss
 from mmamd.registry import MODELS
@@ -45,7 +45,8 @@ def test_value_is_finite_and_gradients_reach_the_student_and_the_terms_own_param
     found = distiller(**data, targets=targets, mode='loss')
     sum(value for key, value in found.items() if 'loss' in key).backward()
     assert any(p.grad is not None and p.grad.any() for p in distiller.network.parameters())
-    assert all(p.grad is not None and p.grad.any() for p in distiller.terms.parameters())
+    trained = [p for p in distiller.terms.parameters() if p.requires_grad or not distiller.terms['term'].prepared]
+    assert all(p.grad is not None and p.grad.any() for p in trained)
     assert all(p.grad is None for p in distiller.teacher.parameters())
     assert all(torch.equal(value, before[key]) for key, value in distiller.teacher.state_dict().items())
 
@@ -97,6 +98,24 @@ def test_under_bfloat16_autocast_the_value_is_finite_and_in_float32(make, name):
         found = distiller(**data, targets=targets, mode='loss')
     losses = [value for key, value in found.items() if 'loss' in key]
     assert losses and all(value.isfinite() and value.dtype == torch.float32 for value in losses)
+
+
+@pytest.mark.parametrize('name', [name for name in REGISTERED if MODELS.get(f'mmamd.{name}').joint])
+def test_gradients_of_a_joint_step_are_the_mean_of_those_of_each_candidate_alone(make, name):
+    distiller = make(name).train()
+    data = distiller.data_preprocessor(raw_batch(), training=True)
+    targets = distiller.teach(data['inputs'], data['data_samples'])
+    alone = []
+    for candidate in distiller.candidates:
+        distiller.activate(candidate)
+        found = distiller(**data, targets=targets, mode='loss')
+        alone.append(gradients_of(sum(value for key, value in found.items() if 'loss' in key), distiller))
+    loop = joint_loop(distiller, lr=0.)
+    together = gradients_at_each_step(loop)
+    loop.step(raw_batch())
+    expected = {key: sum(each[key] for each in alone) / len(alone) for key in alone[0]}
+    largest = max(gradient.abs().max().item() for gradient in expected.values())  # terms differ by orders of magnitude
+    torch.testing.assert_close(together[0], expected, rtol=1e-4, atol=1e-6 * largest)
 
 
 # --- what is refused ---

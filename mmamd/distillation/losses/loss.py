@@ -39,12 +39,16 @@ class Loss(nn.Module):
         needs_teacher: False for a term that knows the student alone; it is computed once, whatever number of teachers
             there is.
         needs_task: Whether it reads the host's own losses, ``Outputs.task``.
+        pretrains: Whether it prepares a distillation, and so may stand in the section ``pretrain`` alone.
+        prepared: Whether a term of its name must have prepared it there.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
     joint = True
     needs_teacher = True
     needs_task = False
+    pretrains = False
+    prepared = False
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
