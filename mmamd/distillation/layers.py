@@ -2,12 +2,13 @@
 
 import torch.nn as nn
 
-from mmamd.distillation.connectors import are_pairs, check_pairs, same_architecture, state_names
+from mmamd.distillation.connectors import check_pairs, same_architecture, state_names
 
 
 def check_layer(layer: str | tuple[str, str], words: tuple[str, ...] = ('last',)) -> str | tuple[str, str]:
     """The layer as it is, if it is one of the words or a pair of names; raises ValueError otherwise."""
-    if layer not in words and (isinstance(layer, str) or not are_pairs(layer) or len(layer) != 2):
+    is_pair = isinstance(layer, (list, tuple)) and len(layer) == 2 and all(isinstance(name, str) for name in layer)
+    if layer not in words and not is_pair:
         raise ValueError(f"layer must be {', '.join(map(repr, words))} or a pair of names of modules, the student's "
                          f"and the teacher's; got {layer!r}")
     return layer

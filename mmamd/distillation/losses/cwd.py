@@ -44,25 +44,25 @@ def cwd_loss(student_NCHW: Tensor, teacher_NCHW: Tensor, temperature: float = 4.
 
 @MODELS.register_module()
 class CWDLoss(Loss):
-    """:func:`cwd_loss` of dense logits or of one layer; of tokens the class token takes no part.
+    """:func:`cwd_loss` of one layer or of dense logits; of tokens the class token takes no part.
 
     Maps of two architectures meet through :class:`~mmamd.distillation.connectors.Connectors`.
 
     Args:
-        layer: ``'logits'`` of a dense prediction; ``'last'``, the last of the hidden states, for networks of one
-            architecture; or a pair of names of modules, the student's and the teacher's.
+        layer: ``'last'``, the last of the hidden states, for networks of one architecture; a pair of names of
+            modules, the student's and the teacher's; or ``'logits'``, those of a dense prediction.
         temperature: T > 0; the paper has 4.
-        weight: Factor of the term; the paper has 3 for logits and 50 for hidden states.
+        weight: Factor of the term; the paper has 50 for hidden states and 3 for logits.
 
     Raises:
         ValueError: ``layer`` is none of these, or the temperature is not positive.
     """
 
-    def __init__(self, *, layer: str | tuple[str, str] = 'logits', temperature: float = 4.0,
-                 weight: float = 3.0) -> None:
+    def __init__(self, *, layer: str | tuple[str, str] = 'last', temperature: float = 4.0,
+                 weight: float = 50.0) -> None:
         super().__init__(weight=weight)
         check_temperature(temperature)
-        self.layer = check_layer(layer, ('logits', 'last'))
+        self.layer = check_layer(layer, ('last', 'logits'))
         self.temperature = temperature
         self.connectors = nn.ModuleList()
 

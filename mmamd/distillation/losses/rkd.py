@@ -63,8 +63,8 @@ def check_parts(distance: float, angle: float) -> None:
     for name, weight in (('distance', distance), ('angle', angle)):
         check_weight(name, weight, 'RKD weighs the distances of two images and the angles of three')
     if not distance and not angle:
-        raise ValueError('distance and angle are both 0, so nothing is compared; make one positive, or leave RKD out by '
-                         'weight=0')
+        raise ValueError('distance and angle are both 0, so nothing is compared; make one positive, or leave RKD out '
+                         'by weight=0')
 
 
 @MODELS.register_module()
