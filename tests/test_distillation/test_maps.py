@@ -32,7 +32,7 @@ def test_maps_are_left_as_they_are():
 
 @pytest.mark.parametrize('shape', [(2, 3), (2, 7, 3), (2, 0, 3), (2,)])
 def test_other_states_are_refused(shape):
-    with pytest.raises(ValueError, match=rf'shape {re.escape(str(shape))} cannot be made maps; expected .*name a module'):
+    with pytest.raises(ValueError, match=rf'shape {re.escape(str(shape))} cannot be made maps; .*name a module'):
         as_maps(torch.zeros(shape))
 
 

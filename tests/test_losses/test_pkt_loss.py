@@ -85,6 +85,13 @@ def test_opposite_and_missing_vectors_have_a_finite_loss_and_gradient():
     assert loss.isfinite() and x.grad.isfinite().all()
 
 
+def test_cosines_that_rounding_leaves_beyond_minus_one_are_no_negative_probabilities():
+    # Two images opposite to a third one: its kernels are 0 up to rounding, of either sign.
+    x = torch.randn(200, 1, 64, generator=torch.Generator().manual_seed(0))
+    students = torch.cat([x, -0.3 * x, -0.7 * x], dim=1)
+    assert all(pkt_loss(student, torch.eye(3), with_itself=False).isfinite() for student in students)
+
+
 def test_autocast_does_not_round_the_products():
     student, teacher = vectors(13, 8, 32).float(), vectors(14, 8, 32).float()
     with torch.autocast('cpu', dtype=torch.bfloat16):
