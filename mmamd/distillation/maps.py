@@ -22,11 +22,9 @@ def as_maps(state: Tensor) -> Tensor:
     """
     if state.ndim == 4:
         return state
-    if state.ndim == 3:
-        for num_extra in range(min(MOST_EXTRA_TOKENS + 1, state.shape[1])):
-            side = isqrt(state.shape[1] - num_extra)
-            if side**2 == state.shape[1] - num_extra:
-                return state[:, num_extra:].mT.unflatten(2, (side, side))
+    side = isqrt(state.shape[1]) if state.ndim == 3 else 0
+    if side and state.shape[1] - side**2 <= MOST_EXTRA_TOKENS:
+        return state[:, -side**2:].mT.unflatten(2, (side, side))
     raise ValueError(f'a state of shape {tuple(state.shape)} cannot be made maps; expected maps (N, C, H, W), or the '
                      f'tokens (N, L, C) of a square image after at most {MOST_EXTRA_TOKENS} others: name a module with '
                      'such an output, a stage or a block')
