@@ -28,6 +28,25 @@ def test_gradients_are_the_mean_of_those_computed_separately(make_distiller, bat
     assert logged['loss'].item() == pytest.approx(sum(loss.item() for loss in losses) / 3, rel=1e-5)
 
 
+@pytest.mark.parametrize('kind', ['ATLoss', 'SPLoss', 'PKTLoss', 'RKDLoss', 'CWDLoss'])
+def test_gradients_of_other_terms_are_such_means_too(make_distiller, batch, kind):
+    distiller = make_distiller(losses={'term': dict(type=f'mmamd.{kind}')}).train()
+    data, separate = distiller.data_preprocessor(batch, True), []
+    targets = distiller.teach(data['inputs'], data['data_samples'])
+    for candidate in distiller.candidates:
+        distiller.activate(candidate)
+        value, = distiller.loss(data['inputs'], data['data_samples'], targets).values()
+        separate.append(gradients_of(value, distiller))
+    mean = {name: sum(g[name] for g in separate) / 3 for name in separate[0]}
+    loop = joint_loop(distiller)
+    stepped = gradients_at_each_step(loop)
+    loop.step(batch)
+    largest = max(gradient.abs().max().item() for gradient in mean.values())
+    assert largest > 1e-3 and stepped[0].keys() == mean.keys()
+    for name, gradient in mean.items():
+        torch.testing.assert_close(stepped[0][name], gradient, rtol=1e-4, atol=1e-6 * largest)
+
+
 def test_the_optimizer_applies_that_mean_and_forgets_it(make_distiller, batch):
     distiller = make_distiller()
     before = {name: p.detach().clone() for name, p in distiller.named_parameters()}

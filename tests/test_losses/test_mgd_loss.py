@@ -5,7 +5,8 @@ import torch
 from pairs import STAGES, built, cnn_distiller, external_distiller, steps
 from torch import nn
 
-from mmamd.distillation.losses.mgd import MaskSeed, MGDLoss, as_maps, mgd_loss
+from mmamd.distillation.generation import MaskSeed
+from mmamd.distillation.losses.mgd import MGDLoss, mgd_loss
 
 
 def test_value_by_hand():
@@ -26,21 +27,6 @@ def test_large_states_give_finite_loss_and_gradient(dtype):
     loss = mgd_loss(generated.requires_grad_(), teacher)
     loss.backward()
     assert loss.dtype == torch.float32 and loss.isfinite() and generated.grad.isfinite().all()
-
-
-def test_tokens_become_maps_without_class_tokens():
-    # A class token, then four patches row by row, of one channel.
-    tokens = torch.tensor([9., 1., 2., 3., 4.]).view(1, 5, 1)
-    expected = torch.tensor([[[[1., 2.], [3., 4.]]]])
-    assert torch.equal(as_maps(tokens), expected)
-    assert torch.equal(as_maps(tokens[:, 1:]), expected)
-    assert as_maps(expected) is expected
-
-
-@pytest.mark.parametrize('shape', [(2, 8), (2, 7, 3), (2, 12, 3)])
-def test_what_is_no_square_of_patches_is_refused(shape):
-    with pytest.raises(ValueError, match=r'cannot lay a state of shape .* expected maps \(N, C, H, W\), or tokens'):
-        as_maps(torch.zeros(shape))
 
 
 def passed_through(term):

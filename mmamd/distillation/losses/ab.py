@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import Connectors, are_pairs
-from mmamd.distillation.losses.feature import FeatureLoss
+from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
@@ -68,7 +68,7 @@ class ABLoss(Loss):
         self.connectors = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return FeatureLoss(layers=self.layers).watches(student, teacher)
+        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         self.connectors.extend(Connectors(pairs, student, teacher)

@@ -99,6 +99,27 @@ def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
     return layers
 
 
+def layer_pairs(layers: str | Sequence[int | tuple[str, str]], student: nn.Module,
+                teacher: nn.Module) -> list[tuple[str, str]]:
+    """Names of the modules whose outputs a term compares: the student's and the teacher's.
+
+    Args:
+        layers: ``'auto'`` or numbers of hidden states, see :func:`resolve_layers`, or the pairs themselves.
+        student, teacher: The networks.
+
+    Raises:
+        ValueError: A network has no such module, or numbers are asked of two architectures.
+    """
+    if are_pairs(layers):
+        return check_pairs(layers, student, teacher)
+    if not same_architecture(student, teacher):
+        raise ValueError("a student of another architecture needs layers=[('<its module>', '<the teacher's>'), "
+                         "...]: pairs of modules whose outputs are to be compared, e.g. ('backbone.stages.0', "
+                         f"'backbone.stages.0'); got layers={layers!r}. Or give the term weight 0")
+    own, teachers = (state_names(network) for network in (student, teacher))
+    return [(own[i], teachers[i]) for i in resolve_layers(layers, len(own) - 1)]
+
+
 @MODELS.register_module()
 class FeatureLoss(Loss):
     """:func:`feature_loss` over some layers; what differs in shape is made comparable by :class:`Connectors`.
@@ -120,14 +141,7 @@ class FeatureLoss(Loss):
         self.connectors = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        if are_pairs(self.layers):
-            return check_pairs(self.layers, student, teacher)
-        if not same_architecture(student, teacher):
-            raise ValueError("a student of another architecture needs layers=[('<its module>', '<the teacher's>'), "
-                             "...]: pairs of modules whose outputs are to be compared, e.g. ('backbone.stages.0', "
-                             f"'backbone.stages.0'); got layers={self.layers!r}. Or give the term weight 0")
-        own, teachers = (state_names(network) for network in (student, teacher))
-        return [(own[i], teachers[i]) for i in resolve_layers(self.layers, len(own) - 1)]
+        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         self.connectors.extend(Connectors(pairs, student, teacher)

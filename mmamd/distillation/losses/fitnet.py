@@ -5,7 +5,8 @@ Legend: N samples, L tokens, C channels.
 
 from torch import Tensor, nn
 
-from mmamd.distillation.connectors import Linear, are_pairs, check_pairs, connectable, same_architecture, state_names
+from mmamd.distillation.connectors import Linear, check_pairs, connectable, same_architecture, state_names
+from mmamd.distillation.layers import check_layer
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
@@ -37,10 +38,7 @@ class FitNetLoss(Loss):
 
     def __init__(self, *, layer: str | tuple[str, str] = 'middle', weight: float = 100.0) -> None:
         super().__init__(weight=weight)
-        if layer != 'middle' and (isinstance(layer, str) or not are_pairs(layer) or len(layer) != 2):
-            raise ValueError(f"layer must be 'middle' or a pair of names of modules, the student's and the teacher's; "
-                             f'got {layer!r}')
-        self.layer = layer
+        self.layer = check_layer(layer, ('middle',))
         self.regressors = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:

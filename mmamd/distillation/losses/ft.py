@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import connectable
+from mmamd.distillation.layers import check_layer, layer_pair
 from mmamd.distillation.losses.loss import Loss, at_least_float32
-from mmamd.distillation.losses.mgd import as_maps, check_layer, pair_of
+from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -91,14 +92,13 @@ class FTLoss(Loss):
     def __init__(self, *, layer: str | tuple[str, str] = 'last', learns: str = 'translator', rate: float = 0.5,
                  power: int | None = 2, weight: float = 200.0) -> None:
         super().__init__(weight=weight)
-        check_layer(layer)
         if learns not in ('translator', 'paraphraser'):
             raise ValueError(f"learns must be 'translator' or 'paraphraser', got {learns!r}")
         if isinstance(rate, bool) or not 0 < rate <= 1:
             raise ValueError(f"rate must lie in (0, 1], got {rate!r}; it is a factor's share of the teacher's channels")
         if power is not None and power < 1:
             raise ValueError(f'power must be a positive integer or None, got {power!r}; 2 is the usual one')
-        self.layer = layer
+        self.layer = check_layer(layer)
         self.pretrains = learns == 'paraphraser'
         self.prepared = not self.pretrains
         self.rate = rate
@@ -106,7 +106,7 @@ class FTLoss(Loss):
         self.factors = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return pair_of(self.layer, student, teacher)
+        return layer_pair(self.layer, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for (names,), teacher in zip(self.pairs, teachers, strict=True):

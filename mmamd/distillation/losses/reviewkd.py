@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import are_pairs, connectable
-from mmamd.distillation.losses.feature import FeatureLoss
+from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.loss import Loss, at_least_float32
-from mmamd.distillation.losses.mgd import as_maps
+from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -101,7 +101,7 @@ class ReviewKDLoss(Loss):
         self.fusions = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return FeatureLoss(layers=self.layers).watches(student, teacher)
+        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import Linear, are_pairs, connectable
-from mmamd.distillation.losses.feature import FeatureLoss
+from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
@@ -86,7 +86,7 @@ class VIDLoss(Loss):
         self.gaussians = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return FeatureLoss(layers=self.layers).watches(student, teacher)
+        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import aligned, check_pairs, connectable, same_architecture, state_names
+from mmamd.distillation.generation import Generator, MaskSeed, check_share
 from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
-from mmamd.distillation.losses.mgd import Generator, MaskSeed, as_maps, check_share
+from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
