@@ -142,11 +142,12 @@ class AMDDistiller(BaseModel):
                              'is not known; give one of them a backbone of mmamd')
         shape = elastic[0].input_shape
         like = next(self.network.parameters())
+        sample = task_of(self.network).example(self.network)
+        sample.set_metainfo(dict(sample_idx=0))
         modes = [(module, module.training) for module in self.modules()]
         self.eval()  # batch norms of a training network refuse a single image, and would remember it
         try:
-            yield (torch.zeros(1, *shape, dtype=like.dtype, device=like.device),
-                   [task_of(self.network).example(self.network)])
+            yield torch.zeros(1, *shape, dtype=like.dtype, device=like.device), [sample]
         finally:
             for module, flag in modes:
                 module.training = flag

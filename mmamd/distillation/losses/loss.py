@@ -39,12 +39,15 @@ class Loss(nn.Module):
         needs_teacher: False for a term that knows the student alone; it is computed once, whatever number of teachers
             there is.
         needs_task: Whether it reads the host's own losses, ``Outputs.task``.
+        needs_places: Whether it knows images by ``sample_idx``, their places in the training set; it is then checked,
+            before anything runs, that each has one of its own.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
     joint = True
     needs_teacher = True
     needs_task = False
+    needs_places = False
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
