@@ -40,7 +40,7 @@ def crd_loss(positive_N: Tensor, negatives_NK: Tensor, num_images: int, temperat
     Raises:
         ValueError: The temperature is not positive, or the shapes do not agree.
 
-    Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020, Eq. 17 to 19, where Z is 1. Their code
+    Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020, section 3, where Z is 1. Their code
     divides e by Z, M times the mean of e over pairs of unrelated embeddings, as noise-contrastive estimation does.
     """
     check_temperature(temperature)
@@ -97,15 +97,11 @@ def _image(sample) -> tuple:
 
 
 class Embedding(nn.Linear):
-    """Linear map of the features of an image, mean over tokens or positions, to a direction.
-
-    Of pruned features there are fewer, the leading ones.
-    """
+    """Linear map of the features of an image, mean over tokens or positions, to a direction."""
 
     def forward(self, features: Tensor) -> Tensor:
         """From (N, C), tokens (N, L, C) or maps (N, C, H, W) to (N, D) of length 1."""
-        features = pooled(at_least_float32(features))
-        return F.normalize(F.linear(features, self.weight[:, :features.shape[1]], self.bias), dim=1)
+        return F.normalize(super().forward(pooled(at_least_float32(features))), dim=1)
 
 
 def pooled(features: Tensor) -> Tensor:
@@ -126,10 +122,9 @@ class Contrast(nn.Module):
         super().__init__()
         self.student = Embedding(student_channels, dim)
         self.teacher = Embedding(teacher_channels, dim)
-        banks = F.normalize(torch.randn(2, num_images, dim), dim=2)
-        self.register_buffer('student_bank', banks[0].clone())
-        self.register_buffer('teacher_bank', banks[1].clone())
-        exponents = banks[0, :NUM_ESTIMATING] @ banks[1, :NUM_ESTIMATING].T / temperature
+        self.register_buffer('student_bank', F.normalize(torch.randn(num_images, dim), dim=1))
+        self.register_buffer('teacher_bank', F.normalize(torch.randn(num_images, dim), dim=1))
+        exponents = self.student_bank[:NUM_ESTIMATING] @ self.teacher_bank[:NUM_ESTIMATING].T / temperature
         self.register_buffer('log_normalizer', exponents.flatten().logsumexp(dim=0) + math.log(
             num_images / exponents.numel()))
 
@@ -151,8 +146,8 @@ class CRDLoss(Loss):
     ones for all samples of a step, drawn by (seed, iteration). Labels are not read, so soft labels change nothing; of
     images that are mixed each is known by the place of its first one.
 
-    In a joint step each candidate is embedded by the leading columns of one map, and the bank keeps the last one's. A
-    bank has M x D numbers, for each teacher one of the student and one of the teacher, and they are in each checkpoint.
+    The banks are one student's, so it cannot train several candidates in one step. A bank has M x D numbers, for each
+    teacher one of the student and one of the teacher, and they are in each checkpoint.
 
     Args:
         dim: D.
@@ -169,6 +164,7 @@ class CRDLoss(Loss):
         ValueError: A number is out of its range, ``layer`` is no pair, or there are too few training images.
     """
 
+    joint = False
     needs_places = True
 
     def __init__(self, *, dim: int = 128, negatives: int = 4096, temperature: float = 0.07, momentum: float = 0.5,

@@ -8,7 +8,6 @@ import torch.nn as nn
 from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from mmamd.datasets import RepeatedViews
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import with_test_pipeline
 from mmamd.pipeline.seeding import seed_all, seed_worker
@@ -20,7 +19,7 @@ def check_places(dataset: Dataset, seed: int) -> None:
 
     The last one tells of several data sets in one, each of which numbers its own images.
     """
-    views = RepeatedViews(dataset=dataset, seed=seed)
+    views = DATASETS.build(dict(type='mmamd.RepeatedViews', dataset=dataset, seed=seed))
     for index in (0, len(views) - 1):
         views[index]
 
