@@ -48,6 +48,11 @@ def terms(options=None, **weights):
             for name, weight in weights.items()}
 
 
+def teachers_for(name, settings):
+    """The teacher, as often as a term wants networks that teach."""
+    return [settings['teacher']] * (2 if name == 'DGKDLoss' else 1)
+
+
 def gradients_at_each_step(loop):
     """List that grows by the gradients (name -> tensor) that every optimizer step is given."""
     collected, model = [], loop.runner.model
