@@ -286,7 +286,7 @@ def test_more_negatives_than_other_images_are_refused(make_distiller, negatives)
 def test_samples_without_a_place_are_refused():
     with pytest.raises(ValueError, match='sample 1 of the batch has none; name it in meta_keys of the transform'):
         places_of([DataSample(metainfo=dict(sample_idx=0)), DataSample()], 4)
-    for place in (4, -1):
+    for place in (4, -1, 1.5):
         with pytest.raises(ValueError, match=f'sample 0 of the batch has sample_idx={place}, .*place .* 0 to 3'):
             places_of([DataSample(metainfo=dict(sample_idx=place))], 4)
 

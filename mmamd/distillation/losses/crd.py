@@ -80,9 +80,9 @@ def places_of(samples: list, num_images: int) -> Tensor:
         if place is None:
             raise ValueError(f'CRD knows images by their sample_idx, and sample {i} of the batch has none; name it in '
                              'meta_keys of the transform that packs the samples')
-        if not 0 <= place < num_images:
-            raise ValueError(f'sample {i} of the batch has sample_idx={place}, expected a place in the training set, 0 '
-                             f'to {num_images - 1}; train on one data set that numbers its images')
+        if not isinstance(place, (int, np.integer)) or not 0 <= place < num_images:
+            raise ValueError(f'sample {i} of the batch has sample_idx={place!r}, expected a place in the training set, '
+                             f'0 to {num_images - 1}; train on one data set that numbers its images')
         other = first.setdefault(place, i)
         if _image(sample) != _image(samples[other]):
             raise ValueError(f'samples {other} and {i} of the batch are two images of one sample_idx={place}, by which '

@@ -45,7 +45,7 @@ def left_out(num_teachers: int, num_dropped: int, seed: int, iteration: int) -> 
 
 @MODELS.register_module()
 class DGKDLoss(Loss):
-    """:func:`dgkd_loss` of the networks that teach, of which some are left out of each step, drawn by (seed, iteration).
+    """:func:`dgkd_loss` of the networks that teach, of which each step leaves some out, drawn by (seed, iteration).
 
     A value is the sum over those that are left, where that of another term is the mean over all. In the paper this term
     has weight lambda and the task's own loss 1 - lambda.
