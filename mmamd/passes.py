@@ -66,13 +66,16 @@ def module_of(network: nn.Module, name: str) -> nn.Module:
 
 
 def one_tensor(seen: dict[str, Any], name: str, whose: str) -> Tensor:
-    """The output of a watched module, of which it is asked that it has run and put out one tensor.
+    """The output of a watched module, of which it is asked that it has run and put out one tensor, if in a tuple.
 
     Raises:
         ValueError: If it is not so; it names the module and whose it is.
     """
-    if not isinstance(seen.get(name), Tensor):
+    found = seen.get(name)
+    if isinstance(found, (tuple, list)) and len(found) == 1:
+        found, = found  # as a backbone puts out the features of its last stage
+    if not isinstance(found, Tensor):
         what = f'gives a {type(seen[name]).__name__}' if name in seen else 'is not run itself'
         raise ValueError(f'module {name!r} of the {whose} {what}; expected a module whose output is one tensor: name '
                          'a stage or a block within it')
-    return seen[name]
+    return found

@@ -113,7 +113,8 @@ def settings(tmp_path_factory):
                   for i, (scale, counts) in enumerate(KEPT.items(), 1)]
     return dict(type='mmamd.AMDDistiller', architecture=ARCHITECTURE, teacher=str(folder / 'teacher.pth'),
                 start=str(folder / 'init.pth'), candidates=candidates,
-                data_preprocessor=dict(num_classes=3, mean=[100.] * 3, std=[50.] * 3, to_rgb=False))
+                data_preprocessor=dict(num_classes=3, mean=[100.] * 3, std=[50.] * 3, to_rgb=False),
+                num_images=5000)  # more than the negatives of a contrastive term
 
 
 @pytest.fixture(scope='session')

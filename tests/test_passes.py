@@ -48,6 +48,12 @@ def test_a_module_that_did_not_run_or_gives_no_tensor_is_named():
             one_tensor(seen, 'a', 'student')
 
 
+def test_one_tensor_in_a_tuple_is_taken_and_of_several_none():
+    assert one_tensor({'a': (torch.ones(2),)}, 'a', 'student').shape == (2,)
+    with pytest.raises(ValueError, match='gives a tuple'):
+        one_tensor({'a': (torch.ones(2), torch.ones(2))}, 'a', 'student')
+
+
 def test_frozen_eval_gives_each_module_and_parameter_its_own_flag_back(network):
     network[2].eval()
     network[0].bias.requires_grad_(False)

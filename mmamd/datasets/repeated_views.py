@@ -92,7 +92,7 @@ class RepeatedViews:
                    else 'either the data set numbers its images anew, as one of several data sets does, or the image '
                         'is broken and was replaced; train on one data set of whole images')
             raise ValueError(f'image {idx} of the training set has sample_idx={number!r}, expected {idx}, by which '
-                             f'its views are known: {why}')
+                             f'it is known: {why}')
         return sample
 
     @force_full_init

@@ -141,12 +141,12 @@ class AMDDistiller(BaseModel):
             raise ValueError('neither the network nor a teacher is over an elastic backbone, so the size of the images '
                              'is not known; give one of them a backbone of mmamd')
         shape = elastic[0].input_shape
-        like = next(self.network.parameters())
+        sample = task_of(self.network).example(self.network)
+        sample.set_metainfo(dict(sample_idx=0))
         modes = [(module, module.training) for module in self.modules()]
         self.eval()  # batch norms of a training network refuse a single image, and would remember it
         try:
-            yield (torch.zeros(1, *shape, dtype=like.dtype, device=like.device),
-                   [task_of(self.network).example(self.network)])
+            yield next(self.network.parameters()).new_zeros(1, *shape), [sample]
         finally:
             for module, flag in modes:
                 module.training = flag

@@ -12,10 +12,11 @@ from mmamd.distillation import JointTrainLoop
 
 
 def raw_batch(part=slice(None)):
-    """Part of four raw images, 0 to 255, and their labels 0, 2, 1, 2, as a loader hands them over."""
+    """Part of four raw images, 0 to 255, and their places and labels 0, 2, 1, 2, as a loader hands them over."""
     images_N3HW = torch.randint(0, 256, (4, 3, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     # Made anew every time: the preprocessor writes mixed labels into the samples it is given.
-    samples = [DataSample().set_gt_label(label) for label in (0, 2, 1, 2)]
+    samples = [DataSample(metainfo=dict(sample_idx=place)).set_gt_label(label)
+               for place, label in enumerate((0, 2, 1, 2))]
     return dict(inputs=list(images_N3HW)[part], data_samples=samples[part])
 
 
@@ -45,6 +46,11 @@ def terms(options=None, **weights):
     """Section ``losses`` of terms by their weights; ``options`` name -> further settings of it."""
     return {name: dict(type=f'mmamd.{TYPES[name]}', weight=weight, **(options or {}).get(name, {}))
             for name, weight in weights.items()}
+
+
+def teachers_for(name, settings):
+    """The teacher, as often as a term wants networks that teach."""
+    return [settings['teacher']] * (2 if name == 'DGKDLoss' else 1)
 
 
 def gradients_at_each_step(loop):

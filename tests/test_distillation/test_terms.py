@@ -3,7 +3,7 @@
 import pytest
 import torch
 import toy_terms  # noqa: F401  registers the toys
-from joint_step_toys import gradients_at_each_step, gradients_of, joint_loop, raw_batch, terms
+from joint_step_toys import gradients_at_each_step, gradients_of, joint_loop, raw_batch, teachers_for, terms
 
 from mmamd.distillation.losses import Loss
 from mmamd.registry import MODELS
@@ -26,7 +26,8 @@ def candidates_for(name, settings):
 @pytest.fixture
 def make(settings, make_distiller):
     """Function that builds a distiller of one term, by the name of its class."""
-    return lambda name: make_distiller(losses=alone(name), candidates=candidates_for(name, settings))
+    return lambda name: make_distiller(losses=alone(name), candidates=candidates_for(name, settings),
+                                       teacher=teachers_for(name, settings))
 
 
 def test_there_are_terms():
@@ -73,10 +74,10 @@ def test_weight_zero_builds_nothing(make_distiller, monkeypatch, name):
 
 @pytest.mark.parametrize('name', REGISTERED)
 def test_another_term_does_not_change_its_start(settings, make_distiller, name):
-    candidates = candidates_for(name, settings)
-    one = make_distiller(losses=alone(name), candidates=candidates, seed=3)
+    common = dict(candidates=candidates_for(name, settings), teacher=teachers_for(name, settings), seed=3)
+    one = make_distiller(losses=alone(name), **common)
     torch.rand(7)  # nor what was drawn before
-    two = make_distiller(losses={**TOY, **alone(name)}, candidates=candidates, seed=3)
+    two = make_distiller(losses={**TOY, **alone(name)}, **common)
     for (key, a), b in zip(one.terms['term'].state_dict().items(), two.terms['term'].state_dict().values(),
                            strict=True):
         assert torch.equal(a, b), key

@@ -8,7 +8,14 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 import toy_terms  # noqa: F401  registers the toys, in each process
-from joint_step_toys import assert_same_gradients, gradients_at_each_step, joint_loop, raw_batch, terms
+from joint_step_toys import (
+    assert_same_gradients,
+    gradients_at_each_step,
+    joint_loop,
+    raw_batch,
+    teachers_for,
+    terms,
+)
 from mmengine.registry import MODEL_WRAPPERS
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
@@ -36,7 +43,8 @@ def train_on_half_the_batch(rank, folder, settings):
     results = {number: joint_steps(settings, half, number) for number in NUM_CANDIDATES}
     for name in registered_terms():
         candidates = settings['candidates'] if MODELS.get(f'mmamd.{name}').joint else settings['candidates'][-1:]
-        one = {**settings, 'losses': {'term': dict(type=f'mmamd.{name}')}, 'candidates': candidates}
+        one = {**settings, 'losses': {'term': dict(type=f'mmamd.{name}')}, 'candidates': candidates,
+               'teacher': teachers_for(name, settings)}
         results[name] = joint_steps(one, half, len(candidates))
     results['connector'] = joint_steps({**settings, 'losses': CONNECTOR}, half, 3)
     results['no head'] = joint_steps({**settings, 'losses': terms(feat=1)}, half, 2)
@@ -64,7 +72,8 @@ def joint_steps(settings, half, num_candidates):
         reduced.clear()
         loop.step(raw_batch(half))
         reduced_by_step.append(sum(reduced))
-    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop), judged=judged(loop),
+    return dict(gradients=gradients, reduced=reduced_by_step, passes=passes, sampled=sampled(loop),
+                judged=judged(loop) if len(distiller.candidates) > 1 else None,
                 remembered={name: value for name, value in distiller.terms.state_dict().items()},
                 frozen=[name for name, p in distiller.named_parameters() if not p.requires_grad])
 

@@ -43,19 +43,15 @@ def dkd_loss(student_NC: Tensor, teacher_NC: Tensor, target_N: Tensor, zeta: flo
     """
     check_decoupling(zeta, eta)
     check_temperature(temperature)
-    if (student_NC.ndim != 2 or student_NC.shape != teacher_NC.shape or student_NC.shape[1] < 2
-            or target_N.shape != student_NC.shape[:1]):
-        raise ValueError('DKD needs logits of one shape (N, C) with C >= 2 and a target of shape (N,); got student '
-                         f'{tuple(student_NC.shape)}, teacher {tuple(teacher_NC.shape)}, target '
-                         f'{tuple(target_N.shape)}')
-    student_N2, student_others = _decouple(at_least_float32(student_NC) / temperature, target_N)
-    teacher_N2, teacher_others = _decouple(at_least_float32(teacher_NC) / temperature, target_N)
+    check_logits_and_target('DKD', student_NC, teacher_NC, target_N)
+    student_N2, student_others = decoupled(at_least_float32(student_NC) / temperature, target_N)
+    teacher_N2, teacher_others = decoupled(at_least_float32(teacher_NC) / temperature, target_N)
     tckd = kl_divergence(student_N2, teacher_N2)
     nckd = kl_divergence(student_others, teacher_others)
     return temperature**2 * (zeta * tckd + eta * nckd)
 
 
-def _decouple(logits_NC: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
+def decoupled(logits_NC: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
     """Logits of the events (target, not target), shape (N, 2), and of the other classes, shape (N, C - 1)."""
     target_N1 = target_N.unsqueeze(1)
     # The other classes' indices by arithmetic, not by a boolean mask: a mask would make a GPU wait for its count.
@@ -63,6 +59,15 @@ def _decouple(logits_NC: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
     others = others + (others >= target_N1)
     target_logit_N1, other_logits = logits_NC.gather(1, target_N1), logits_NC.gather(1, others)
     return torch.cat([target_logit_N1, other_logits.logsumexp(dim=1, keepdim=True)], dim=1), other_logits
+
+
+def check_logits_and_target(term: str, student_NC: Tensor, teacher_NC: Tensor, target_N: Tensor) -> None:
+    """Raises ValueError, with the term's name, unless there is one row of logits of each network a target."""
+    if (student_NC.ndim != 2 or student_NC.shape != teacher_NC.shape or student_NC.shape[1] < 2
+            or target_N.shape != student_NC.shape[:1]):
+        raise ValueError(f'{term} needs logits of one shape (N, C) with C >= 2 and a target of shape (N,); got student '
+                         f'{tuple(student_NC.shape)}, teacher {tuple(teacher_NC.shape)}, target '
+                         f'{tuple(target_N.shape)}')
 
 
 def check_decoupling(zeta: float, eta: float) -> None:

@@ -41,6 +41,8 @@ class Loss(nn.Module):
         needs_task: Whether it reads the host's own losses, ``Outputs.task``.
         pretrains: Whether it prepares a distillation, and so may stand in the section ``pretrain`` alone.
         prepared: Whether a term of its name must have prepared it there.
+        needs_places: Whether it knows images by ``sample_idx``, their places in the training set; it is then checked,
+            before anything runs, that each has one of its own.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -49,6 +51,7 @@ class Loss(nn.Module):
     needs_task = False
     pretrains = False
     prepared = False
+    needs_places = False
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()

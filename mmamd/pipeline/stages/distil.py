@@ -23,7 +23,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.budget import epochs_within, stretched
-from mmamd.pipeline.stages.data import recalibration_batches
+from mmamd.pipeline.stages.data import check_places, recalibration_batches
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
 from mmamd.registry import MODELS
@@ -131,6 +131,8 @@ class Distil(TrainingStage):
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
+        if any(term.needs_places for term in distiller.terms.values()):
+            check_places(context.training_dataset(self.loader), self.seed)
         if self.teacher_cache is not None:
             check_cache(self, distiller, context)
 

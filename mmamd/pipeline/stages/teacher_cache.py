@@ -15,7 +15,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
 from mmamd.checks import Count
@@ -27,6 +26,7 @@ from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.keys import check_options
 from mmamd.pipeline.plain import digest, merge, plain
 from mmamd.pipeline.settings import PRECISION
+from mmamd.pipeline.stages.data import check_places
 from mmamd.pipeline.stages.stage import network_identity
 from mmamd.structures import Network
 
@@ -100,10 +100,7 @@ def check_cache(stage: 'Distil', distiller: AMDDistiller, context: Context) -> N
     if len(context.logits_shape) != 1:
         raise ValueError(f'{FOLDER} keeps one vector of logits an image, and the teacher has logits of shape '
                          f'{context.logits_shape} (classes first); set {stage.section}.{FOLDER}=None')
-    dataset = context.training_dataset(stage.loader)
-    views = DATASETS.build(repeating(stage.loader, stage.seed).settings['dataset'] | {'dataset': dataset})
-    for index in (0, len(views) - 1):  # that they know their places; the others are asked when they come
-        views[index]
+    check_places(context.training_dataset(stage.loader), stage.seed)  # the others are asked when they come
 
 
 # --- doing it ---
