@@ -136,8 +136,9 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
                           rank[name]['gradients']] for rank in ranks)
         for own, other in zip(first, second, strict=True):
             assert own and own.keys() == other.keys() and all(torch.equal(own[key], other[key]) for key in own), name
+        # A batch norm of a term keeps the statistics of its rank, which no training reads.
         assert all(torch.equal(value, ranks[1][name]['remembered'][key])
-                   for key, value in ranks[0][name]['remembered'].items()), name
+                   for key, value in ranks[0][name]['remembered'].items() if '.running_' not in key), name
     assert {'network.head.fc.weight', 'network.head.fc.bias'} < set(ranks[0]['no head']['frozen'])
     # Ranks that drew other candidates would mix gradients of different networks in silence.
     assert ranks[0][1]['sampled'] == ranks[1][1]['sampled']
