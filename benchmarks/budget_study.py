@@ -24,7 +24,8 @@ ROWS = study.ROOT / 'results' / 'budget_study' / 'rows.jsonl'
 UNIT = 7.905e12  # MACs of plain KD of five epochs
 BUDGETS = {'0.3': 0.27, '1': 1.00, '2': 2.10, '4': 3.92, '8': 7.76}  # 1, 5, 11, 21 and 42 epochs of plain KD
 # Stored views of an image, by who is asked and by budget: an assistant is cheaper, so it is asked more often.
-VIEWS = {'teacher': {'0.3': 1, '1': 2, '2': 4, '4': 8, '8': 8}, 'assistant': {'0.3': 2, '1': 4, '2': 8, '4': 16, '8': 16}}
+VIEWS = {'teacher': {'0.3': 1, '1': 2, '2': 4, '4': 8, '8': 8},
+         'assistant': {'0.3': 2, '1': 4, '2': 8, '4': 16, '8': 16}}
 REFIT = {'compression.refit': dict(num_reported=0)}
 FROM_REFIT = {**REFIT, 'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.num_candidates': 4}
 CHEAPEST = dict(rule='npsd_cost')
