@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STATE = 'stages.json'  # by which a folder is known for a run's
-EXPORTED = ('student.pth', 'config.py', 'student.safetensors', 'model.onnx')  # in student/, by the stage export
+# In student/, by the stage export, in the order in which they are put in their places: the weights, by which others
+# know that there is a student, last.
+EXPORTED = ('config.py', 'student.safetensors', 'model.onnx', 'student.pth')
 
 
 @contextmanager

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import mmamd
+from mmamd.files.whole import EXPORTED
 from mmamd.pipeline.stages import export
-from mmamd.pipeline.stages.export import FILES
 
-STUDENT = sorted(FILES)
+STUDENT = sorted(EXPORTED)
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def run(finished_run, tmp_path):
 
 
 def exported(run):
-    return sorted(path.name for path in (run / 'student').iterdir() if path.name in FILES)
+    return sorted(path.name for path in (run / 'student').iterdir() if path.name in EXPORTED)
 
 
 def fail(*_, **__):
@@ -47,11 +47,11 @@ def test_the_weights_come_last_and_go_first_because_others_look_for_them(finishe
     stage = export.Export(delivered=('student',), teacher='nest', images=None, loader=None, evaluator={}, seed=0)
     unchecked = tmp_path / 'export' / 'unchecked' / 'student'
     unchecked.mkdir(parents=True)
-    for name in set(FILES) - {'student.pth'}:
+    for name in set(EXPORTED) - {'student.pth'}:
         (unchecked / name).touch()
     with pytest.raises(FileNotFoundError, match='student.pth'):  # as if it were killed there
         stage._deliver(tmp_path, 'student')
-    assert exported(tmp_path) == sorted(set(FILES) - {'student.pth'})
+    assert exported(tmp_path) == sorted(set(EXPORTED) - {'student.pth'})
 
 
 def test_weights_that_are_not_finite_are_exported_by_no_way(run, tiny_config):

@@ -20,6 +20,7 @@ from mmamd.export import (
     student_config,
 )
 from mmamd.files.json_file import write_json
+from mmamd.files.whole import EXPORTED
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.inputs import Images, Loader, Weights
@@ -31,8 +32,6 @@ from mmamd.structures import Network
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
 
-# In the order in which they are put in their places: the weights, by which others know that there is a student, last.
-FILES = ('config.py', 'student.safetensors', 'model.onnx', 'student.pth')
 UNCHECKED = 'unchecked'
 
 
@@ -81,12 +80,12 @@ class Export(Stage):
 
     def outputs(self, work_dir: Path) -> list[str]:
         return super().outputs(work_dir) + [str((self.folder(work_dir, reference) / name).relative_to(work_dir))
-                                            for reference in self.delivered for name in FILES]
+                                            for reference in self.delivered for name in EXPORTED]
 
     def clear(self, work_dir: Path) -> None:
         super().clear(work_dir)
         for reference in self.delivered:  # an earlier student must not be taken for the one that is made anew
-            for name in reversed(FILES):
+            for name in reversed(EXPORTED):
                 (self.folder(work_dir, reference) / name).unlink(missing_ok=True)
 
     def carry_out(self, context: Context) -> None:
@@ -130,7 +129,7 @@ class Export(Stage):
         """Put the files of a network in their places; returns that of its weights."""
         folder = self.folder(work_dir, reference)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
+        for name in EXPORTED:
             (work_dir / self.name / UNCHECKED / reference / name).replace(folder / name)
         return str(folder / 'student.pth')
 
