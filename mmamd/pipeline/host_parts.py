@@ -58,8 +58,7 @@ def check_part(where: str, registry: Registry, part: Any, beside: Iterable[str] 
     if not isinstance(kind, str) and not callable(kind):
         raise ValueError(f'{where}.type must be the name of a {registry.name}, got {kind!r}; e.g. {where}='
                          f"dict(type='{next(iter(_known(registry)), '...')}')")
-    with registry.switch_scope_and_registry(part.get('_scope_')) as scoped:
-        found = scoped.get(kind) if isinstance(kind, str) else kind
+    found = _registered(registry, kind, part.get('_scope_')) if isinstance(kind, str) else kind
     if found is None:
         raise ValueError(f'{where}.type={kind!r}: there is no such {registry.name}'
                          f'{did_you_mean(kind, _known(registry))} Give the name of a registered one, or import the '
@@ -86,6 +85,15 @@ def option_names(function: Callable) -> list[str] | None:
         if not any(each.kind is each.VAR_KEYWORD for each in parameters):
             return names
     return None
+
+
+def _registered(registry: Registry, name: str, scope: str | None) -> Callable | None:
+    """What the host would build of that name, looked up in the scope that the part names, or in the current one."""
+    current = DefaultScope.get_current_instance()
+    if scope is None and current and current.scope_name not in registry.children:
+        return registry.get(name)  # as MMPretrain, which registers no functions: the host would warn of the scope
+    with registry.switch_scope_and_registry(scope) as scoped:
+        return scoped.get(name)
 
 
 def _known(registry: Registry) -> list[str]:

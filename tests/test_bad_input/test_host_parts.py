@@ -1,7 +1,12 @@
 """Parts of the host that a config names: an unknown type or option is refused before anything is built."""
 
+import logging
+
 import pytest
 from malformed import put
+from mmengine.registry import FUNCTIONS, DefaultScope
+
+from mmamd.pipeline.host_parts import check_part
 
 # Key, value, what the message must say beside it.
 CASES = [
@@ -72,3 +77,11 @@ def test_an_unknown_type_or_option_is_refused_with_the_nearest(refused, key, val
     assert match in message
     last = key.split('.')[-1] if not key[-1].isdigit() else key.split('.')[0]
     assert last in message
+
+
+def test_a_function_of_the_host_is_found_without_a_warning(monkeypatch):
+    said = []
+    monkeypatch.setattr('mmengine.logging.print_log', lambda message, logger, level: said.append((level, message)))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):  # which registers no functions of its own
+        assert check_part('collate_fn', FUNCTIONS, {'type': 'default_collate'}) is FUNCTIONS.get('default_collate')
+    assert all(level == logging.DEBUG for level, _ in said), said
