@@ -28,6 +28,7 @@ from mmamd.pipeline.outputs import note, refuse_damage
 from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
+from mmamd.pipeline.reuse import check_donors, take_over
 from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages import Stage, field_digests, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
@@ -47,7 +48,7 @@ class MultiStepRunner:
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
             ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
-            ``allow_overlap``, ``trust_checkpoints``, ``start_from`` and ``resume``.
+            ``allow_overlap``, ``trust_checkpoints``, ``reuse_from``, ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
@@ -87,6 +88,7 @@ class MultiStepRunner:
         state = RunState(self.work_dir)
         on_first_rank(WorkDirLock(self.work_dir).check)
         self._check_work_dir(state)
+        check_donors(self.cfg.get('reuse_from') or (), self.work_dir)
         kept = takewhile(lambda name: name != self.cfg.get('start_from'), state.content['stages'])
         on_first_rank(functools.partial(refuse_damage, state, list(kept)))
         context = Context(self.cfg, settings, self.work_dir, self._seed(state),
@@ -152,6 +154,7 @@ class MultiStepRunner:
         """The config without how this process was told to continue the run."""
         cfg = copy.deepcopy(self.cfg)
         cfg.merge_from_dict(dict(start_from=None, resume=False, load_from=None))
+        cfg.pop('reuse_from', None)
         return cfg
 
     # --- skip, continue, refuse ---
@@ -221,6 +224,9 @@ class MultiStepRunner:
         if state.is_finished(stage.name):
             context.progress.skip(stage.name, state.seconds(stage.name))
             return
+        if self._reused(stage, state):
+            context.progress.skip(stage.name, state.seconds(stage.name))
+            return
         context.progress.start(stage.name, state.seconds(stage.name), continued=state.is_started(stage.name))
         if is_main_process():
             state.start(stage.name, stage.kind, fingerprint(stage, self.work_dir), stage.macs(context))
@@ -242,6 +248,22 @@ class MultiStepRunner:
         broadcast_object_list(spent)  # later stages may go by it, on every rank
         entry.update(finished=True, macs=spent[0])
         context.progress.finish(stage.name)
+
+    def _reused(self, stage: Stage, state: RunState) -> bool:
+        """Take a stage over from a run of ``reuse_from``, with what it has cost there."""
+        found = [None]
+        if is_main_process() and self.cfg.get('reuse_from') and not state.is_started(stage.name):
+            found[0] = take_over(self.cfg.reuse_from, stage.name, fingerprint(stage, self.work_dir), self.work_dir)
+        broadcast_object_list(found)
+        entry, = found
+        if entry is None:
+            return False
+        state.content['stages'][stage.name] = entry
+        if is_main_process():
+            state.save()
+        _console()(f'{stage.name} is taken over from {entry["reused_from"]}, which made it from the same inputs')
+        barrier()
+        return True
 
     def _spend(self, state: RunState, stage: str, seconds: float, macs: float) -> None:
         if is_main_process():
