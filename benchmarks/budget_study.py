@@ -1,8 +1,9 @@
 """Accuracy of the student against total cost: plain distillation and AMD, each from cut and from refit weights.
 
-ViT-micro on CIFAR-100 at the budget of study.py, students of 10 % of the MACs. A budget is counted in runs of plain KD
-of five epochs, all stages but the last test included: scoring, refit, selection, the teacher's stored outputs. Every
-line has as many student epochs as its budget leaves it, to the nearest whole one, so a cost is read off the table.
+ViT-micro on CIFAR-100 at the budget of study.py, students of 10 % and of 15 % of the MACs; Swin-micro to 10 % and
+ResNet-20 to 30 %, by teachers of results/teachers/. A budget is counted in runs of plain KD of five epochs, all stages
+but the last test included: scoring, refit, selection, the teacher's stored outputs. Every line has as many student
+epochs as its budget leaves it, to the nearest whole one, so a cost is read off the table.
 
 Lines whose points were measured before are taken from the rows of sampler_study.py and peer_study.py.
 
@@ -21,12 +22,14 @@ import sampler_study
 import study
 
 ROWS = study.ROOT / 'results' / 'budget_study' / 'rows.jsonl'
-UNIT = 7.905e12  # MACs of plain KD of five epochs
 BUDGETS = {'0.3': 0.27, '1': 1.00, '2': 2.10, '4': 3.92, '8': 7.76}  # 1, 5, 11, 21 and 42 epochs of plain KD
 # Stored views of an image, by who is asked and by budget: an assistant is cheaper, so it is asked more often.
 VIEWS = {'teacher': {'0.3': 1, '1': 2, '2': 4, '4': 8, '8': 8},
-         'assistant': {'0.3': 2, '1': 4, '2': 8, '4': 16, '8': 16}}
+         'assistant': {'0.3': 1, '1': 4, '2': 8, '4': 16, '8': 16}}
 REFIT = {'compression.refit': dict(num_reported=0)}
+# Scores and refits of the recipe's numbers of images would cost more than there is.
+SCARCE = {'compression.importance.num_images': 256}
+SCARCE_REFIT = {'compression.refit': dict(num_images=1536, num_images_candidates=384, num_reported=0)}
 FROM_REFIT = {**REFIT, 'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.num_candidates': 4}
 CHEAPEST = dict(rule='npsd_cost')
 JUDGED_BY = 8  # held-out images a class on which the assistant is chosen; all 20 would cost a tenth of the budget 1
@@ -39,64 +42,86 @@ LINES = {
     'plain KD from refit, kept outputs': (REFIT, None, True),
     'AMD from refit': (FROM_REFIT, CHEAPEST, False),
     'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True)}
-# Points of the other studies -> line and budget.
+# End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, and MACs
+# of plain KD of five epochs.
+TASKS = {
+    '': (study.RECIPE, None, {}, 7.905e12),
+    ', 15 %': (study.RECIPE, None, {'compression.student_scale': 0.15}, 8.716e12),
+    ', Swin-micro': (study.ROOT / 'configs/amd/swin-micro_cifar100.py',
+                     study.ROOT / 'results/teachers/swin-micro_cifar100.pth', {}, None),
+    ', ResNet-20': (study.ROOT / 'configs/amd/resnet20_cifar100.py',
+                    study.ROOT / 'results/teachers/resnet20_cifar100.pth', {}, None)}
+TITLES = {'': 'ViT-micro to 10 %', ', 15 %': 'ViT-micro to 15 %', ', Swin-micro': 'Swin-micro to 10 %',
+          ', ResNet-20': 'ResNet-20 to 30 %'}
+# Points of the other studies -> line and budget, task.
 EARLIER = {
-    'kd': ('plain KD', '1'), 'kd, 11 epochs': ('plain KD', '2'), 'kd, 21 epochs': ('plain KD', '4'),
-    'Torch-Pruning + kd': ('Torch-Pruning + KD', '1'), 'Torch-Pruning + kd, 11 epochs': ('Torch-Pruning + KD', '2'),
-    'smallest + random, 3 joint epochs': ('AMD, joint training', '2'),
-    'smallest + random, 6 joint and 10 student epochs': ('AMD, joint training', '4')}
-POINTS = {f'{line}, {budget}': (line, budget) for budget in BUDGETS for line in LINES
-          if (line, budget) not in EARLIER.values()}
+    'kd': ('plain KD', '1', ''), 'kd, 11 epochs': ('plain KD', '2', ''), 'kd, 21 epochs': ('plain KD', '4', ''),
+    'Torch-Pruning + kd': ('Torch-Pruning + KD', '1', ''),
+    'Torch-Pruning + kd, 11 epochs': ('Torch-Pruning + KD', '2', ''),
+    'smallest + random, 3 joint epochs': ('AMD, joint training', '2', ''),
+    'smallest + random, 6 joint and 10 student epochs': ('AMD, joint training', '4', ''),
+    'kd, 11 epochs, 15 %': ('plain KD', '2', ', 15 %'),
+    'Torch-Pruning + kd, 11 epochs, 15 %': ('Torch-Pruning + KD', '2', ', 15 %'),
+    'smallest + random, 3 joint epochs, 15 %': ('AMD, joint training', '2', ', 15 %')}
+POINTS = {f'{line}, {budget}{task}': (line, budget, task) for task in TASKS for budget in BUDGETS for line in LINES
+          if (line, budget, task) not in EARLIER.values() and (not task or budget == '2')}
 
 
 def job(point, seed, work_dir, args):
     """One run."""
-    line, budget = point
+    line, budget, task = point
     overrides, rule, is_kept = LINES[line]
+    recipe, teacher, of_task, _ = TASKS[task]
     views = VIEWS['teacher' if rule is None else 'assistant'][budget]
     kept = {'teacher_cache': dict(views=views), 'model.losses.feat.weight': 0.} if is_kept else {}
-    cfg = study.config(seed, args, student_epochs=5, **overrides, **kept,
-                       **{'compression.budget': BUDGETS[budget]})
+    scarce = {} if budget != '0.3' else {**SCARCE, **(SCARCE_REFIT if 'compression.refit' in overrides else {})}
+    cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=5, **{
+        **overrides, **of_task, **kept, **scarce, 'compression.budget': BUDGETS[budget]},
+        **({'selecting': slice(JUDGED_BY)} if rule else {}))
     cfg.custom_hooks[1].update(rule or {})
-    if rule:
-        few = study.image_list(args.data.resolve(), 'select', slice(JUDGED_BY), args.work_dir.resolve() / 'few.txt')
-        cfg.val_dataloader.dataset.ann_file = str(few)
     return study.carry_out(cfg, work_dir)
 
 
-def by_line(rows=None):
-    """Line -> budget -> seed -> row, with the rows of the other studies; a row is only used once it is finished."""
+def by_line(task='', rows=None):
+    """Line -> budget -> seed -> row of a task, with the rows of the other studies."""
     found = defaultdict(lambda: defaultdict(dict))
-    for row in study.read_rows(ROWS) if rows is None else rows:
-        line, budget = POINTS[row['point']]
-        found[line][budget][row['seed']] = row
-    for row in study.read_rows(sampler_study.ROWS) + study.read_rows(peer_study.ROWS):
-        if row['point'] in EARLIER:
-            line, budget = EARLIER[row['point']]
+    own = study.read_rows(ROWS) if rows is None else rows
+    for row in own + study.read_rows(sampler_study.ROWS) + study.read_rows(peer_study.ROWS):
+        line, budget, of = EARLIER.get(row['point']) or POINTS.get(row['point'], (None, None, None))
+        if of == task:
             found[line][budget][row['seed']] = row
     return found
 
 
 def tables(rows):
-    """One table a budget, every line against plain KD and against plain KD from refit weights."""
-    found, lines = by_line(rows), []
-    for budget in BUDGETS:
-        present = {line: points[budget] for line, points in found.items() if budget in points}
-        if not present:
-            continue
-        lines += [f'Budget {budget}:', '', '| line | seeds | cost | assistant | top-1 | to plain KD [95 %] | | '
-                  'to plain KD from refit [95 %] | |', '|---|---|---|---|---|---|---|---|---|']
-        for line in sorted(present, key=lambda line: accuracy(present[line]).mean()):
-            seeds = present[line]
-            tops = accuracy(seeds)
-            error = f' ± {tops.std(ddof=1) / len(tops) ** 0.5:.2f}' if len(tops) > 1 else ''
-            assistants = ', '.join(f'{row["assistant"]:.1f}' for row in seeds.values() if row['assistant']) or '-'
-            against = ' | '.join(study.against(seeds, present.get(other, {})) for other in (
-                'plain KD', 'plain KD from refit'))
-            lines.append(f'| {line} | {len(seeds)} | {cost(seeds):.2f} | {assistants} | {tops.mean():.2f}{error} | '
-                         f'{against} |')
-        lines.append('')
-    return lines
+    """One table a task and budget, every line against plain KD and against plain KD from refit weights."""
+    return [line for task in TASKS for budget in BUDGETS for line in table(task, budget, rows)]
+
+
+def table(task, budget, rows):
+    """Lines of one table; none where nothing was measured."""
+    present = {line: points[budget] for line, points in by_line(task, rows).items() if budget in points}
+    if not present:
+        return []
+    unit = unit_of(task, present)
+    lines = [f'{TITLES[task]}, budget {budget}:', '',
+             '| line | seeds | cost | assistant | top-1 | to plain KD [95 %] | | to plain KD from refit [95 %] | |',
+             '|---|---|---|---|---|---|---|---|---|']
+    for line in sorted(present, key=lambda line: accuracy(present[line]).mean()):
+        seeds = present[line]
+        tops = accuracy(seeds)
+        error = f' ± {tops.std(ddof=1) / len(tops) ** 0.5:.2f}' if len(tops) > 1 else ''
+        assistants = ', '.join(f'{row["assistant"]:.1f}' for row in seeds.values() if row['assistant']) or '-'
+        against = ' | '.join(study.against(seeds, present.get(other, {})) for other in (
+            'plain KD', 'plain KD from refit'))
+        lines.append(f'| {line} | {len(seeds)} | {mean_macs(seeds) / unit:.2f} | {assistants} | '
+                     f'{tops.mean():.2f}{error} | {against} |')
+    return [*lines, '']
+
+
+def unit_of(task, present):
+    """MACs of plain KD of five epochs; where no run of it was made, from those of the longer one."""
+    return TASKS[task][3] or mean_macs(present['plain KD']) / BUDGETS['2']
 
 
 def accuracy(seeds):
@@ -104,9 +129,9 @@ def accuracy(seeds):
     return 100 * np.array([row['accuracy'] for row in seeds.values()])
 
 
-def cost(seeds):
-    """Mean cost in runs of plain KD."""
-    return np.mean([row['macs'] for row in seeds.values()]) / UNIT
+def mean_macs(seeds):
+    """Mean cost in MACs."""
+    return np.mean([row['macs'] for row in seeds.values()])
 
 
 def figure(path):
@@ -117,7 +142,8 @@ def figure(path):
 
     fig, axes = plt.subplots(figsize=(8, 5), layout='constrained')
     for line, points in by_line().items():
-        points = sorted(((cost(seeds), accuracy(seeds)) for seeds in points.values()), key=lambda point: point[0])
+        points = sorted(((mean_macs(seeds) / TASKS[''][3], accuracy(seeds)) for seeds in points.values()),
+                        key=lambda point: point[0])
         costs, means = [c for c, _ in points], [tops.mean() for _, tops in points]
         curve, = axes.plot(costs, means, marker='o', label=line)
         axes.fill_between(costs, [tops.min() for _, tops in points], [tops.max() for _, tops in points], alpha=0.15,

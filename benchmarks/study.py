@@ -23,9 +23,12 @@ import numpy as np
 import torch
 from compare_runs import correct
 from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 from side_by_side import processor
 
 import mmamd
+from mmamd.pipeline.inputs import fill_data_root
+from mmamd.pipeline.lock import WorkDirTaken
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
@@ -66,7 +69,11 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
                 continue
             work_dir = args.work_dir / f'{point.replace(", ", "_").replace(" ", "-")}_{seed}'
             before = processor_seconds()
-            found = job(points[point], seed, work_dir, args)
+            try:
+                found = job(points[point], seed, work_dir, args)
+            except WorkDirTaken as error:  # another process of the study has begun it
+                print(f'{point}, seed {seed}: left to the process that runs it ({error})')
+                continue
             row = {'point': point, 'seed': seed, **found, 'processor_seconds': round(processor_seconds() - before),
                    'bfloat16': args.amp, 'date': time.strftime('%Y-%m-%d'), 'processor': processor(),
                    'torch': torch.__version__}
@@ -76,24 +83,41 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
 
 
 def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_epochs: int = 0, sampler: str = 'random',
-           halve_after: list[int] | None = None, **overrides) -> Config:
-    """The recipe at the small budget; without joint epochs, plain KD."""
-    cfg = Config.fromfile(RECIPE)
-    data = args.data.resolve()
-    judged = slice(HELD_OUT_A_CLASS, HELD_OUT_A_CLASS + JUDGED_A_CLASS)
-    lists = {name: image_list(data, split, part, args.work_dir.resolve() / f'{name}.txt') for name, split, part in (
-        ('train', 'train', slice(IMAGES_A_CLASS)), ('select', 'select', slice(HELD_OUT_A_CLASS)),
-        ('judge', 'select', judged))}
+           halve_after: list[int] | None = None, recipe: Path = RECIPE, teacher: Path | None = None,
+           selecting: slice = slice(HELD_OUT_A_CLASS), **overrides) -> Config:
+    """A recipe at the small budget; without joint epochs, plain KD.
+
+    Args:
+        seed: Of the run.
+        args: Of the command line.
+        student_epochs, joint_epochs, sampler, halve_after: Of the run.
+        recipe: Its file.
+        teacher: Weights; those of the command line by default.
+        selecting: Held-out images of a class that are selected on.
+        **overrides: Further keys.
+    """
+    cfg = Config.fromfile(recipe)
+    cfg.data_root = str(args.data.resolve())
+    fill_data_root(cfg)
+    if cfg.compression.get('refit') is None:  # recorded without; a section could not be merged over it
+        cfg.compression.pop('refit', None)
+    parts = {'train': ('train', slice(IMAGES_A_CLASS)), 'val': ('val', selecting),
+             'test': ('val', slice(HELD_OUT_A_CLASS, HELD_OUT_A_CLASS + JUDGED_A_CLASS))}
+    folder = args.work_dir.resolve() / recipe.stem
+    lists = {split: image_list(cfg, source, part, folder / f'{split}_{part.stop}.txt')
+             for split, (source, part) in parts.items()}
+    for split, file in lists.items():
+        cfg[f'{split}_dataloader'].dataset = dict(
+            type='CustomDataset', data_prefix='train', ann_file=str(file),
+            pipeline=cfg.train_pipeline if split == 'train' else cfg.test_pipeline)
     cfg.merge_from_dict({
-        'data_root': str(data), 'model.teacher': str(args.teacher), 'randomness.seed': seed,
-        'train_dataloader.dataset.ann_file': str(lists['train']), 'train_dataloader.batch_size': BATCH,
-        'val_dataloader.dataset.ann_file': str(lists['select']),
-        'test_dataloader.dataset.ann_file': str(lists['judge']), 'test_dataloader.dataset.data_prefix': 'train',
+        'model.teacher': str(teacher or args.teacher), 'randomness.seed': seed, 'train_dataloader.batch_size': BATCH,
         'method.type': 'mmamd.AMD' if joint_epochs else 'mmamd.KD',
         'custom_hooks': [dict(type='mmamd.SandwichSparsityHook', sampler=sampler, halve_after=halve_after or []),
                          dict(type='mmamd.NPSDSelectionHook', report_test=False)],
         'joint.train_cfg.max_epochs': joint_epochs or 1, 'student.train_cfg.max_epochs': student_epochs,
-        **{f'{stage}.param_scheduler.0.end': WARM_UP for stage in ('joint', 'student')}, **overrides})
+        **{f'{stage}.param_scheduler.0.end': WARM_UP for stage in ('joint', 'student')
+           if cfg[stage].param_scheduler[0].type == 'LinearLR'}, **overrides})
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
     return cfg
@@ -105,17 +129,20 @@ def carry_out(cfg: Config, work_dir: Path) -> dict:
     right = correct(work_dir)
     return {'accuracy': float(right.mean()), 'macs': macs(summary), 'commit': summary['record']['commit'],
             'assistant': summary['selections'][0]['chosen']['scale'] if summary['selections'] else None,
-            'student_macs': summary['student']['macs'],
+            'student_macs': summary['student']['macs'], 'trainings': summary['cost']['trainings'], 'images': len(right),
             'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
 
 
-def image_list(data: Path, split: str, part: slice, file: Path) -> Path:
-    """Write the annotation file of some images of each class: a part of a fixed draw, so parts do not overlap."""
+def image_list(cfg: Config, split: str, part: slice, file: Path) -> Path:
+    """Write the annotation file of some images of each class of a split: parts of one fixed draw."""
+    init_default_scope(cfg.default_scope)
+    dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
     by_class = defaultdict(list)
-    for line in (data / 'meta' / f'{split}.txt').read_text().splitlines():
-        by_class[line.rsplit(' ', 1)[1]].append(line)
+    for info in map(dataset.get_data_info, range(len(dataset))):
+        by_class[info['gt_label']].append(Path(info['img_path']).relative_to(Path(cfg.data_root, 'train')))
     rng = np.random.default_rng(0)
-    lines = [lines[i] for lines in by_class.values() for i in sorted(rng.permutation(len(lines))[part])]
+    lines = [f'{paths[i]} {label}' for label, paths in by_class.items()
+             for i in sorted(rng.permutation(len(paths))[part])]
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f'{file.name}.{os.getpid()}')  # other processes of the study may be reading the file
     partial.write_text('\n'.join(lines) + '\n')
@@ -189,4 +216,4 @@ def against(rows: dict[int, dict], reference: dict[int, dict]) -> str:
 def bits(row: dict) -> np.ndarray:
     """1 where the student was right, in the order of the judging images."""
     packed = np.frombuffer(base64.b64decode(row['right']), dtype=np.uint8)
-    return np.unpackbits(packed)[:JUDGED_A_CLASS * NUM_CLASSES].astype(float)
+    return np.unpackbits(packed)[:row.get('images', JUDGED_A_CLASS * NUM_CLASSES)].astype(float)

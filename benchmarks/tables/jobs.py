@@ -1,0 +1,52 @@
+"""A row of a table as a run, at one of three budgets.
+
+- ``smoke``: digits, seconds a row; shows that all rows run, and no figure of it says anything.
+- ``micro``: 100 training images a class, five student epochs, judged on held-out training images, as in study.py.
+- ``full``: the recipe of the paper's size as it is, judged on the test split.
+"""
+
+import argparse
+from pathlib import Path
+
+import study
+from mmengine.config import Config
+from tables.table import Table
+
+SMOKE = {
+    'compression.num_candidates': 2, 'compression.importance': dict(num_images=64, check_teacher=False),
+    'compression.refit': dict(num_images=128, num_images_candidates=64), 'joint.train_cfg.max_epochs': 1,
+    'student.train_cfg.max_epochs': 1, 'teacher': dict(train_cfg=dict(max_epochs=2))}
+STUDENT_EPOCHS, JOINT_EPOCHS = 5, 3  # at the micro budget
+
+
+def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Namespace) -> Config:
+    """Config of a row's run.
+
+    Raises:
+        ValueError: If the table cannot be run at this budget, or has no such row.
+    """
+    overrides = table.overrides_of(name, budget)
+    if budget not in table.recipes:
+        raise ValueError(f'{table.name} has no recipe for the budget {budget!r}, only for {list(table.recipes)}')
+    recipe = study.ROOT / 'configs' / table.recipes[budget]
+    teacher = args.teacher or (study.ROOT / table.teachers[budget] if budget in table.teachers else None)
+    if budget == 'micro':
+        cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=STUDENT_EPOCHS,
+                           joint_epochs=JOINT_EPOCHS, **overrides)
+    else:
+        cfg = Config.fromfile(recipe)
+        named = {'model.teacher': str(teacher)} if teacher else {}
+        cfg.merge_from_dict({'randomness': dict(seed=seed), **named, **(SMOKE if budget == 'smoke' else {}), **overrides})
+        if args.data is not None and budget == 'full':
+            cfg.data_root = str(args.data.resolve())
+        if args.amp:
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    return cfg
+
+
+def job(table: Table, budget: str, name: str, seed: int, work_dir: Path, args: argparse.Namespace) -> dict:
+    """Run a row; the stages that another run beside it has made from the same inputs are taken over from there."""
+    cfg = config_of(table, budget, name, seed, args)
+    cfg.reuse_from = [str(path.parent) for path in sorted(args.work_dir.glob('*/stages.json'))
+                      if path.parent != work_dir]
+    return study.carry_out(cfg, work_dir)

@@ -1,0 +1,97 @@
+"""A table with the paper's figures beside ours: Markdown, CSV, and a picture. What was not measured is not there."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import study
+from tables.table import Table
+
+HEAD = ('row', 'paper', 'cost in the paper', 'ours, top-1 %', 'seeds', 'difference to "{reference}", points [95 %]', '',
+        'TMACs', 'trainings', 'note')
+
+
+def cells_of(table: Table, rows: list[dict]) -> list[tuple[str, ...]]:
+    """The cells of all rows of a table, as text.
+
+    Args:
+        table: The table.
+        rows: Finished jobs of it, all of one budget.
+    """
+    by_name = defaultdict(dict)
+    for row in rows:
+        by_name[row['point']][row['seed']] = row
+    return [(row.name, _percent(row.paper), row.cost or '-', *_ours(by_name.get(row.name, {}), by_name.get(
+        table.reference, {})), row.note) for row in table.rows]
+
+
+def markdown(table: Table, budget: str, rows: list[dict]) -> list[str]:
+    """Lines of a table, with what is to be known of it."""
+    head = [each.format(reference=table.reference) for each in HEAD]
+    lines = [f'**{table.title}** ({table.source}), budget {budget}', '']
+    lines += [f'| {" | ".join(cells)} |' for cells in (head, ['---'] * len(head), *cells_of(table, rows))]
+    notes = [*table.notes, *(['Digits and a few steps: that all rows run is all that this shows.'] * (budget == 'smoke'))]
+    return [*lines, '', *(f'- {note}' for note in notes)]
+
+
+def write_csv(table: Table, rows: list[dict], path: Path) -> None:
+    """The same cells as a file of comma-separated values."""
+    with path.open('w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(each.format(reference=table.reference) or 'verdict' for each in HEAD)
+        writer.writerows(cells_of(table, rows))
+
+
+def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
+    """Our figures with intervals over the judging images and seeds: bars, or a curve over the table's axis."""
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    by_name = defaultdict(dict)
+    for row in rows:
+        by_name[row['point']][row['seed']] = row
+    measured = [row for row in table.rows if row.name in by_name]
+    if not measured:
+        raise ValueError(f'{table.name}: no row has been run at the budget {budget!r}, so there is nothing to draw')
+    tops = [100 * np.mean([row['accuracy'] for row in by_name[row_.name].values()]) for row_ in measured]
+    errors = np.array([_interval(by_name[row.name]) for row in measured]).T
+    fig, axes = plt.subplots(figsize=(7, 4 if table.axis else 1.5 + 0.35 * len(measured)), layout='constrained')
+    if table.axis:
+        axes.errorbar([row.x for row in measured], tops, yerr=errors, marker='o', capsize=3)
+        axes.set(xlabel=table.axis, ylabel='top-1, %')
+    else:
+        axes.barh([row.name for row in measured], tops, xerr=errors, capsize=3, color='#4477aa')
+        axes.invert_yaxis()
+        axes.set(xlabel='top-1, %', xlim=(max(0., min(tops) - 5), None))
+    axes.set_title(f'{table.title}, {budget} budget')
+    axes.grid(alpha=0.3, axis='y' if table.axis else 'x')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
+
+
+def _ours(seeds: dict[int, dict], reference: dict[int, dict]) -> tuple[str, ...]:
+    if not seeds:
+        return 'not run', '-', '', '', '-', '-'
+    tops = 100 * np.array([row['accuracy'] for row in seeds.values()])
+    error = f' ± {tops.std(ddof=1) / len(tops) ** 0.5:.2f}' if len(tops) > 1 else ''
+    macs = np.mean([row['macs'] for row in seeds.values()]) / 1e12
+    trainings = sorted({str(row['trainings']) for row in seeds.values()})
+    return (f'{tops.mean():.2f}{error}', str(len(seeds)), *study.against(seeds, reference).split(' | '),
+            f'{macs:.3g}', '/'.join(trainings))
+
+
+def _interval(seeds: dict[int, dict]) -> tuple[float, float]:
+    """How far the bootstrap interval of an accuracy reaches below and above it, in points."""
+    right = np.stack([study.bits(row) for row in seeds.values()])
+    rng = np.random.default_rng(0)
+    draws = [right[rng.integers(len(right), size=len(right))][:, rng.integers(right.shape[1], size=right.shape[1])].mean()
+             for _ in range(500)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return 100 * (right.mean() - low), 100 * (high - right.mean())
+
+
+def _percent(paper: float | str | None) -> str:
+    return '-' if paper is None else paper if isinstance(paper, str) else f'{paper:.2f}'
