@@ -1,7 +1,7 @@
 """Whole residual blocks in place of single units: the ranking of a network that becomes shallower.
 
 This is how AMD's Table 1 makes its students of two layers (supplement, section 2): a candidate keeps all heads and
-neurons of some blocks and none of the others.
+neurons of some blocks and none of the others. Which ones the paper leaves open; here the most important ones stay.
 """
 
 import math
