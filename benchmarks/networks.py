@@ -34,10 +34,10 @@ STEP = 8  # widths of a dense network are multiples of it
 
 
 def architecture(name: str | dict) -> dict:
-    """Config of a network by its name in the tables; a config is its own."""
+    """Config of a network by its name in the tables, or that of its file; a config is its own."""
     if isinstance(name, dict):
         return copy.deepcopy(name)
-    return Config.fromfile(MODEL_CONFIGS / f'{NETWORKS[name]}.py').architecture.to_dict()
+    return Config.fromfile(MODEL_CONFIGS / f'{NETWORKS.get(name, name)}.py').architecture.to_dict()
 
 
 def build(config: dict, device: str = 'cpu') -> nn.Module:
@@ -61,11 +61,13 @@ def with_host(config: dict, device: str) -> tuple[nn.Module, nn.Module]:
 
 
 def random_family(network: nn.Module, scales: Sequence[float] = NINE, **settings) -> CandidateFamily:
-    """Nested candidates, of scores drawn from a fixed seed."""
+    """Nested candidates, of scores drawn from a fixed seed; all kinds of units are pruned."""
     generator = torch.Generator().manual_seed(0)
     groups = network.backbone.unit_groups()
     scores = {group.name: torch.rand(group.count, generator=generator).tolist() for group in groups}
-    return make_family(groups, Importance(scores, 1, 'sample'), cost_function(network), scales, **settings)
+    kinds = list(dict.fromkeys(group.kind for group in groups))
+    return make_family(groups, Importance(scores, 1, 'sample'), cost_function(network), scales,
+                       **{'prune': kinds, **settings})
 
 
 def dense_config(config: dict, macs: int) -> dict:
@@ -106,13 +108,15 @@ def add_names(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--network', nargs='+', default=['ViT-S/16', 'Swin-T'], choices=NETWORKS, dest='names')
 
 
-def distiller(name: str | dict, scales: Sequence[float] = NINE, device: str = 'cpu', **settings) -> AMDDistiller:
-    """A distiller of an untrained teacher, with a family of random importance."""
+def distiller(name: str | dict, scales: Sequence[float] = NINE, device: str = 'cpu', *,
+              num_candidates: int | None = None, **settings) -> AMDDistiller:
+    """A distiller of an untrained teacher, with the smallest of a family of random importance; all by default."""
     config = architecture(name)
     init_default_scope('mmpretrain')
     family = random_family(build(config), scales)
     teacher = asdict(Network(config, None, cost=family.teacher_cost))
-    made = AMDDistiller(architecture=config, teacher=teacher, candidates=list(map(asdict, family.candidates)),
+    candidates = list(map(asdict, family.candidates[:num_candidates]))
+    made = AMDDistiller(architecture=config, teacher=teacher, candidates=candidates,
                         data_preprocessor=dict(type='ClsDataPreprocessor', mean=[0.] * 3, std=[1.] * 3), **settings)
     return made.to(device).train()
 

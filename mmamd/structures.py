@@ -25,6 +25,8 @@ class UnitGroup:
         scope: Units of one kind are ranked against each other within a scope; ``'all'`` ranks over the whole network.
         min_count: Units that must stay for the network to be defined: 0 where a shortcut leads past the layer, 1 where
             none does.
+        block: Name of the residual block that the layer belongs to, of which the network may lose all units at once;
+            None where it belongs to none.
     """
 
     name: str
@@ -32,6 +34,7 @@ class UnitGroup:
     count: int
     scope: str = 'all'
     min_count: int = 0
+    block: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What elastic transformers share: blocks of two residual branches, each behind a norm of its own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.elastic_layers import BiasBranch, ElasticBranch, num_params
 from mmamd.pruning.least_squares import Equations, Solution
 from mmamd.pruning.refit import LinearStep, Step
-from mmamd.structures import Cost
+from mmamd.structures import Cost, UnitGroup
 
 
 class Site(NamedTuple):
@@ -112,6 +113,10 @@ class ElasticTransformer(ElasticBackbone):
             branch = getattr(site.block, site.branch)
             if isinstance(branch, ElasticBranch):
                 yield site.group, branch
+
+    def unit_groups(self) -> list[UnitGroup]:
+        block = {site.group: site.block_name for site in self.sites()}
+        return [replace(group, block=block[group.name]) for group in super().unit_groups()]
 
     def cost(self, kept: dict[str, int]) -> Cost:
         """As the contract says; an empty branch is its bias, and its norm is neither run nor counted."""

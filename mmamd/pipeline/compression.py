@@ -82,7 +82,7 @@ class Compression:
         num_candidates: m; candidates lie on the grid i / (m + 1).
         scales: Explicit candidate scales above the student, instead of the grid.
         scale_by: ``'flops'``, ``'params'`` or ``'units'``.
-        prune: Kinds of units that may be removed.
+        prune: Kinds of units that may be removed, or ``('block',)`` for whole blocks of a transformer.
         round_to: Kept neurons and filters are rounded down to a multiple of it.
         importance: How units are scored.
         recalibration: How the batch norm statistics of a candidate are found.

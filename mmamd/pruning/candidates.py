@@ -2,7 +2,8 @@
 
 Under ``scale_by='flops'`` or ``'params'`` a candidate keeps the longest prefix of the ranked units with which the
 whole network, head and embedding included, costs at most scale x teacher. Under ``'units'`` it keeps that share of the
-units of each kind and scope, as MiniDisc does. Both ways every candidate contains the smaller ones.
+units of each kind and scope, as MiniDisc does. Both ways every candidate contains the smaller ones. With
+``prune=('block',)`` the same is done with whole blocks in place of units.
 """
 
 from bisect import bisect_right
@@ -11,7 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
 
-from mmamd.pruning.ranking import Ranking, rank
+from mmamd.pruning.blocks import BLOCK, keep_blocks, rank_blocks
+from mmamd.pruning.ranking import rank
 from mmamd.structures import Candidate, CandidateFamily, Cost, Importance, UnitGroup, scale_key
 
 SCALE_BY = ('flops', 'params', 'units')
@@ -80,8 +82,9 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
             count rises.
         scales: Ascending, the student's first; see :func:`scale_grid`.
         scale_by: What a scale is a fraction of: the teacher's ``'flops'`` (MACs), ``'params'`` or ``'units'``.
-        prune: Kinds of units that may be removed; groups of other kinds keep all.
-        round_to: Kept neurons and filters of a layer are a multiple of it, rounded down; heads are not rounded.
+        prune: Kinds of units that may be removed; groups of other kinds keep all. ``('block',)`` removes whole blocks.
+        round_to: Kept neurons and filters of a layer are a multiple of it, rounded down; heads, and the neurons of
+            blocks that stay whole, are not rounded.
 
     Raises:
         ValueError: If an argument is invalid; if a scale lies below the network's fixed part, leaves no unit at all,
@@ -92,21 +95,24 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
         raise ValueError(f'scale_by must be one of {SCALE_BY}, got {scale_by!r}')
     if not isinstance(round_to, int) or isinstance(round_to, bool) or round_to < 1:
         raise ValueError(f'round_to must be an integer of at least 1, got {round_to!r}; 1 does not round')
-    ranking = rank(importance, groups, prune)
+    if prune in ((BLOCK,), [BLOCK]):
+        ranking, cut = rank_blocks(importance, groups), partial(keep_blocks, groups)
+        kinds = list(dict.fromkeys(group.kind for group in groups if group.block is not None))
+    else:
+        ranking, cut, kinds = rank(importance, groups, prune), partial(_kept, groups, prune, round_to), prune
     full = {group.name: group.count for group in groups}
     teacher_cost = cost_of(full)
-    cut = partial(_kept, groups, prune, round_to)
 
     candidates = []
     for scale in scales:
         if scale_by == 'units':
-            kept = cut(_share_of_units(groups, ranking, scale))
+            kept = cut(_share(groups, ranking.sequence, scale))
         else:
             kept = _longest_prefix(ranking.sequence, cut, cost_of, scale, teacher_cost, scale_by)
         if not any(kept.values()):
             raise ValueError(f'scale {scale} leaves {" and ".join(f"no {kind}" for kind in prune)} at all with '
                              f'scale_by={scale_by!r} and round_to={round_to}; use a larger scale')
-        candidates.append(Candidate(scale, kept, cost_of(kept), _share_kept(groups, prune, kept)))
+        candidates.append(Candidate(scale, kept, cost_of(kept), _share_kept(groups, kinds, kept)))
     _check_distinct([(f'{c.scale}', c.kept) for c in candidates] + [('1 (the teacher)', full)])
     return CandidateFamily(candidates, teacher_cost, ranking.order, scale_by)
 
@@ -130,13 +136,17 @@ def _longest_prefix(sequence: list[str], cut: Callable[[Counter], dict[str, int]
     return cut(Counter(sequence[:length]))
 
 
-def _share_of_units(groups: list[UnitGroup], ranking: Ranking, scale: float) -> Counter:
-    """Units taken of each group when each kind and scope of U units loses round((1 - scale) * U) (MiniDisc)."""
-    pool_of = {group.name: (group.kind, group.scope) for group in groups}
-    size = Counter(pool_of[name] for name in ranking.sequence)
+def _share(groups: list[UnitGroup], sequence: list[str], scale: float) -> Counter:
+    """Units taken of each group when each kind and scope of U units loses round((1 - scale) * U) (MiniDisc).
+
+    In a sequence of blocks a block is taken once, and a scope's U are its blocks.
+    """
+    pool_of = {group.name: (group.kind, group.scope) for group in groups} | {
+        group.block: (BLOCK, group.scope) for group in groups}
+    size = Counter(pool_of[name] for name in sequence)
     left = {pool: count - round((1 - scale) * count) for pool, count in size.items()}
     taken: Counter = Counter()
-    for name in ranking.sequence:
+    for name in sequence:
         if left[pool_of[name]]:
             left[pool_of[name]] -= 1
             taken[name] += 1

@@ -82,5 +82,6 @@ def rank(importance: Importance, groups: list[UnitGroup], prune: Sequence[str] =
 def _check_kinds(groups: list[UnitGroup], prune: Sequence[str]) -> None:
     kinds = list(dict.fromkeys(group.kind for group in groups))
     if isinstance(prune, str) or not prune or not set(prune) <= set(kinds):
+        whole = "; ('block',) alone drops whole blocks" if any(group.block for group in groups) else ''
         raise ValueError(f'prune must name kinds of units that the network has, a non-empty part of {kinds}, '
-                         f'got {prune!r}; name some of these')
+                         f'got {prune!r}; name some of these{whole}')

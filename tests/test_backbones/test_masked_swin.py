@@ -167,6 +167,8 @@ def test_unit_groups_are_the_heads_and_neurons_of_each_block_ranked_within_their
         ('stages.0.blocks.1.head', 'head', 2, 'stages.0'), ('stages.0.blocks.1.neuron', 'neuron', 8, 'stages.0'),
         ('stages.1.blocks.0.head', 'head', 4, 'stages.1'), ('stages.1.blocks.0.neuron', 'neuron', 16, 'stages.1'),
         ('stages.1.blocks.1.head', 'head', 4, 'stages.1'), ('stages.1.blocks.1.neuron', 'neuron', 16, 'stages.1')]
+    assert list(dict.fromkeys(g.block for g in groups)) == [
+        'stages.0.blocks.0', 'stages.0.blocks.1', 'stages.1.blocks.0', 'stages.1.blocks.1']
 
 
 @with_each_option
@@ -311,6 +313,24 @@ def test_a_tenth_of_the_units_is_a_tenth_of_every_stage(full_size, arch):
     # One head is left to the two blocks of the first stage, so that one of them has lost its attention.
     heads = [family.student.kept[f'stages.0.blocks.{i}.head'] for i in range(2)]
     assert sorted(heads) == [0, 1]
+
+
+def test_blocks_are_dropped_from_every_stage_alike_and_the_student_works():
+    # Half of two blocks in each stage: of the first the second one, of the second the first one, by their scores.
+    backbone = drawn_at_random(MaskedSwin(**TOY))
+    backbone.eval()
+    groups = backbone.unit_groups()
+    scores = {group.name: [weight] * group.count for group, weight in zip(
+        groups, [1., 1., 2., 2., 2., 2., 1., 1.], strict=True)}
+    student = make_family(groups, Importance(scores, 1, 'sample'), backbone.cost, (0.6, 0.9), prune=('block',)).student
+    assert {name for name, count in student.kept.items() if count} == {
+        f'{block}.{kind}' for block in ('stages.0.blocks.1', 'stages.1.blocks.0') for kind in ('head', 'neuron')}
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    backbone.activate(student.kept)
+    with torch.no_grad():
+        expected = backbone(images)[0]
+        backbone.cut(student.kept)
+        assert_close(backbone(images)[0], expected)
 
 
 def test_a_tenth_of_the_units_leaves_blocks_without_heads_and_the_student_works():

@@ -109,6 +109,7 @@ def test_unit_groups_are_the_heads_and_neurons_of_each_block_ranked_over_the_who
     assert [(g.name, g.kind, g.count, g.scope) for g in groups] == [
         ('layers.0.head', 'head', 3, 'all'), ('layers.0.neuron', 'neuron', 10, 'all'),
         ('layers.1.head', 'head', 3, 'all'), ('layers.1.neuron', 'neuron', 10, 'all')]
+    assert [g.block for g in groups] == ['layers.0', 'layers.0', 'layers.1', 'layers.1']
 
 
 ORDERS = st.fixed_dictionaries({f'layers.{i}.{kind}': st.permutations(range(count))

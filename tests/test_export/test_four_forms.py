@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmamd.export import cut_network, export_onnx
-from mmamd.structures import Candidate, Cost
+from mmamd.pruning import cost_function, make_family
+from mmamd.structures import Candidate, Cost, Importance
 
 TOLERANCE = 1e-5  # of the largest absolute logit
 OPTIONS = [dict(), dict(qkv_bias=False), dict(layer_scale_init_value=0.1), dict(pre_norm=True),
@@ -159,6 +160,30 @@ def test_the_onnx_form_is_the_same_function_at_any_batch(make_classifier, tmp_pa
         logits_NK, = session.run(['logits'], {'images': images(batch).numpy()})
         assert logits_NK.shape == (batch, 5)
         assert_same_logits(torch.from_numpy(logits_NK), sliced_logits(network, kept, images(batch)))
+
+
+def test_a_student_of_two_blocks_has_no_layer_of_the_others_in_any_form(make_classifier, tmp_path):
+    network = make_classifier(layers=4)
+    groups, cost_of = network.backbone.unit_groups(), cost_function(network)
+    # Blocks 0 and 2 hold the most of what their kind scores.
+    importance = Importance({group.name: [weight] * group.count for group, weight in zip(
+        groups, [5., 5., 1., 1., 4., 4., 1., 2.], strict=True)}, 1, 'sample')
+    student = make_family(groups, importance, cost_of, (0.5, 0.75), scale_by='units', prune=('block',)).student
+    assert {name for name, count in student.kept.items() if count} == {
+        f'layers.{i}.{kind}' for i in (0, 2) for kind in ('head', 'neuron')}
+
+    expected_NK = gated_logits(network, student.kept, images(3))
+    assert_same_logits(sliced_logits(network, student.kept, images(3)), expected_NK)
+    small = cut_network(network, student)
+    with torch.no_grad():
+        assert_same_logits(small(images(3), mode='tensor'), expected_NK)
+    export_onnx(small, tmp_path / 'model.onnx')
+    session = onnxruntime.InferenceSession(tmp_path / 'model.onnx', providers=['CPUExecutionProvider'])
+    assert_same_logits(torch.from_numpy(session.run(['logits'], {'images': images(3).numpy()})[0]), expected_NK)
+
+    # The constants that are left of a block: the biases of its two branches, 6 channels each.
+    assert [sum(p.numel() for p in layer.parameters()) for layer in small.backbone.layers][1::2] == [12, 12]
+    assert sum(p.numel() for p in small.parameters()) == student.cost.params
 
 
 def test_an_onnx_file_of_another_function_is_refused(make_classifier, tmp_path):

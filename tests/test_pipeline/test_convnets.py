@@ -269,6 +269,7 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
     ({'compression.recalibration.num_images': 0}, 'recalibration.num_images must be a positive integer, got 0'),
     ({'compression.recalibration.every': 2}, r"recalibration has no key 'every'.*Expected .*num_images"),
     ({'compression.importance.method': 'l2'}, "importance.method must be one of .*'l1_greedy'.*got 'l2'"),
+    ({'compression.prune': ('block',)}, r"drops residual blocks of transformers, .* prune=\('filter',\), or .*fewer"),
     ({'compression.prune': ('head',)}, r"prune must name kinds .*\['filter'\], got \('head',\)"),
 ])
 def test_what_cannot_work_is_refused_before_anything_is_written(make_config, tmp_path, overrides, message):
