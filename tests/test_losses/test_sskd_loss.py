@@ -1,5 +1,6 @@
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -138,12 +139,14 @@ def test_each_stage_trains_its_own_head(settings, make_distiller):
     one = settings['candidates'][:1]
     first = make_distiller(losses={'sskd': dict(SSKD['sskd'], learns='head')}, candidates=one, trains='losses')
     assert names(first.terms['sskd']) == {'heads.0.teacher'}
+    assert not any(p.requires_grad for p in first.network.parameters())
     optimizer, values = torch.optim.Adam(first.terms.parameters(), lr=1e-2), []
-    for _ in range(40):
+    for _ in range(30):
         optimizer.zero_grad()
         values += steps(first)
         optimizer.step()
-    assert values[-1] < values[0] - 0.1 and values[0] <= math.log(4) + 2., 'cosines lie in [-1, 1]'
+    assert values[0] == pytest.approx(math.log(4), abs=0.01), 'four images are not told apart'
+    assert values[-1] < values[0] - 0.03
     then = make_distiller(losses=SSKD, candidates=one)
     assert names(then.terms['sskd']) == {'heads.0.student'}
     assert steps(then)[0] > 0
@@ -183,7 +186,7 @@ def test_of_a_mixed_image_the_class_of_the_larger_share_is_right(settings, make_
     targets = distiller.teach(IMAGES, SAMPLES)
 
     def value(samples):
-        return distiller.loss(IMAGES, samples, targets)['0.10.loss_sskd.loss_transformed']
+        return distiller.loss(IMAGES, samples, targets)['1.00.loss_sskd.loss_transformed']
     hard = [value([DataSample().set_gt_label(label) for _ in IMAGES]) for label in (0, 1, 2)]
     assert len({each.item() for each in hard}) == 3
     mixed = [DataSample().set_gt_label(0).set_gt_score(torch.tensor([0.4, 0., 0.6])) for _ in IMAGES]
@@ -228,15 +231,15 @@ def test_of_several_teachers_each_has_a_head_and_the_student_runs_once_more(sett
         network.register_forward_pre_hook(lambda network, args: seen.append((network, len(args[0]))))
     assert steps(distiller)[0] > 0
     assert len(distiller.terms['sskd'].heads) == 2
-    assert [size for _, size in seen] == [4, 12, 4, 12, 4, 12]
-    assert [network for network, _ in seen[::2]] == [*distiller.teachers, distiller.network]
+    first, second = distiller.teachers
+    assert seen == [(first, 4), (second, 4), (first, 12), (second, 12), (distiller.network, 4), (distiller.network, 12)]
 
 
 def test_what_it_runs_is_counted(settings, make_distiller):
     candidate = settings['candidates'][0]
     for learns, passes in (('student', 4), ('head', 1)):
         distiller = make_distiller(losses={'sskd': dict(SSKD['sskd'], learns=learns)}, candidates=[candidate])
-        distiller.teacher_networks[0].cost = Cost(1000, 0)
+        distiller.teacher_networks = [replace(distiller.teacher_networks[0], cost=Cost(1000, 0))]
         assert distiller.macs(distiller.candidates) == 4 * 1000 + 3 * passes * candidate['cost']['macs']
 
 
@@ -248,7 +251,7 @@ def test_one_image_alone_has_nothing_to_be_told_from(settings, make_distiller):
     distiller = make_distiller(losses={'sskd': dict(SSKD['sskd'], transformed=0.)},
                                candidates=settings['candidates'][:1])
     found = distiller.loss(IMAGES[:1], SAMPLES[:1], distiller.teach(IMAGES[:1], SAMPLES[:1]))
-    assert found['0.10.loss_sskd.loss_similarity'] == 0.
+    assert [value.item() for value in found.values()] == [0.]
 
 
 # --- what is refused ---
@@ -270,7 +273,8 @@ def test_options_that_cannot_be_are_refused(wrong, message):
 
 def test_numbers_and_shapes_are_checked_in_the_function():
     student, teacher, right = scores(4)
-    for wrong, message in ((dict(temperature=0.), 'temperature must be a positive'), (dict(share=2.), 'share must lie')):
+    for wrong, message in ((dict(temperature=0.), 'temperature must be a positive'),
+                           (dict(share=2.), r'share must lie in \[0, 1\], got 2.0')):
         with pytest.raises(ValueError, match=message):
             ranked_loss(student, teacher, right, **wrong)
     with pytest.raises(ValueError, match='student and teacher logits must have one shape'):
@@ -290,6 +294,7 @@ def test_images_that_are_not_square_and_logits_of_positions_are_refused(make_dis
         term.compare(outputs, outputs, 0)
 
 
-def test_modules_that_do_not_exist_are_refused(make_distiller):
+def test_modules_that_do_not_exist_are_refused(settings, make_distiller):
     with pytest.raises(ValueError, match="losses.sskd: of the teacher: ImageClassifier has no module 'backbon'"):
-        make_distiller(losses={'sskd': dict(SSKD['sskd'], layer=('backbone', 'backbon'))})
+        make_distiller(losses={'sskd': dict(SSKD['sskd'], layer=('backbone', 'backbon'))},
+                       candidates=settings['candidates'][:1])
