@@ -52,7 +52,7 @@ def test_boundaries_paraphraser_and_head_are_trained_first_and_the_latter_two_le
     # Turned images are three more passes of the teacher in both stages, and of the student in the second.
     teacher, student = summary['teacher']['macs'], summary['student']['macs']
     planned = json.loads((tmp_path / 'stages.json').read_text())['stages']
-    for stage, images, passes in (('pretrain_student', 160, 1), ('student', 3 * 160, 4)):
-        assert summary['stages'][stage]['macs'] == images * (4 * teacher + 3 * passes * student)
-        # A plan takes the student's nominal scale.
-        assert planned[stage]['planned_macs'] == pytest.approx(images * (4 + 3 * passes * 0.3) * teacher)
+    for stage, epochs, passes in (('pretrain_student', 1, 1), ('student', 3, 4)):
+        assert summary['stages'][stage]['macs'] == epochs * 160 * (4 * teacher + 3 * passes * student)
+        # A plan takes the student's nominal scale, and the three images that an epoch drops.
+        assert planned[stage]['planned_macs'] == pytest.approx(epochs * 163 * (4 + 3 * passes * 0.3) * teacher)
