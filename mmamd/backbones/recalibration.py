@@ -86,6 +86,20 @@ def renewed_over_processes(norms: Sequence[_BatchNorm]) -> Iterator[None]:
         norm.running_var.copy_(variance)
 
 
+@contextmanager
+def preserved(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Batch norms that run as in their mode, and whose statistics stay as they are whatever runs in the context."""
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.  # not put back afterwards: a backward pass may hold on to the statistics
+    try:
+        yield
+    finally:
+        for norm, (momentum, num) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(num)
+
+
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     """Batch norms that keep running statistics."""
     return [module for module in network.modules()

@@ -9,8 +9,9 @@ def check_layer(layer: str | tuple[str, str], words: tuple[str, ...] = ('last',)
     """The layer as it is, if it is one of the words or a pair of names; raises ValueError otherwise."""
     is_pair = isinstance(layer, (list, tuple)) and len(layer) == 2 and all(isinstance(name, str) for name in layer)
     if layer not in words and not is_pair:
-        raise ValueError(f"layer must be {', '.join(map(repr, words))} or a pair of names of modules, the student's "
-                         f"and the teacher's; got {layer!r}")
+        known = f'{", ".join(map(repr, words))} or ' if words else ''
+        raise ValueError(f"layer must be {known}a pair of names of modules, the student's and the teacher's; got "
+                         f'{layer!r}')
     return layer
 
 

@@ -1,6 +1,7 @@
 """What one forward pass leaves behind for the terms of the loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch.nn as nn
 from torch import Tensor
@@ -18,6 +19,7 @@ class Outputs:
         states: Outputs of the modules that some term watches, by their names in ``network.named_modules()``.
         task: The host's own losses, where a term asks for them.
         progress: Share of the stage that is done, in [0, 1].
+        made: What a term has made of it and wants again for the same batch, by the term.
     """
 
     network: nn.Module
@@ -27,6 +29,7 @@ class Outputs:
     states: dict[str, Tensor]
     task: dict[str, Tensor] | None = None
     progress: float = 0.
+    made: dict[nn.Module, Any] = field(default_factory=dict)
 
     def detached(self) -> 'Outputs':
         """The same without its graph."""

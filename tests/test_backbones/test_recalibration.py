@@ -1,12 +1,14 @@
 """Batch norm statistics of a candidate are those that its cut model would find on the same images."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn as nn
 from mmpretrain.models import ImageClassifier
 
 import mmamd.backbones  # noqa: F401  registers the backbones
-from mmamd.backbones.recalibration import batch_norms, recalibrate, restore_statistics, statistics
+from mmamd.backbones.recalibration import batch_norms, preserved, recalibrate, restore_statistics, statistics
 from mmamd.export import cut_network
 from mmamd.structures import Candidate, Cost
 
@@ -97,6 +99,21 @@ def test_statistics_can_be_kept_and_put_back(network):
         assert not torch.allclose(network(images, mode='tensor'), before)
         restore_statistics(network, kept)
         assert torch.equal(network(images, mode='tensor'), before)
+
+
+def test_statistics_are_preserved_while_images_run_in_training_mode(network):
+    first, second = batches(network, num=2)
+    network.train()(first, mode='tensor')
+    kept, momenta = statistics(network), [norm.momentum for norm in batch_norms(network)]
+    expected = copy.deepcopy(network)(second, mode='tensor')
+    with preserved(batch_norms(network)):
+        found = network(second, mode='tensor')
+    assert torch.equal(found, expected), 'normed by the images themselves'
+    assert all(torch.equal(buffer, kept[name]) for name, buffer in statistics(network).items())
+    assert [norm.momentum for norm in batch_norms(network)] == momenta
+    found.sum().backward()
+    network(second, mode='tensor')
+    assert not all(torch.equal(buffer, kept[name]) for name, buffer in statistics(network).items())
 
 
 def test_without_images_it_is_an_error_and_the_statistics_stay(network):

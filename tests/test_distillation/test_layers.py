@@ -21,6 +21,12 @@ def test_a_term_may_know_another_word():
         check_layer('logit', ('last', 'logits'))
 
 
+def test_a_term_may_know_no_word():
+    assert check_layer(('a', 'b'), ()) == ('a', 'b')
+    with pytest.raises(ValueError, match="layer must be a pair of names of modules, .*got 'last'"):
+        check_layer('last', ())
+
+
 def test_the_last_states_of_one_architecture(make_distiller):
     distiller = make_distiller()
     assert layer_pair('last', distiller.network, distiller.teacher) == [('backbone.layers.1', 'backbone.layers.1')]

@@ -45,12 +45,17 @@ def kl_divergence(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1
     Raises:
         ValueError: The shapes differ.
     """
+    return kl_divergences(student_NC, teacher_NC, temperature).mean()
+
+
+def kl_divergences(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
+    """The terms of the mean that :func:`kl_divergence` is, (N) or (N, ...). Raises as it does."""
     if student_NC.shape != teacher_NC.shape:
         raise ValueError(f'student and teacher logits must have one shape, got {tuple(student_NC.shape)} and '
                          f'{tuple(teacher_NC.shape)}; give both networks the same num_classes and input size')
     student_log_NC = (at_least_float32(student_NC) / temperature).log_softmax(dim=1)
     teacher_log_NC = (at_least_float32(teacher_NC) / temperature).log_softmax(dim=1)
-    return (teacher_log_NC.exp() * (teacher_log_NC - student_log_NC)).sum(dim=1).mean()
+    return (teacher_log_NC.exp() * (teacher_log_NC - student_log_NC)).sum(dim=1)
 
 
 def standardized(logits_NC: Tensor) -> Tensor:
@@ -75,10 +80,10 @@ def standardized(logits_NC: Tensor) -> Tensor:
     return centered_NC / centered_NC.square().mean(dim=1, keepdim=True).clamp(min=FLATTEST**2).sqrt()
 
 
-def check_temperature(temperature: float) -> None:
+def check_temperature(temperature: float, name: str = 'temperature') -> None:
     """Raises ValueError unless the temperature is a positive finite number."""
     if not 0 < temperature < math.inf:
-        raise ValueError(f'temperature must be a positive finite number, got {temperature}; 1.0 leaves the logits as '
+        raise ValueError(f'{name} must be a positive finite number, got {temperature}; 1.0 leaves the logits as '
                          'they are, a larger one softens both distributions')
 
 

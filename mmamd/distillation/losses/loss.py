@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from collections.abc import Iterable
 
 import torch
 import torch.nn as nn
@@ -43,6 +44,8 @@ class Loss(nn.Module):
         prepared: Whether a term of its name must have prepared it there.
         needs_places: Whether it knows images by ``sample_idx``, their places in the training set; it is then checked,
             before anything runs, that each has one of its own.
+        teacher_passes, student_passes: Passes over the batch that it makes itself, of each teacher and of the student,
+            whose backward pass goes with it. They are counted in what a training costs.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -52,6 +55,8 @@ class Loss(nn.Module):
     pretrains = False
     prepared = False
     needs_places = False
+    teacher_passes = 0
+    student_passes = 0
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
@@ -74,7 +79,7 @@ class Loss(nn.Module):
         """
 
     def ahead(self, teacher: Outputs) -> None:
-        """Once a step and teacher, right after its forward pass and without gradients."""
+        """Once a step and teacher, right after its forward pass and without gradients; ``teacher.made`` is kept."""
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor | dict[str, Tensor]:
         """The term without its weight.
@@ -152,6 +157,12 @@ def loss_class(kind: str | None, where: str) -> type[Loss]:
              if isinstance(cls, type) and issubclass(cls, Loss)]
     raise ValueError(f'{where}: there is no term of type {kind!r}; expected one of {terms}'
                      f'{did_you_mean(str(kind), terms)}')
+
+
+def own_passes(terms: Iterable[Loss]) -> tuple[int, int]:
+    """Passes over the batch that terms make themselves: of each teacher, and of the student."""
+    terms = list(terms)
+    return sum(term.teacher_passes for term in terms), sum(term.student_passes for term in terms)
 
 
 # --- what a term's values are called ---

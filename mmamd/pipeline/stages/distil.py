@@ -16,6 +16,7 @@ from mmamd.backbones.recalibration import batch_norms, recalibrate, save_statist
 from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.losses import build_terms
+from mmamd.distillation.losses.loss import own_passes
 from mmamd.distillation.samplers import drawable, sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.files.checkpoint import write_checkpoint
@@ -180,15 +181,16 @@ class Distil(TrainingStage):
 
     def macs_of(self, context: Context, epochs: float) -> float:
         """What so many epochs take."""
-        taught = any(term.needs_teacher for term in build_terms(self.losses).values())
-        taught_by = taught * sum(map(context.macs_of, self.teachers))
+        terms = build_terms(self.losses).values()
+        again, own = own_passes(terms)
+        taught_by = any(term.needs_teacher for term in terms) * sum(map(context.macs_of, self.teachers))
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:
             trained = [scale for scale in trained if scale < below]
-        step = 3 * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
+        step = 3 * (1 + own) * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
         seen = self.images_seen * epochs / self.recipe_epochs
-        return taught_by * self.images_taught(seen) + step * seen + recalibrated
+        return taught_by * (self.images_taught(seen) + again * seen) + step * seen + recalibrated
 
     def images_taught(self, images_seen: float) -> float:
         """Of so many images that are seen, how many a teacher is asked about; fewer, where another stage has asked."""
