@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import study
+
 from tables.jobs import job
 from tables.show import draw, markdown, write_csv
 from tables.table import BUDGETS, Table, find_table
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         table = find_table(args.table)
         names = [table.row(name).name for name in args.rows or [row.name for row in table.rows]]
+        table.recipe(args.budget)
     except ValueError as error:
         raise SystemExit(f'table.py: {error}') from None
     args.work_dir = args.work_dir or study.ROOT / 'work_dirs' / 'tables' / args.budget

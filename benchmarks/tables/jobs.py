@@ -10,6 +10,7 @@ from pathlib import Path
 
 import study
 from mmengine.config import Config
+
 from tables.table import Table
 
 SMOKE = {
@@ -25,10 +26,7 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
     Raises:
         ValueError: If the table cannot be run at this budget, or has no such row.
     """
-    overrides = table.overrides_of(name, budget)
-    if budget not in table.recipes:
-        raise ValueError(f'{table.name} has no recipe for the budget {budget!r}, only for {list(table.recipes)}')
-    recipe = study.ROOT / 'configs' / table.recipes[budget]
+    overrides, recipe = table.overrides_of(name, budget), study.ROOT / 'configs' / table.recipe(budget)
     teacher = args.teacher or (study.ROOT / table.teachers[budget] if budget in table.teachers else None)
     if budget == 'micro':
         cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=STUDENT_EPOCHS,
@@ -36,7 +34,8 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
     else:
         cfg = Config.fromfile(recipe)
         named = {'model.teacher': str(teacher)} if teacher else {}
-        cfg.merge_from_dict({'randomness': dict(seed=seed), **named, **(SMOKE if budget == 'smoke' else {}), **overrides})
+        small = SMOKE if budget == 'smoke' else {}
+        cfg.merge_from_dict({'randomness': dict(seed=seed), **named, **small, **overrides})
         if args.data is not None and budget == 'full':
             cfg.data_root = str(args.data.resolve())
         if args.amp:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import study
+
 from tables.table import Table
 
 HEAD = ('row', 'paper', 'cost in the paper', 'ours, top-1 %', 'seeds', 'difference to "{reference}", points [95 %]', '',
         'TMACs', 'trainings', 'note')
+
+NUM_DRAWS = 500  # of the bootstrap of a bar
 
 
 def cells_of(table: Table, rows: list[dict]) -> list[tuple[str, ...]]:
@@ -31,8 +34,8 @@ def markdown(table: Table, budget: str, rows: list[dict]) -> list[str]:
     head = [each.format(reference=table.reference) for each in HEAD]
     lines = [f'**{table.title}** ({table.source}), budget {budget}', '']
     lines += [f'| {" | ".join(cells)} |' for cells in (head, ['---'] * len(head), *cells_of(table, rows))]
-    notes = [*table.notes, *(['Digits and a few steps: that all rows run is all that this shows.'] * (budget == 'smoke'))]
-    return [*lines, '', *(f'- {note}' for note in notes)]
+    of_smoke = ['Digits and a few steps: that all rows run is all that this shows.'] if budget == 'smoke' else []
+    return [*lines, '', *(f'- {note}' for note in [*table.notes, *of_smoke])]
 
 
 def write_csv(table: Table, rows: list[dict], path: Path) -> None:
@@ -87,8 +90,9 @@ def _interval(seeds: dict[int, dict]) -> tuple[float, float]:
     """How far the bootstrap interval of an accuracy reaches below and above it, in points."""
     right = np.stack([study.bits(row) for row in seeds.values()])
     rng = np.random.default_rng(0)
-    draws = [right[rng.integers(len(right), size=len(right))][:, rng.integers(right.shape[1], size=right.shape[1])].mean()
-             for _ in range(500)]
+    num_seeds, num_images = right.shape
+    draws = [right[rng.integers(num_seeds, size=num_seeds)][:, rng.integers(num_images, size=num_images)].mean()
+             for _ in range(NUM_DRAWS)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return 100 * (right.mean() - low), 100 * (high - right.mean())
 

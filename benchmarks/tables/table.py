@@ -16,8 +16,8 @@ class Row:
     Attributes:
         name: As the paper has it, where it has it.
         overrides: Keys of the config in which it differs from the table's, dotted.
-        paper: Accuracy in percent that the paper prints; ``'missing'`` where it speaks of the row, and what we have of it
-            lacks the figure; None where the row is ours.
+        paper: Accuracy in percent that the paper prints; ``'missing'`` where it speaks of the row, and what we have of
+            it lacks the figure; None where the row is ours.
         cost: Cost that the paper prints.
         x: Where the row stands on the axis of a figure that has one.
         note: What contradicts the figure.
@@ -73,6 +73,12 @@ class Table:
             raise ValueError(f'{self.name} has no row {name!r}{did_you_mean(name, found)} Expected some of '
                              f'{list(found)}')
         return found[name]
+
+    def recipe(self, budget: str) -> str:
+        """The config of a budget, below configs/; raises ValueError where there is none."""
+        if budget not in self.recipes:
+            raise ValueError(f'{self.name} has no recipe for the budget {budget!r}, only for {list(self.recipes)}')
+        return self.recipes[budget]
 
     def overrides_of(self, name: str, budget: str) -> dict[str, Any]:
         """All keys in which a row's config differs from the recipe of a budget."""

@@ -15,9 +15,9 @@ KD = {'method.type': 'mmamd.KD'}
 BEFORE = dict(ce=dict(weight=0.), logit=dict(weight=0.), feat=dict(weight=0.))  # nothing but what prepares
 
 
-def _prepared(epochs: int, trains: str, **losses) -> dict:
+def _prepared(epochs: int, **losses) -> dict:
     """Overrides of a training that comes before the distillation."""
-    return {'pretrain': dict(train_cfg=dict(max_epochs=epochs), trains=trains, losses={**BEFORE, **losses})}
+    return {'pretrain': dict(train_cfg=dict(max_epochs=epochs), trains='student', losses={**BEFORE, **losses})}
 
 
 def _rows(pair: int, layers: list, last: tuple, epochs: int) -> tuple[Row, ...]:
@@ -38,12 +38,12 @@ def _rows(pair: int, layers: list, last: tuple, epochs: int) -> tuple[Row, ...]:
         'VID': alone('vid', 'VIDLoss', layers=layers, weight=1.),
         'RKD': alone('rkd', 'RKDLoss'),
         'PKT': alone('pkt', 'PKTLoss', weight=30000.),
-        'AB': {**KD, **ALONE, 'model.losses.logit.weight': 0., **_prepared(epochs, 'student', ab=ab)},
+        'AB': {**KD, **ALONE, 'model.losses.logit.weight': 0., **_prepared(epochs, ab=ab)},
         'FT': {**KD, **ALONE, 'model.losses.logit.weight': 0., 'model.losses.ft': ft,
-               **_prepared(epochs, 'losses', ft=dict(ft, learns='paraphraser', weight=1.))},
+               **_prepared(epochs, ft=dict(ft, learns='paraphraser', weight=1.))},
         'CRD': alone('crd', 'CRDLoss'),
         'SSKD': {**KD, **ALONE, 'model.losses.ce.weight': 0.1, 'model.losses.logit': dict(weight=0.9, temperature=4.),
-                 'model.losses.sskd': sskd, **_prepared(epochs, 'losses', sskd=dict(sskd, learns='head'))},
+                 'model.losses.sskd': sskd, **_prepared(epochs, sskd=dict(sskd, learns='head'))},
         'TAKD': {'method.type': 'mmamd.TAKD', **ALONE},
         'DGKD': {'method.type': 'mmamd.DGKD', **ALONE, 'model.losses.logit.weight': 0.,
                  'student.losses.dgkd': dict(type='mmamd.DGKDLoss')},

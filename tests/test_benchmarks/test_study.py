@@ -53,8 +53,10 @@ def test_image_lists_have_so_many_of_each_class_and_do_not_overlap(tmp_path):
     (tmp_path / 'meta').mkdir()
     (tmp_path / 'meta' / 'train.txt').write_text(''.join(
         f'c{label}/{i}.png {label}\n' for label in range(3) for i in range(20)))
+    cfg = Config(dict(default_scope='mmpretrain', data_root=str(tmp_path), train_dataloader=dict(dataset=dict(
+        type='CustomDataset', data_root=str(tmp_path), data_prefix='train', ann_file='meta/train.txt', pipeline=[]))))
     first, again, others = (
-        study.image_list(tmp_path, 'train', part, tmp_path / 'lists' / 'a.txt').read_text().splitlines()
+        study.image_list(cfg, 'train', part, tmp_path / 'lists' / 'a.txt').read_text().splitlines()
         for part in (slice(5), slice(5), slice(5, 12)))
     assert first == again
     assert Counter(line.rsplit(' ', 1)[1] for line in first) == {'0': 5, '1': 5, '2': 5}
@@ -126,13 +128,14 @@ def test_lines_of_the_budget_study_are_measured_here_or_in_another_study():
     others = {**sampler_study.POINTS, **peer_study.POINTS}
     assert set(budget_study.EARLIER) <= set(others)
     assert not set(budget_study.EARLIER.values()) & set(budget_study.POINTS.values())
-    assert {line for line, _ in budget_study.POINTS.values()} <= set(budget_study.LINES)
+    assert {line for line, *_ in budget_study.POINTS.values()} == set(budget_study.LINES)
+    assert {task for *_, task in budget_study.POINTS.values()} == set(budget_study.TASKS) == set(budget_study.TITLES)
     recorded = {row['point'] for row in study.read_rows(budget_study.ROWS)}
     assert recorded and recorded <= set(budget_study.POINTS)
 
 
 def test_table_of_a_budget_pairs_each_line_with_both_ways_of_plain_distillation():
-    rows = [row('plain KD from refit, 1', seed, 1200, macs=budget_study.UNIT) for seed in (0, 1, 2)]
+    rows = [row('plain KD from refit, 1', seed, 1200, macs=budget_study.TASKS[''][3]) for seed in (0, 1, 2)]
     lines = [line for line in budget_study.tables(rows) if line.startswith('| plain KD from refit')]
     cells = [cell.strip() for cell in lines[0].strip('|').split('|')]
     assert cells[:5] == ['plain KD from refit', '3', '1.00', '-', '40.00 ± 0.00']

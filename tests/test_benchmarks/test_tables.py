@@ -1,0 +1,127 @@
+"""A table of the paper is data: rows that run, go on where they stopped, and are printed beside the paper's figures."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import pytest
+import study
+from mmengine.registry import DefaultScope
+from tables import TABLES
+from tables.command_line import main
+from tables.jobs import config_of
+from tables.show import cells_of, draw, markdown
+from tables.table import Row, Table, find_table
+from test_study import arguments, row
+
+from mmamd.pipeline.lock import WorkDirTaken
+from mmamd.pipeline.settings import Settings
+
+EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
+
+
+@pytest.fixture
+def toy():
+    """A table of three rows, of which one has a figure, one lacks it, and one is ours."""
+    yield Table(name='toy', title='Toy', source='a test', recipes={'micro': 'amd/vit-micro_cifar100.py'}, rows=(
+        Row('A', paper=80., cost='2x'), Row('B', {'compression.num_candidates': 3}, 'missing', note='a note'),
+        Row('C', {'model.losses.ce.weight': 0.})), reference='A', notes=('Said of all.',))
+    del TABLES['toy']
+
+
+# --- data ---
+
+@pytest.mark.parametrize('table', EACH)
+def test_rows_have_names_of_their_own_and_one_of_them_is_the_reference(table):
+    names = [row.name for row in table.rows]
+    assert len(set(names)) == len(names) and table.reference in names
+    assert (table.axis is None) == all(row.x is None for row in table.rows)
+
+
+@pytest.mark.parametrize('table', EACH)
+def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path):
+    args = arguments(tmp_path)
+    for budget in table.recipes:
+        for each in table.rows:
+            cfg = config_of(table, budget, each.name, 3, args)
+            with DefaultScope.overwrite_default_scope('mmpretrain'):
+                Settings.from_cfg(cfg)
+            assert cfg.randomness.seed == 3 and cfg.optim_wrapper.type == 'AmpOptimWrapper'
+
+
+def test_figures_are_those_that_the_paper_prints():
+    printed = {(table, row.name): row.paper for table in ('table1', 'table4', 'table5') for row in TABLES[table].rows}
+    assert printed['table1', 'AMD'] == 80.23 and printed['table1', 'CRD, whole blocks'] == 74.15
+    assert printed['table4', 'without L_feat'] == 75.24 and printed['table5', 'm = 15'] == 80.22
+    assert any('98.01' in note and '89.33' in note for note in TABLES['table1'].notes)
+
+
+# --- what is asked for ---
+
+@pytest.mark.parametrize('arguments, message', [
+    (['table44'], "there is no table 'table44'. Did you mean table4"),
+    (['table4', '--rows', 'without L_cee'], "table4 has no row 'without L_cee'. Did you mean without L_ce"),
+    (['table7', '--budget', 'smoke'], "table7 has no recipe for the budget 'smoke', only for ['micro', 'full']")])
+def test_what_is_not_there_is_refused_by_name(arguments, message, tmp_path):
+    with pytest.raises(SystemExit) as refused:
+        main([*arguments, '--work-dir', str(tmp_path / 'runs')])
+    assert message in str(refused.value) and not (tmp_path / 'runs').exists()
+
+
+def test_an_unknown_name_raises():
+    with pytest.raises(ValueError, match='Expected one of'):
+        find_table('nothing like it')
+
+
+# --- rows ---
+
+def test_a_row_that_another_process_runs_is_left_to_it(tmp_path, capsys):
+    def job(settings, seed, work_dir, args):
+        if seed == 0:
+            raise WorkDirTaken('held')
+        return row('kd', seed, 1)
+
+    args = SimpleNamespace(seeds=[0, 1], points=['kd'], work_dir=tmp_path, amp=False)
+    study.run(args, {'kd': {}}, tmp_path / 'rows.jsonl', job)
+    assert [found['seed'] for found in study.read_rows(tmp_path / 'rows.jsonl')] == [1]
+    assert 'kd, seed 0: left to the process that runs it (held)' in capsys.readouterr().out
+
+
+def test_figures_stand_beside_the_papers_and_what_was_not_run_says_so(toy):
+    rows = [{**row('A', seed, 1500 + 30 * seed, macs=2e12), 'trainings': 2} for seed in (0, 1)]
+    rows += [{**row('B', 0, 1200, macs=3e12), 'trainings': 1}]
+    by_name = {cells[0]: cells[1:] for cells in cells_of(toy, rows)}
+    # Means of 50 and 51 %; 10 points below on the same images.
+    assert by_name['A'] == ('80.00', '2x', '50.50 ± 0.50', '2', '', '', '2', '2', '')
+    assert by_name['B'][:4] == ('missing', '-', '40.00', '1') and by_name['B'][4].startswith('-10.00 [')
+    assert by_name['B'][5:] == ('worse', '3', '1', 'a note')
+    assert by_name['C'] == ('-', '-', 'not run', '-', '', '', '-', '-', '')
+    assert markdown(toy, 'micro', rows)[-1] == '- Said of all.'
+
+
+def test_bars_and_curves_are_drawn_of_what_was_measured(toy, tmp_path):
+    draw(toy, 'micro', [row('A', 0, 1500), row('B', 0, 1200)], tmp_path / 'bars.png')
+    draw(TABLES['table5'], 'micro', [row('m = 1', 0, 1500), row('m = 9', 0, 1600)], tmp_path / 'curve.png')
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ('bars.png', 'curve.png'))
+    with pytest.raises(ValueError, match='toy: no row has been run at the budget .micro., so there is nothing to draw'):
+        draw(toy, 'micro', [], tmp_path / 'none.png')
+
+
+def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(tmp_path, capsys):
+    command = ['table4', '--budget', 'smoke', '--work-dir', str(tmp_path), '--csv', str(tmp_path / 'table.csv')]
+    main(command)
+    cells = list(csv.reader((tmp_path / 'table.csv').open()))[1:]
+    assert [name for name, *_ in cells] == [row.name for row in TABLES['table4'].rows]
+    assert all(float(ours) > 0 and seeds == '1' for _, _, _, ours, seeds, *_ in cells)
+    assert {cell[8] for cell in cells} == {'2'}  # trainings: the teacher's and the student's
+    folders = sorted(tmp_path.glob('*/stages.json'))
+    reused = [{name for name, entry in json.loads(path.read_text())['stages'].items() if 'reused_from' in entry}
+              for path in folders]
+    before = {'teacher', 'score', 'nest', 'refit', 'select', 'refit_final'}
+    assert sorted(map(len, reused)) == [0, 6, 6, 6, 6] and all(each in (set(), before) for each in reused)
+    # What another row made is counted as if it had been made here.
+    costs = {found['point']: found['macs'] for found in study.read_rows(tmp_path / 'table4_smoke.jsonl')}
+    assert len(set(costs.values())) == 1
+    capsys.readouterr()
+    main(command)  # all rows are there
+    assert 'Digits and a few steps' in capsys.readouterr().out and sorted(tmp_path.glob('*/stages.json')) == folders
