@@ -171,6 +171,11 @@ def test_candidates_of_a_cnn_and_two_architectures_are_trained():
         assert all(p.grad is not None and p.grad.isfinite().all() for p in distiller.terms.parameters())
 
 
+def test_looking_what_is_trained_leaves_batch_norms_of_the_term_as_they_were():
+    norms = [module for module in external(scalekd(**LAYERS)).terms.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == 4 and all(norm.training and norm.num_batches_tracked == 0 for norm in norms)
+
+
 def test_mixed_labels_and_half_precision_give_finite_values(make_distiller):
     mixup = dict(augments=dict(type='Mixup', alpha=1.))
     losses = {'ce': dict(type='mmamd.TaskLoss', weight=0.5), **scalekd()}

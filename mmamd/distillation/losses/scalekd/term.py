@@ -23,20 +23,19 @@ KERNELS = {'linear': 1, 'conv': 3}  # of the projectors that have no attention
 
 
 class Preset(NamedTuple):
-    """Weights that belong together, with what the task's own loss weighs beside them."""
+    """Weights that belong together."""
 
     alpha: float
     beta: float
     kd_weight: float
     over_positions: str
-    task_weight: float
 
 
 PRESETS = {
-    # The authors' code: 0.08 and 0.06 for the two views, their distance summed over positions.
-    'released': Preset(alpha=0.14, beta=0.08 / 0.14, kd_weight=0.5, over_positions='sum', task_weight=0.5),
+    # The authors' code: 0.08 and 0.06 for the two views, beside half of the task's own loss.
+    'released': Preset(alpha=0.14, beta=0.08 / 0.14, kd_weight=0.5, over_positions='sum'),
     # ScaleKD, Eqs. 3 and 5 and appendix D; its text does not say how positions are summed up.
-    'paper': Preset(alpha=1.0, beta=0.6, kd_weight=1.0, over_positions='mean', task_weight=1.0)}
+    'paper': Preset(alpha=1.0, beta=0.6, kd_weight=1.0, over_positions='mean')}
 
 
 @MODELS.register_module()
