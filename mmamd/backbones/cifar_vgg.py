@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmamd.backbones.conv_step import ConvStep
 from mmamd.backbones.elastic_convnet import IMAGE, ElasticConvNet, Wire
+from mmamd.backbones.tail import Tail
 from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
@@ -110,6 +111,10 @@ class MaskedCifarVGG(ElasticConvNet, CifarVGG):
                 behind = (lambda x: self.pool(F.relu(x))) if is_pooled else F.relu
                 steps.append(ConvStep(f'stages.{i}.{j}', layer.conv, layer.norm, read=lambda x: x, behind=behind))
         return steps
+
+    def tail(self) -> Tail:
+        """The last stage, behind which nothing is pooled, nor before it."""
+        return Tail(self.stages[-2], self.stages[-1], self.stages[-1])
 
     def outputs(self) -> set[str]:
         return {self._layer_names()[-1]}

@@ -8,6 +8,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from mmamd.backbones.elastic_layers import ElasticBranch
+from mmamd.backbones.tail import Tail
 from mmamd.pruning.filter_norms import FilterLayer
 from mmamd.pruning.refit import Step
 from mmamd.structures import Cost, UnitGroup
@@ -63,6 +64,24 @@ class ElasticBackbone:
     def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
         """What the backbone returns, of which the last is made from the stream behind its last step."""
         raise NotImplementedError
+
+    def tail(self) -> Tail:
+        """Its last stage, to be run again on another stream.
+
+        Raises:
+            ValueError: If it offers none.
+        """
+        raise ValueError(f'{type(self).__name__} offers no last stage to be run again (tail); use a backbone that '
+                         'does, such as mmamd.MaskedViT, MaskedSwin or MaskedResNet')
+
+    def last_stages(self) -> tuple[nn.Module, nn.Module]:
+        """Modules whose outputs are those of its last two stages, of which the later one is the tail's.
+
+        Raises:
+            ValueError: As :meth:`tail`.
+        """
+        tail = self.tail()
+        return tail.before, tail.behind
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         """A state dict of an earlier version of the host under the names of the present one.

@@ -11,6 +11,7 @@ from mmamd.backbones.conv_step import ConvStep
 from mmamd.backbones.elastic_conv import ElasticConv2d
 from mmamd.backbones.elastic_convnet import IMAGE, ElasticConvNet, Wire
 from mmamd.backbones.recalibration import batch_norms
+from mmamd.backbones.tail import Tail
 from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
@@ -84,6 +85,11 @@ class ElasticResNet(ElasticConvNet):
         for name in self.res_layers:
             found.append(found[-1] if getattr(self, name)[0].downsample is None else name)
         return found[1:]
+
+    def tail(self) -> Tail:
+        """The last stage."""
+        last = getattr(self, self.res_layers[-1])
+        return Tail(self.hidden_state_modules[-1 - len(last)], last, last)
 
     @property
     def hidden_state_modules(self) -> list[nn.Module]:

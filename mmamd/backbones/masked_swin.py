@@ -12,6 +12,7 @@ from torch import Tensor
 from mmamd.backbones.elastic_layers import ElasticFFN
 from mmamd.backbones.elastic_transformer import ElasticTransformer, Site
 from mmamd.backbones.elastic_window_attention import ElasticWindowAttention
+from mmamd.backbones.tail import Tail
 from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
@@ -82,6 +83,18 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
         last = len(self.stages) - 1
         out_NLC = getattr(self, f'norm{last}')(stream)
         return (out_NLC.view(len(stream), *self._map_sizes()[last], -1).permute(0, 3, 1, 2),)
+
+    def tail(self) -> Tail:
+        """The last stage, the patch merging before it, and the norm behind it."""
+        *_, before, last = (None, *self.stages)
+        size = self._map_sizes()[-2:][0]
+        norm = getattr(self, f'norm{len(self.stages) - 1}')
+
+        def run(x_NLC: Tensor) -> Tensor:
+            x_NLC, map_size = (x_NLC, size) if before is None else before.downsample(x_NLC, size)
+            return norm(last(x_NLC, map_size)[0])
+
+        return Tail(self.hidden_state_modules[-1 - len(last.blocks)], norm, run)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

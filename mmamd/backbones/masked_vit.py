@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmamd.backbones.elastic_layers import ElasticAttention, ElasticFFN
 from mmamd.backbones.elastic_transformer import ElasticTransformer, Site
+from mmamd.backbones.tail import Tail
 from mmamd.backbones.timm_form import TimmForm, timm_form
 from mmamd.registry import MODELS
 
@@ -67,6 +68,16 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     def hidden_state_modules(self) -> list[nn.Module]:
         """Modules whose outputs (N, L, C) are the hidden states: the embedding, then every block."""
         return [self.pre_norm, *self.layers]
+
+    def tail(self) -> Tail:
+        """A twelfth of the blocks, one at least, and the norm behind them, as in the code of ScaleKD."""
+        num = max(1, self.num_layers // 12)
+        last = [*self.layers[-num:], *([self.ln1] if self.final_norm else [])]
+        return Tail(self.hidden_state_modules[-1 - num], last[-1], nn.Sequential(*last))
+
+    def last_stages(self) -> tuple[nn.Module, nn.Module]:
+        """A plain transformer counts as four stages of as many blocks."""
+        return self.hidden_state_modules[3 * self.num_layers // 4], self.tail().behind
 
     # --- forms of the cut network that need no mmamd ---
 

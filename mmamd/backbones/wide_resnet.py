@@ -11,6 +11,7 @@ from torch import Tensor
 from mmamd.backbones.conv_step import ConvStep, NormStep
 from mmamd.backbones.elastic_conv import ElasticConv2d
 from mmamd.backbones.elastic_convnet import IMAGE, ElasticConvNet, Wire
+from mmamd.backbones.tail import Tail
 from mmamd.pruning.refit import Step
 from mmamd.registry import MODELS
 
@@ -128,6 +129,10 @@ class MaskedWideResNet(ElasticConvNet, WideResNet):
     def steps(self) -> list[Step]:
         blocks = [preactivation_step(at, block) for at, block, *_ in self._blocks()]
         return [Step('conv1', self.conv1), *blocks, NormStep('norm', lambda x: F.relu(self.norm(x)), [self.norm])]
+
+    def tail(self) -> Tail:
+        """The last stage, and the norm and the activation behind it."""
+        return Tail(self.stages[-2], self.relu, nn.Sequential(self.stages[-1], self.norm, self.relu))
 
     def outputs(self) -> set[str]:
         *_, (_, _, _, last) = self._blocks()

@@ -8,7 +8,7 @@ et al. 2015). It stays behind when the student is exported.
 Shapes: N samples, L tokens, C channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch.nn as nn
@@ -99,8 +99,13 @@ def same_architecture(student: nn.Module, teacher: nn.Module) -> bool:
 
 def state_names(network: nn.Module) -> list[str]:
     """Names of the modules whose outputs are the hidden states of an elastic network."""
+    return names_of(network, network.backbone.hidden_state_modules)
+
+
+def names_of(network: nn.Module, modules: Iterable[nn.Module]) -> list[str]:
+    """Names of some modules of a network."""
     names = {module: name for name, module in network.named_modules()}
-    return [names[module] for module in network.backbone.hidden_state_modules]
+    return [names[module] for module in modules]
 
 
 # --- pairs of modules, as a config names them ---

@@ -102,8 +102,7 @@ class AMDDistiller(BaseModel):
         for name, term in self.terms.items():
             if term.needs_teacher:
                 term.pairs = [self._named(name, term.watches, self.network, teacher) for teacher in self.teachers]
-        pairs = [[pair for term in self.terms.values() for pair in term.pairs[i:i + 1]] for i in range(
-            len(self.teachers))]
+        pairs = [[term.pairs[i] for term in self.terms.values() if term.pairs] for i in range(len(self.teachers))]
         self._own_names = list(dict.fromkeys(own for each in pairs for term in each for own, _ in term))
         self._teacher_names = [list(dict.fromkeys(name for term in each for _, name in term)) for each in pairs]
         with self._dry() as (inputs, samples):
@@ -115,6 +114,7 @@ class AMDDistiller(BaseModel):
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
                     torch.manual_seed(derive_seed(seed, 'term', name))
                     self._named(name, term.build, student, teachers, num_images)
+        with self._dry() as (inputs, samples):  # anew, so that what the terms have built is in eval mode too
             self._freeze_what_nothing_reaches(inputs, samples)
 
     def _check_several(self) -> None:

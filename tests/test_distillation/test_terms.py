@@ -103,7 +103,8 @@ def test_under_bfloat16_autocast_the_value_is_finite_and_in_float32(make, name):
 
 @pytest.mark.parametrize('name', [name for name in REGISTERED if MODELS.get(f'mmamd.{name}').joint])
 def test_gradients_of_a_joint_step_are_the_mean_of_those_of_each_candidate_alone(make, name):
-    distiller = make(name).train()
+    distiller = make(name).train().double()  # some terms compare differences of what is nearly equal
+    distiller.data_preprocessor.register_forward_hook(lambda _, __, data: {**data, 'inputs': data['inputs'].double()})
     data = distiller.data_preprocessor(raw_batch(), training=True)
     targets = distiller.teach(data['inputs'], data['data_samples'])
     alone = []
@@ -116,7 +117,7 @@ def test_gradients_of_a_joint_step_are_the_mean_of_those_of_each_candidate_alone
     loop.step(raw_batch())
     expected = {key: sum(each[key] for each in alone) / len(alone) for key in alone[0]}
     largest = max(gradient.abs().max().item() for gradient in expected.values())  # terms differ by orders of magnitude
-    torch.testing.assert_close(together[0], expected, rtol=1e-4, atol=1e-6 * largest)
+    torch.testing.assert_close(together[0], expected, rtol=1e-6, atol=1e-9 * largest)
 
 
 # --- what is refused ---

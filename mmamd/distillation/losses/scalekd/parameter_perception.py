@@ -1,0 +1,57 @@
+"""Teacher parameter perception: a student's earlier stages, continued by the teacher's last one.
+
+Shapes: N samples, L tokens, C channels, H x W positions.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from mmamd.distillation.losses.scalekd.projectors import Form
+from mmamd.distillation.maps import as_maps
+
+
+class Paths(nn.Module):
+    """What one view learns of one teacher: the student's path and, with teacher parameter perception, the proxy path.
+
+    On the proxy path the student's last but one stage is projected to what enters the teacher's last stage, and runs
+    through it. The teacher's parameters stay as they are; gradients pass through them to the projector and the
+    student. What comes out may be the queries of the student's path ("adaptive").
+
+    Args:
+        student: Projector of the student's last stage.
+        form: Form of the teacher's last state.
+        proxy: Projector of its last but one stage; None without teacher parameter perception.
+        proxy_form: Form of what enters the teacher's last stage.
+        adaptive: Whether the queries of the student's path are what comes out of the proxy path.
+        detach: Whether the student's path then trains neither the proxy's projector nor the earlier stages through
+            them.
+
+    Source: ScaleKD, section 2.1 and Eq. 4.
+    """
+
+    def __init__(self, student: nn.Module, form: Form, *, proxy: nn.Module | None = None,
+                 proxy_form: Form | None = None, adaptive: bool = False, detach: bool = False) -> None:
+        super().__init__()
+        self.student, self.proxy = student, proxy
+        self.form, self.proxy_form = form, proxy_form
+        self.adaptive, self.detach = adaptive, detach
+
+    def forward(self, early_NCHW: Tensor | None, last_NCHW: Tensor,
+                tail: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """Maps (N, C, H, W) of the teacher's size, by the name of their path.
+
+        Args:
+            early_NCHW, last_NCHW: Maps of the student's last two stages, the earlier one unread without a proxy path.
+            tail: The teacher's last stage, from a state that enters it to its last state.
+        """
+        if self.proxy is None:
+            return {'student': self._as_maps(self.student(last_NCHW))}
+        proxied = as_maps(tail(self.proxy_form.shape(self.proxy(early_NCHW))))
+        if not self.adaptive:
+            return {'student': self._as_maps(self.student(last_NCHW)), 'proxy': proxied}
+        queries_NLC = (proxied.detach() if self.detach else proxied).flatten(2).mT
+        return {'student': self._as_maps(self.student(last_NCHW, queries_NLC)), 'proxy': proxied}
+
+    def _as_maps(self, projected: Tensor) -> Tensor:
+        return projected if projected.ndim == 4 else projected.mT.unflatten(2, self.form.size)

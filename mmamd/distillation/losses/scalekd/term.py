@@ -1,0 +1,216 @@
+"""The term of the loss that ScaleKD's parts make, and its two sets of weights."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from mmamd.backbones.elastic_backbone import ElasticBackbone
+from mmamd.backbones.tail import Tail
+from mmamd.distillation.connectors import check_pairs, connectable, names_of
+from mmamd.distillation.losses.logit import check_temperature
+from mmamd.distillation.losses.loss import Loss, check_weight
+from mmamd.distillation.losses.scalekd.feature_mimicking import views
+from mmamd.distillation.losses.scalekd.parameter_perception import Paths
+from mmamd.distillation.losses.scalekd.projectors import Form, PositionwiseProjector, cross_attention_projector
+from mmamd.distillation.losses.wsld import soft_cross_entropy
+from mmamd.distillation.maps import as_maps, in_form
+from mmamd.distillation.outputs import Outputs
+from mmamd.registry import MODELS
+
+KERNELS = {'linear': 1, 'conv': 3}  # of the projectors that have no attention
+
+
+class Preset(NamedTuple):
+    """Weights that belong together."""
+
+    alpha: float
+    beta: float
+    kd_weight: float
+    over_positions: str
+
+
+PRESETS = {
+    # The authors' code: 0.08 and 0.06 for the two views, beside half of the task's own loss.
+    'released': Preset(alpha=0.14, beta=0.08 / 0.14, kd_weight=0.5, over_positions='sum'),
+    # ScaleKD, Eqs. 3 and 5 and appendix D; its text does not say how positions are summed up.
+    'paper': Preset(alpha=1.0, beta=0.6, kd_weight=1.0, over_positions='mean')}
+
+
+@MODELS.register_module()
+class ScaleKDLoss(Loss):
+    """The student's last stage, and its earlier stages continued by the teacher's last one, mimic the teacher's state.
+
+    Both are projected by cross attention; each is compared as it is and without its direct component, by projectors of
+    their own; logits are distilled beside. Sizes and widths are those that one pass of each network shows. Tokens
+    become maps, without class tokens; where one enters the teacher's last stage, a query asks for it. Everything that
+    is trained here stays behind when the student is exported.
+
+    Args:
+        student_layers: Names of the modules whose outputs are the student's last two stages; None for a student over
+            an elastic backbone, which knows them.
+        projector: ``'cap'``, the cross attention projector; ``'linear'`` or ``'conv'``, which need maps of the
+            teacher's size and serve without ``tpp``.
+        dfm: Whether there is a second view, without the direct component (dual-view feature mimicking).
+        dual_path: Whether there is a second view of everything in its place; needs ``dfm=False``.
+        first_view: What the first view sees: ``'all'``, or ``'dir'``, the direct component alone.
+        tpp: Whether there is a proxy path through the teacher's last stage (teacher parameter perception).
+        adaptive_queries: Whether the student's path then asks with what comes out of the proxy path.
+        detach_queries: Whether these queries then carry no gradient.
+        kd: Whether logits are distilled: ``kd_weight`` T^2 times the cross-entropy of the softened probabilities, which
+            has the gradient of :class:`mmamd.distillation.LogitLoss`.
+        preset: ``'released'``, the weights of the authors' code, which belong beside a task loss of weight 0.5; or
+            ``'paper'``, beside one of weight 1.
+        alpha, beta: Views weigh ``alpha beta`` and ``alpha (1 - beta)``, a single one alpha; one of weight 0 is not
+            built. None for the preset's.
+        kd_weight: None for the preset's.
+        temperature: T.
+        heads: Heads of the projectors of the proxy path and of the student's; None for heads of 64 channels or more.
+        softmax_scale: Factors of their attention's logits.
+        windows: Parts of each side of their maps between which there is no attention; 1 for none.
+        weight: Factor of the term.
+
+    Raises:
+        ValueError: An option is none of these, or two contradict each other.
+    """
+
+    def __init__(self, *, student_layers: Sequence[str] | None = None,
+                 projector: Literal['cap', 'linear', 'conv'] = 'cap', dfm: bool = True, dual_path: bool = False,
+                 first_view: Literal['all', 'dir'] = 'all', tpp: bool = True, adaptive_queries: bool = True,
+                 detach_queries: bool = False, kd: bool = True, preset: Literal['released', 'paper'] = 'released',
+                 alpha: float | None = None, beta: float | None = None, kd_weight: float | None = None,
+                 temperature: float = 1.0, heads: Sequence[int] | None = None,
+                 softmax_scale: Sequence[float] = (5.0, 5.0), windows: Sequence[int] = (1, 1),
+                 weight: float = 1.0) -> None:
+        super().__init__(weight=weight)
+        _check_choices(projector=(projector, ('cap', *KERNELS)), first_view=(first_view, ('all', 'dir')),
+                       preset=(preset, tuple(PRESETS)))
+        _check_parts(projector, dfm, dual_path, tpp)
+        defaults = PRESETS[preset]
+        alpha, beta, kd_weight = (default if own is None else own for own, default in zip(
+            (alpha, beta, kd_weight), defaults[:3], strict=True))
+        _check_weights(alpha, beta, kd_weight)
+        check_temperature(temperature)
+        self.student_layers = None if student_layers is None else _two_names(student_layers)
+        self.projector, self.tpp = projector, tpp
+        self.adaptive_queries, self.detach_queries = adaptive_queries, detach_queries
+        self.kd_weight, self.temperature = kd * kd_weight, temperature
+        self.heads = (None, None) if heads is None else _pair('heads', heads, least=1, kind=int)
+        self.softmax_scale = _pair('softmax_scale', softmax_scale, above=0)
+        self.windows = _pair('windows', windows, least=1, kind=int)
+        self.over_positions = defaults.over_positions
+        self.views = views(alpha, beta, dfm=dfm, dual_path=dual_path, first_view=first_view)
+        self.paths = nn.ModuleList()  # of each teacher, by the names of the views
+
+    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
+        tail = _tail(teacher)
+        own = _last_stages(student) if self.student_layers is None else self.student_layers
+        pairs = list(zip(own, names_of(teacher, [tail.before, tail.behind]), strict=True))
+        return check_pairs(pairs if self.tpp else pairs[1:], student, teacher)
+
+    def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
+        for pairs, teacher in zip(self.pairs, teachers, strict=True):
+            if self.kd_weight and student.logits.shape[1:] != teacher.logits.shape[1:]:
+                raise ValueError(f'the student has logits {tuple(student.logits.shape[1:])} and the teacher '
+                                 f'{tuple(teacher.logits.shape[1:])}, which cannot be distilled; give both the same '
+                                 'num_classes, or set kd=False')
+            self.paths.append(nn.ModuleDict({name: self._paths(pairs, student, teacher) for name in self.views}))
+
+    def _paths(self, pairs: list[tuple[str, str]], student: Outputs, teacher: Outputs) -> Paths:
+        """What a view learns, its parts in the order of the pairs: with ``tpp`` the proxy path is before the other."""
+        states = [(student.states[own], teacher.states[others]) for own, others in pairs]
+        maps = [in_form(as_maps, names, *both) for names, both in zip(pairs, states, strict=True)]
+        # A class token is asked for where the teacher reads it; at the end it is compared with nothing.
+        forms = [Form.of(state) for _, state in states[:-1]] + [Form.of(maps[-1][1])]
+        if 'alternative' in self.views and forms[-1].size == (1, 1):
+            raise ValueError(f'the maps of {pairs[-1][1]!r} of the teacher have one position, so nothing is left of '
+                             'them without their direct component; set dfm=False')
+        if self.projector != 'cap':
+            channels = connectable(pairs[-1], *maps[-1])
+            return Paths(PositionwiseProjector(*channels, KERNELS[self.projector]), forms[-1])
+        adaptive = self.tpp and self.adaptive_queries
+        options = list(zip(self.heads, self.softmax_scale, self.windows, (True, not adaptive), strict=True))
+        *proxy, last = (cross_attention_projector(own, form, *option) for (own, _), form, option in zip(
+            maps, forms, options[-len(pairs):], strict=True))
+        if not proxy:
+            return Paths(last, forms[-1])
+        return Paths(last, forms[-1], proxy=proxy[0], proxy_form=forms[0], adaptive=adaptive,
+                     detach=self.detach_queries)
+
+    def compare(self, student: Outputs, teacher: Outputs, index: int) -> dict[str, Tensor]:
+        pairs, tail = self.pairs[index], _tail(teacher.network)
+        *early, last = (as_maps(student.states[own]) for own, _ in pairs)
+        target = as_maps(teacher.states[pairs[-1][1]])
+        found = {}
+        for name, view in self.views.items():
+            projected = self.paths[index][name](early[0] if early else None, last, tail.run)
+            found |= {f'loss_{path}_{name}': view.compare(maps, target, self.over_positions)
+                      for path, maps in projected.items()}
+        if self.kd_weight:
+            entropy = soft_cross_entropy(student.logits, teacher.logits, self.temperature).mean()
+            found['loss_kd'] = self.kd_weight * self.temperature**2 * entropy
+        return found
+
+
+# --- the networks ---
+
+def _tail(teacher: nn.Module) -> Tail:
+    backbone = getattr(teacher, 'backbone', teacher)
+    if isinstance(backbone, ElasticBackbone):
+        return backbone.tail()
+    raise ValueError(f"the teacher's {type(backbone).__name__} cannot run its last stage by itself; use an elastic "
+                     'backbone, such as mmamd.MaskedViT, MaskedSwin or MaskedResNet, which takes the same weights')
+
+
+def _last_stages(student: nn.Module) -> list[str]:
+    backbone = getattr(student, 'backbone', student)
+    if isinstance(backbone, ElasticBackbone):
+        return names_of(student, backbone.last_stages())
+    raise ValueError(f"a student over a {type(backbone).__name__} needs student_layers=('<its last stage but one>', "
+                     "'<its last stage>'), e.g. ('backbone.layer3', 'backbone.layer4')")
+
+
+# --- options ---
+
+def _check_choices(**options: tuple[str, tuple[str, ...]]) -> None:
+    for name, (value, known) in options.items():
+        if value not in known:
+            raise ValueError(f'{name} must be one of {", ".join(map(repr, known))}, got {value!r}')
+
+
+def _check_parts(projector: str, dfm: bool, dual_path: bool, tpp: bool) -> None:
+    if dfm and dual_path:
+        raise ValueError('dual_path=True has a second view in place of that of dfm, got both; set dfm=False')
+    if tpp and projector != 'cap':
+        raise ValueError(f'tpp needs the cross attention projector, got projector={projector!r}; set tpp=False, or '
+                         "projector='cap'")
+
+
+def _check_weights(alpha: float, beta: float, kd_weight: float) -> None:
+    check_weight('alpha', alpha, 'it weighs the views')
+    if not alpha:
+        raise ValueError('alpha must be positive, got 0, which leaves nothing but the logits; use mmamd.LogitLoss')
+    check_weight('beta', beta, "the first view's share")
+    if beta > 1:
+        raise ValueError(f"beta must lie in [0, 1], got {beta!r}; it is the first view's share")
+    check_weight('kd_weight', kd_weight, '0 leaves the logits out')
+
+
+def _two_names(layers: Sequence[str]) -> tuple[str, str]:
+    is_pair = isinstance(layers, (list, tuple)) and len(layers) == 2 and all(isinstance(name, str) for name in layers)
+    if not is_pair or layers[0] == layers[1]:
+        raise ValueError("student_layers must be the names of two modules, the student's last stage but one and its "
+                         f'last; got {layers!r}')
+    return tuple(layers)
+
+
+def _pair(name: str, values: Sequence[float], kind: type | tuple = (int, float), least: float = -math.inf,
+          above: float = -math.inf) -> tuple[float, float]:
+    is_pair = isinstance(values, (list, tuple)) and len(values) == 2 and not any(
+        isinstance(value, bool) for value in values) and all(
+        isinstance(value, kind) and least <= value < math.inf and value > above for value in values)
+    if not is_pair:
+        bound = f'> {above}' if above > -math.inf else f'>= {least}'
+        raise ValueError(f"{name} must be two numbers {bound}, of the proxy path and of the student's; got {values!r}")
+    return tuple(values)
