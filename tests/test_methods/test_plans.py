@@ -5,25 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DefaultScope
 
 import mmamd
 from mmamd.methods import AMD, KD, Method
-from mmamd.pipeline.context import Context
-from mmamd.pipeline.settings import Settings
 from mmamd.registry import METHODS
-
-
-@pytest.fixture
-def lay(tiny_config, tmp_path):
-    """Function that lays the stages of a method on the tiny config, by name."""
-    def of(method, **overrides):
-        cfg = tiny_config(**overrides)
-        context = Context(cfg, Settings.from_cfg(cfg), tmp_path / 'nowhere', 0, lambda *_: None)
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            return {stage.name: stage for stage in method.stages(context)}
-
-    return of
 
 
 def test_amd_trains_jointly_chooses_and_distils(lay):
