@@ -1,5 +1,7 @@
 """All who have been taught before teach the next."""
 
+import json
+
 import pytest
 from mmengine.registry import DefaultScope
 
@@ -37,3 +39,12 @@ def test_its_term_is_for_all_its_trainings_and_leaves_out_fewer_than_teach(plann
     check(planned(DGKD(), **TERM))
     with pytest.raises(ValueError, match='less than the number of networks that teach, 2, got 2; set num_dropped=1'):
         check(planned(DGKD(), **TERM, **{'model.losses.dgkd.num_dropped': 2}))
+
+
+def test_what_its_trainings_are_said_to_cost_is_what_they_compute(run_small, tmp_path):
+    summary, counted = run_small(**{'method.type': 'mmamd.DGKD'}, **TERM)
+    assert summary['cost']['trainings'] == len(counted) == 3
+    planned = json.loads((tmp_path / 'run' / 'stages.json').read_text())['stages']
+    for name, macs in counted.items():
+        assert summary['stages'][name]['macs'] == macs
+        assert 0.8 * planned[name]['planned_macs'] < macs < 1.1 * planned[name]['planned_macs']

@@ -3,6 +3,8 @@
 import pytest
 
 from mmamd.methods.mmd_os import MMDOS
+from mmamd.visualization import make_pictures, read_run
+from mmamd.weights.networks import find_network
 
 
 def test_every_assistant_is_taught_by_the_teacher_and_the_chosen_one_teaches_the_student(lay):
@@ -24,3 +26,17 @@ def test_every_assistant_is_taught_by_the_teacher_and_the_chosen_one_teaches_the
 def test_a_rule_that_cannot_choose_among_them_is_refused(lay, hooks, message):
     with pytest.raises(ValueError, match=message):
         lay(MMDOS(assistants=(0.5,)), custom_hooks=hooks)
+
+
+def test_a_run_reports_its_choice_and_costs_what_it_computes(run_small, tmp_path):
+    summary, counted = run_small(**{'method.type': 'mmamd.MMDOS'})
+    assert summary['cost']['trainings'] == len(counted) == 3
+    assert {name: summary['stages'][name]['macs'] for name in counted} == counted
+    found, = summary['selections']
+    assert (found['rule'], [each['name'] for each in found['candidates']]) == (
+        'npsd', ['assistant_0.50', 'assistant_0.75'])
+    chosen = find_network(tmp_path / 'run', 'select')
+    assert chosen == find_network(tmp_path / 'run', found['chosen']['name'])
+    names = [picture.name for picture in make_pictures(read_run(tmp_path / 'run'))[0]]
+    assert names == ['selection', 'examples', 'importance', 'kept', 'loss_assistant_0.50', 'loss_assistant_0.75',
+                     'loss_student', 'cost']

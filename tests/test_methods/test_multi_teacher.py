@@ -2,7 +2,17 @@
 
 import pytest
 
+from mmamd.files.checkpoint import read_checkpoint
 from mmamd.methods.multi_teacher import MultiTeacher
+
+EXTERNAL = {
+    'compression.student_architecture': dict(
+        type='ImageClassifier',
+        backbone=dict(type='mmamd.MaskedViT', img_size=8, patch_size=4, out_type='avg_featmap',
+                      arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=64)),
+        head=dict(type='LinearClsHead', num_classes=10, in_channels=16)),
+    'compression.student_scale': 0.15,
+    'student.losses.feat': dict(layers=[('backbone.layers.0', 'backbone.layers.0')])}
 
 
 def test_one_student_learns_from_each_in_turn_and_from_logits_last(lay):
@@ -33,3 +43,14 @@ def test_terms_that_wait_for_the_teacher_are_named(lay):
 def test_terms_without_which_nobody_teaches_are_refused(lay, last, overrides, message):
     with pytest.raises(ValueError, match=message):
         lay(MultiTeacher(last=last), **overrides)
+
+
+def test_a_student_of_another_architecture_goes_on_from_what_it_was(run_small, tmp_path):
+    summary, counted = run_small(**{'method.type': 'mmamd.MultiTeacher', 'method.assistants': [0.5], **EXTERNAL})
+    assert summary['cost']['trainings'] == len(counted) == 3
+    assert {name: summary['stages'][name]['macs'] for name in counted} == counted
+    first, second = (read_checkpoint(tmp_path / 'run' / name / 'trained.pth')['state_dict']
+                     for name in ('student_0.50', 'student'))
+    assert summary['student']['params'] == sum(value.numel() for value in second.values())
+    # One step of AdamW at 2e-3 moves a weight by about that: a student that was drawn anew would be far away.
+    assert max((value - second[key]).abs().max() for key, value in first.items()) < 0.05
