@@ -138,6 +138,8 @@ class Plan:
         context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
         if chosen is not None:
             context.planned_scales[f'{name}@assistant'] = chosen
+        elif len(scales) == 1:
+            context.planned_scales[name] = scales[0]
         return name
 
     def shared_start(self, name: str, how: str) -> str:
@@ -202,17 +204,21 @@ class Plan:
         if not slices and hook.reference == 'full':
             raise ValueError("NPSDSelectionHook.reference='full' is the shared network with all units, and what "
                              f"{name!r} judges are separate networks; set reference='teacher'")
-        judged = self._context.references_of(networks) if isinstance(networks, str) else networks
-        scales = [self._context.planned_scales.get(reference) for reference in judged]
         if not isinstance(networks, str) and hook.rule != MANUAL and is_by_scale(hook.rule):
+            scales = [self._context.planned_scales.get(reference) for reference in networks]
             if len(set(scales)) < len(scales):
                 raise ValueError(f'rule {hook.rule!r} compares networks by their scales, and those of {name!r} have '
                                  "one; choose by rule='best'")
+        reference, scale_of = reference or self.teacher, self._context.scale_of
+        judged = self._context.references_of(networks) if isinstance(networks, str) else networks
+        eligible = scales = list(map(scale_of, judged))
         if above is not None:
             hook.check_scale([scale for scale in scales if scale > above])
+            eligible = [scale for scale in scales if above < scale < scale_of(reference)] or scales
         self._lay(Select(name=name, candidates=(networks,) if isinstance(networks, str) else tuple(networks),
-                         are_slices=slices, reference=reference or self.teacher, above=above,
+                         are_slices=slices, reference=reference, above=above,
                          **Select.fields_of(self._context, hook)))
+        self._context.planned_scales[name] = eligible[(len(eligible) - 1) // 2]  # the middle of what it can be
         return name
 
     def finish(self, delivered: Sequence[str]) -> list[Stage]:
