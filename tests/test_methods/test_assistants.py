@@ -74,6 +74,17 @@ def test_a_run_costs_its_budget_to_half_an_epoch_of_each_training(planned, metho
     assert all(stage.epochs(context) > stage.recipe_epochs for stage in trainings(context))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('options, number', [
+    ({'method.type': 'mmamd.TAKD', 'compression.refit': dict(num_images=64)}, 3),
+    ({'method.type': 'mmamd.JointManual', 'compression.refit': dict(num_images=64)}, 3),
+    ({'method.num_assistants': 2}, 3)])
+def test_what_a_run_is_said_to_cost_is_what_its_trainings_compute(run_small, options, number):
+    summary, counted = run_small(**{'joint.train_cfg.max_epochs': 1}, **options)
+    assert summary['cost']['trainings'] == len(counted) == number
+    assert {name: summary['stages'][name]['macs'] for name in counted} == counted
+
+
 @pytest.mark.parametrize('method, assistants, message', [
     (MMD, (), r"must be the scales of at least one assistant, e.g. \[0.2, 0.5\], got \(\); without one it is plain "
               "distillation, method.type='mmamd.KD'"),
