@@ -1,4 +1,7 @@
-"""Methods: which stages there are, and who teaches whom. Each file of this folder is one and registers itself."""
+"""Methods: which stages there are, and who teaches whom. Each file of this folder is one and registers itself.
+
+Beside them stand the builder, ``plan.py``, and what those have in common that train their assistants by themselves.
+"""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -40,6 +40,7 @@ class Plan:
         self.teacher = 'nest'
         context.planned_scales['nest'] = 1.
         self._shared: set[str] = set()  # stages whose networks are slices of one
+        self._others: set[str] = set()  # stages that train a student of another architecture
 
     def check_scale(self, where: str, scale: float, scales: Sequence[float] | None = None) -> None:
         """Raise ValueError unless a scale is that of a candidate, by default of one above the student."""
@@ -50,7 +51,7 @@ class Plan:
                              'among these, or name yours in compression.scales')
 
     def distil(self, name: str, *, teacher: str | Sequence[str], into: float | str | Sequence[float],
-               start: str | None = None, epochs: int | None = None) -> str:
+               start: str | None = None, epochs: int | None = None, without: Sequence[str] = ()) -> str:
         """Train one candidate, or several jointly, and return the reference to them.
 
         Args:
@@ -60,11 +61,13 @@ class Plan:
                 own scale alone is the configured student, which may be of another architecture. Or a reference to a
                 choice, whose candidate is trained. Where the config has a section ``pretrain``, the training of a
                 single network has that before it.
-            start: Reference to the network whose weights it starts from; by default the first teacher.
+            start: Reference to the network whose weights it starts from; by default the first teacher. A student of
+                another architecture starts from nothing but what has been one before.
             epochs: Takes the place of the section's epochs, and of what a budget makes of them.
+            without: Names of terms of the section that are left out.
 
         Raises:
-            ValueError: If a scale is that of no candidate.
+            ValueError: If a scale is that of no candidate, a name that of no term, or no other term asks a teacher.
         """
         teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
         several = not isinstance(into, (int, float, str))
@@ -75,7 +78,8 @@ class Plan:
                 self.check_scale(f'into of the stage {name!r}', scale, self.scales)
         is_student = not several and not isinstance(into, str) and scale_key(into) == scale_key(self.student)
         other = self._context.student_architecture if is_student else None
-        start = None if other else start or teachers[0]
+        start = start or teachers[0]
+        start = None if other and start not in self._others else start
         common = dict(teachers=teachers, into=scales, is_candidate=other is None,
                       budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
@@ -83,7 +87,7 @@ class Plan:
                       **self._training())
         if not several and self._context.cfg.get('pretrain'):
             start, common = self._pretrained(name, start, common)
-        stage = Distil(name=name, section=section, start=start, **common, **self._scheduled(section))
+        stage = Distil(name=name, section=section, start=start, **common, **self._scheduled(section, without))
         if epochs is not None:
             stage = replace(stage, schedule=stage.schedule_of(epochs), budget=None)
         self._lay(stage)
@@ -92,6 +96,8 @@ class Plan:
             self._shared.add(name)
             return name
         self._context.planned_scales[name] = into
+        if other:
+            self._others.add(name)
         if not isinstance(into, str):
             self._context.planned_scales[f'{name}@{scale_key(into)}'] = into
         return name
@@ -132,6 +138,8 @@ class Plan:
         context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
         if chosen is not None:
             context.planned_scales[f'{name}@assistant'] = chosen
+        elif len(scales) == 1:
+            context.planned_scales[name] = scales[0]
         return name
 
     def shared_start(self, name: str, how: str) -> str:
@@ -184,7 +192,8 @@ class Plan:
         """
         hook = self._context.settings.selection
         if hook is None and rule is None:
-            raise ValueError('expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0')
+            raise ValueError('expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0; add '
+                             "dict(type='mmamd.NPSDSelectionHook', rule='npsd')")
         hook = hook or NPSDSelectionHook(rule=rule, metric=self._context.metric, percent=self._context.task.is_percent)
         hook = hook if rule is None else hook.with_rule(rule)
         named = hook.rule == 'manual' and not isinstance(hook.scale, str)
@@ -200,11 +209,16 @@ class Plan:
             if len(set(scales)) < len(scales):
                 raise ValueError(f'rule {hook.rule!r} compares networks by their scales, and those of {name!r} have '
                                  "one; choose by rule='best'")
+        reference, scale_of = reference or self.teacher, self._context.scale_of
+        judged = self._context.references_of(networks) if isinstance(networks, str) else networks
+        eligible = scales = list(map(scale_of, judged))
         if above is not None:
-            hook.check_scale([scale for scale in self.scales if scale > above])
+            hook.check_scale([scale for scale in scales if scale > above])
+            eligible = [scale for scale in scales if above < scale < scale_of(reference)] or scales
         self._lay(Select(name=name, candidates=(networks,) if isinstance(networks, str) else tuple(networks),
-                         are_slices=slices, reference=reference or self.teacher, above=above,
+                         are_slices=slices, reference=reference, above=above,
                          **Select.fields_of(self._context, hook)))
+        self._context.planned_scales[name] = eligible[(len(eligible) - 1) // 2]  # the middle of what it can be
         return name
 
     def finish(self, delivered: Sequence[str]) -> list[Stage]:
@@ -237,10 +251,10 @@ class Plan:
                                  f'it makes; there are {sorted(known)}')
         self.stages.append(stage)
 
-    def _scheduled(self, section: str) -> dict:
+    def _scheduled(self, section: str, without: Sequence[str] = ()) -> dict:
         settings = section_settings(self._context.cfg, section)
         fields = training_fields(settings.to_dict(), section)
-        return dict(losses=section_losses(self._context.cfg, section),
+        return dict(losses=section_losses(self._context.cfg, section, without),
                     average=plain(self._context.cfg[section].get('average')),
                     teacher_cache=section_cache(self._context.cfg, section),
                     images=self._context.training_images(fields['loader']), **fields)

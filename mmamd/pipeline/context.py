@@ -157,7 +157,7 @@ class Context:
         try:
             return find_network(self.work_dir, reference).scale
         except FileNotFoundError:
-            # Of a choice that is still to be made; half the teacher is the middle of what it can be.
+            # What no method has planned is half the teacher, the middle of what it can be.
             planned = self.planned_scales.get(reference, 0.5)
             return self.scale_of(planned) if isinstance(planned, str) else planned
 

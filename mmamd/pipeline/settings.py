@@ -1,6 +1,6 @@
 """What the pipeline reads from a config, checked and in one place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,10 +181,24 @@ def section_settings(cfg: Config, section: str) -> ConfigDict:
     return ConfigDict(merged)
 
 
-def section_losses(cfg: Config, section: str) -> dict:
-    """The terms of a stage: ``model.losses`` with the section's merged over it."""
+def section_losses(cfg: Config, section: str, without: Sequence[str] = ()) -> dict:
+    """The terms of a stage: ``model.losses`` with the section's merged over it, less those of some names.
+
+    Raises:
+        ValueError: If a name is that of no term, or none of the other terms asks a teacher.
+    """
     losses = plain(cfg.model.get('losses') or AMD_LOSSES)
-    return merge(losses, plain((cfg.get(section) or {}).get('losses') or {}))
+    losses = merge(losses, plain((cfg.get(section) or {}).get('losses') or {}))
+    for name in without:
+        if name not in losses:
+            raise ValueError(f'{section}.losses has no term {name!r}, which the method leaves out at times; expected '
+                             f'one of {list(losses)}{did_you_mean(name, losses)}')
+    kept = {name: term for name, term in losses.items() if name not in without}
+    if without and not any(term.needs_teacher for name, term in build_terms(losses).items() if name in kept):
+        raise ValueError(f'without {", ".join(without)}, which the method leaves out at times, no term of '
+                         f'{section}.losses asks a teacher, got {list(kept)}; add one that compares hidden states, '
+                         f"e.g. {section}.losses.feat.type='mmamd.FeatureLoss'")
+    return kept
 
 
 def teacher_settings(cfg: Config) -> Config:

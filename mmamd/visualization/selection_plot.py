@@ -40,7 +40,8 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
         scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
         student_value: Performance of the distilled student, as a fraction, drawn as a star. Comparable with the rest
             of the figure only when it was read on the same split.
-        has_student: Whether the student is the smallest candidate; one of another architecture is none of them.
+        has_student: Whether the student is the smallest candidate; one of another architecture is none of them. It is
+            marked where it has been judged.
         are_slices: Whether the networks share their weights.
         style: Colours.
     """
@@ -115,7 +116,7 @@ def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float]
     for m in networks:
         if m.key == selection.chosen:
             handles += _ring(axes, places[m.key], m.value, style, f'chosen ({m.value:.3f})')
-        elif student is not None and selection.above is not None and m is networks[0]:
+        elif student is not None and m is networks[0] and selection.above is not None and m.scale <= selection.above:
             handles += axes.plot([places[m.key]], [m.value], color=style.green, marker='s', markersize=7,
                                  linestyle='none', label=f'{student} ({m.value:.3f})', zorder=4)
     if student_value is not None:

@@ -95,10 +95,16 @@ def test_settings_are_checked(wrong, message):
         DGKDLoss(**wrong)
 
 
-def test_without_assistants_it_is_refused(make_distiller):
-    with pytest.raises(ValueError, match='losses.dgkd: DGKD needs earlier assistants beside the teacher, got one '
-                                         'network that teaches; take mmamd.LogitLoss'):
-        make_distiller(losses={'dgkd': dict(type='mmamd.DGKDLoss')})
+def test_one_that_teaches_alone_is_never_left_out():
+    student, teacher, *_ = logits(3)
+    own, other = (Outputs(None, None, [], each, {}) for each in (student, teacher))
+    term = built(1)
+    for _ in range(3):
+        torch.testing.assert_close(term.compare(own, other, 0), logit_loss(student, teacher, 5.))
+        term.after_step(own, [other])
+
+
+def test_with_nobody_who_teaches_there_is_no_value():
     with pytest.raises(ValueError, match='at least one network that teaches, got none'):
         dgkd_loss(UNIFORM, [])
 

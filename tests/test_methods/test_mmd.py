@@ -1,11 +1,10 @@
 """The manual search: a student of every assistant, the best kept, in the one runner."""
 
-import json
-
 import pytest
 import torch
 
 import mmamd
+from mmamd.methods.mmd import MMD
 from mmamd.pipeline.finished_run import load_candidate
 from mmamd.structures import Selection
 from mmamd.weights.networks import find_network
@@ -61,13 +60,13 @@ def test_the_report_shows_the_table_of_students(searched):
     assert all(name in report for name in ('student_0.50', 'student_0.75', 'Choice of the student'))
 
 
-def test_assistants_that_are_no_candidates_are_refused_and_some_may_be_named(tiny_config, tmp_path):
+def test_some_assistants_may_be_named_and_none_that_are_no_candidates(lay, tiny_config, tmp_path):
+    stages = lay(MMD(assistants=(0.75,)))
+    assert list(stages)[2:] == ['assistant_0.75', 'student_0.75', 'select', 'export']
+    assert (stages['select'].candidates, stages['export'].delivered) == (('student_0.75',), ('select',))
     with pytest.raises(ValueError, match=r'method.assistants names the scale 0.6, which is no candidate above the '
                                          r'student; expected some of \[0.5, 0.75\]'):
         mmamd.compress(tiny_config(**SHORT, **{'method.assistants': [0.6]}), work_dir=tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
     with pytest.raises(ValueError, match='method.assistants must be a list, each a finite number, or None, got 0.5'):
         mmamd.compress(tiny_config(**SHORT, **{'method.assistants': 0.5}), work_dir=tmp_path / 'run')
-    summary = mmamd.compress(tiny_config(**SHORT, **{'method.assistants': [0.75]}), work_dir=tmp_path / 'run')
-    assert [candidate['name'] for candidate in summary['selections'][0]['candidates']] == ['student_0.75']
-    assert json.loads((tmp_path / 'run' / 'stages.json').read_text())['delivered'] == ['select']

@@ -5,25 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DefaultScope
 
 import mmamd
 from mmamd.methods import AMD, KD, Method
-from mmamd.pipeline.context import Context
-from mmamd.pipeline.settings import Settings
 from mmamd.registry import METHODS
-
-
-@pytest.fixture
-def lay(tiny_config, tmp_path):
-    """Function that lays the stages of a method on the tiny config, by name."""
-    def of(method, **overrides):
-        cfg = tiny_config(**overrides)
-        context = Context(cfg, Settings.from_cfg(cfg), tmp_path / 'nowhere', 0, lambda *_: None)
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            return {stage.name: stage for stage in method.stages(context)}
-
-    return of
 
 
 def test_amd_trains_jointly_chooses_and_distils(lay):
@@ -321,3 +306,22 @@ def test_options_that_do_not_fit_are_refused(options, message):
 def test_a_refit_that_cannot_be_is_refused(lay, refit, message):
     with pytest.raises(ValueError, match=message):
         lay(KD(), **{'compression.refit': refit})
+
+
+def test_a_choice_that_is_still_to_be_made_is_planned_in_the_middle_of_what_it_can_be(planned):
+    # Of 0.7, 0.8 and 0.9 the first assistant leaves one for the second, which lies between it and the student.
+    context = planned(AMD(num_assistants=2), **{'compression.student_scale': 0.6, 'compression.num_candidates': 9})
+    assert (context.scale_of('select'), context.scale_of('select_2')) == (0.8, 0.7)
+    macs = {stage.name: stage.macs(context) / context.teacher_cost.macs for stage in context.stages}
+    images = 3 * 163  # of 3 epochs
+    # The smallest candidate and a drawn one: 0.6 and 0.7 are what the first assistant can teach.
+    assert macs['joint_2'] == pytest.approx(images * (0.8 + 3 * (0.6 + 0.7)))
+    assert macs['student'] == pytest.approx(images * (0.7 + 3 * 0.6))
+
+
+def test_a_single_refit_candidate_beside_a_student_of_another_architecture_can_be_judged(planned):
+    other = dict(type='ImageClassifier', backbone=dict(type='mmamd.CifarResNet', depth=8),
+                 head=dict(type='LinearClsHead', num_classes=10, in_channels=64))
+    context = planned(AMD(), **{'compression.refit': {}, 'compression.scales': [0.75],
+                                'compression.student_architecture': other})
+    assert context.scale_of('select') == context.scale_of('refit') == 0.75

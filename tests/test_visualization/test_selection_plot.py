@@ -110,6 +110,13 @@ def test_a_student_of_another_architecture_is_none_of_the_candidates():
     assert not any('student' in text.get_text() for text in figure.legends[0].get_texts())
 
 
+def test_where_only_assistants_are_judged_the_smallest_is_not_the_student():
+    selection = selection_of(TENTHS)
+    without = choose(selection.measurements[1:], selection.reference, selection.above)
+    figure = selection_figure(without, 'flops', are_slices=False)
+    assert not any('student' in text.get_text() for text in figure.legends[0].get_texts())
+
+
 def test_without_draws_no_interval_is_claimed():
     selection = selection_of(TENTHS, num_draws=0)
     texts = [t.get_text() for t in selection_figure(selection, 'flops').legends[0].get_texts()]

@@ -47,18 +47,20 @@ def left_out(num_teachers: int, num_dropped: int, seed: int, iteration: int) -> 
 class DGKDLoss(Loss):
     """:func:`dgkd_loss` of the networks that teach, of which each step leaves some out, drawn by (seed, iteration).
 
-    A value is the sum over those that are left, where that of another term is the mean over all. In the paper this term
-    has weight lambda and the task's own loss 1 - lambda.
+    A value is the sum over those that are left, where that of another term is the mean over all. One that teaches
+    alone, as the teacher does its first assistant, is never left out. In the paper this term has weight lambda and the
+    task's own loss 1 - lambda.
 
     Args:
         temperature: T > 0.
-        num_dropped: How many are left out, less than there are.
+        num_dropped: How many are left out, less than there are where several teach.
         weight: Factor of the term. The defaults 5, 1 and 1 are those of their code.
 
     Raises:
-        ValueError: The temperature is not positive, ``num_dropped`` is negative or leaves nobody, or there is no
-            assistant beside the teacher.
+        ValueError: The temperature is not positive, or ``num_dropped`` is negative or leaves nobody of several.
     """
+
+    needs_several = True
 
     def __init__(self, *, temperature: float = 5.0, num_dropped: int = 1, weight: float = 1.0) -> None:
         super().__init__(weight=weight)
@@ -70,10 +72,7 @@ class DGKDLoss(Loss):
         self.num_dropped = num_dropped
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
-        if len(teachers) < 2:
-            raise ValueError('DGKD needs earlier assistants beside the teacher, got one network that teaches; take '
-                             'mmamd.LogitLoss, or a method that lets several teach')
-        if self.num_dropped >= len(teachers):
+        if self.num_dropped >= len(teachers) > 1:
             raise ValueError(f'num_dropped must be less than the number of networks that teach, {len(teachers)}, got '
                              f'{self.num_dropped}; set num_dropped={len(teachers) - 1} or fewer')
         self.register_buffer('seed', torch.randint(2**31, ()))
@@ -81,7 +80,7 @@ class DGKDLoss(Loss):
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         num = len(self.pairs)
-        if index in left_out(num, self.num_dropped, int(self.seed), int(self.iteration)):
+        if num > 1 and index in left_out(num, self.num_dropped, int(self.seed), int(self.iteration)):
             return torch.zeros((), device=student.logits.device)
         # The mean over all that teach is taken of this, and the sum is wanted.
         return num * dgkd_loss(student.logits, [teacher.logits], self.temperature)

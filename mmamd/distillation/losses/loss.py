@@ -39,6 +39,7 @@ class Loss(nn.Module):
         joint: Whether several candidates may be trained by it in one step.
         needs_teacher: False for a term that knows the student alone; it is computed once, whatever number of teachers
             there is.
+        needs_several: Whether it is for several teachers at once; a run none of whose trainings has several is refused.
         needs_task: Whether it reads the host's own losses, ``Outputs.task``.
         pretrains: Whether it prepares a distillation, and so may stand in the section ``pretrain`` alone.
         prepared: Whether a term of its name must have prepared it there.
@@ -51,6 +52,7 @@ class Loss(nn.Module):
 
     joint = True
     needs_teacher = True
+    needs_several = False
     needs_task = False
     pretrains = False
     prepared = False

@@ -132,6 +132,7 @@ class Distil(TrainingStage):
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
+        self._check_teachers(distiller, context)
         if any(term.needs_places for term in distiller.terms.values()):
             check_places(context.training_dataset(self.loader), self.seed)
         if self.teacher_cache is not None:
@@ -156,6 +157,14 @@ class Distil(TrainingStage):
             raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher, but '
                              f'compression.student_scale={self.into[0]}; the assistant is chosen above that scale, so '
                              f'set compression.student_scale={share:.2f}')
+
+    def _check_teachers(self, distiller: AMDDistiller, context: Context) -> None:
+        several = any(len(each.teachers) > 1 for each in (self, *context.stages) if isinstance(each, Distil))
+        for name, term in distiller.terms.items():
+            if term.needs_several and not several:
+                raise ValueError(f'losses.{name}: a {type(term).__name__} needs earlier assistants beside the teacher, '
+                                 f"and in each training of this method one network teaches; take method.type='mmamd."
+                                 "DGKD', or mmamd.LogitLoss")
 
     def _check_average(self, distiller: AMDDistiller) -> None:
         if self.average is None:
