@@ -92,7 +92,10 @@ def rows_of(pair, network, scale, names, options) -> Iterator[TermCost]:
 def cost_of(pair, name, network, scale, plain, usual, options) -> TermCost:
     losses = {TERM: dict(type=f'mmamd.{name}')}
     try:
-        prepares = build_terms(losses)[TERM].pretrains
+        built = build_terms(losses)[TERM]
+        if built.needs_several:
+            return TermCost(pair, name, note='is for several teachers, and a step here has one')
+        prepares = built.pretrains
         step = Step(network, scale, losses if prepares else {**PLAIN, **losses}, options)
     except ValueError as error:
         return TermCost(pair, name, note=f'refused: {error}'.replace('|', r'\|'))
