@@ -19,11 +19,12 @@ class CifarResNet(ResNet_CIFAR):
     figures AMD's Table 7 compares with. With 100 classes depth 20 has 0.28 M and depth 56 has 0.86 M parameters.
 
     Args:
-        depth: 20, 32, 44, 56 or 110.
+        depth: 8, 14, 20, 32, 44, 56 or 110.
         **kwargs: Arguments of :class:`mmpretrain.models.ResNet_CIFAR` but for the numbers that are fixed here.
     """
 
-    arch_settings: ClassVar[dict] = {depth: (BasicBlock, 3 * ((depth - 2) // 6,)) for depth in (20, 32, 44, 56, 110)}
+    arch_settings: ClassVar[dict] = {
+        depth: (BasicBlock, 3 * ((depth - 2) // 6,)) for depth in (8, 14, 20, 32, 44, 56, 110)}
 
     def __init__(self, depth: int, *, zero_init_residual: bool = False, **kwargs) -> None:
         if depth not in self.arch_settings:

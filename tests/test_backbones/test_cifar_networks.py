@@ -59,7 +59,7 @@ def test_vgg_keeps_a_filter_in_each_layer_and_leaves_the_last_whole():
 
 
 @pytest.mark.parametrize('backbone, message', [
-    (dict(type='mmamd.CifarResNet', depth=18), r'depths \[20, 32, 44, 56, 110\], got 18'),
+    (dict(type='mmamd.CifarResNet', depth=18), r'depths \[8, 14, 20, 32, 44, 56, 110\], got 18'),
     (dict(type='mmamd.WideResNet', depth=20), r'depth of 6n \+ 4 .*got 20 and 1'),
     (dict(type='mmamd.CifarVGG', depth=11), r'depths \[8, 13\] and five widths, got 11'),
     (dict(type='mmamd.CifarVGG', depth=8, widths=(4, 4)), r'five widths, got 8 and \(4, 4\)'),

@@ -2,13 +2,14 @@
 
 import csv
 import json
+import runpy
+import sys
 from types import SimpleNamespace
 
 import pytest
 import study
 from mmengine.registry import DefaultScope
 from tables import TABLES
-from tables.command_line import main
 from tables.jobs import config_of
 from tables.show import cells_of, draw, markdown
 from tables.table import Row, Table, find_table
@@ -17,7 +18,18 @@ from test_study import arguments, row
 from mmamd.pipeline.lock import WorkDirTaken
 from mmamd.pipeline.settings import Settings
 
+TOOL = study.ROOT / 'tools' / 'table.py'
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Function that gives the command, in this process."""
+    def give(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['table.py', *map(str, arguments)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+
+    return give
 
 
 @pytest.fixture
@@ -56,15 +68,20 @@ def test_figures_are_those_that_the_paper_prints():
     assert any('98.01' in note and '89.33' in note for note in TABLES['table1'].notes)
 
 
+def test_the_tools_readme_names_every_table():
+    described = (study.ROOT / 'tools' / 'README.md').read_text()
+    assert [name for name in TABLES if f'`{name}`' not in described] == []
+
+
 # --- what is asked for ---
 
 @pytest.mark.parametrize('arguments, message', [
     (['table44'], "there is no table 'table44'. Did you mean table4"),
     (['table4', '--rows', 'without L_cee'], "table4 has no row 'without L_cee'. Did you mean without L_ce"),
     (['table7', '--budget', 'smoke'], "table7 has no recipe for the budget 'smoke', only for ['micro', 'full']")])
-def test_what_is_not_there_is_refused_by_name(arguments, message, tmp_path):
+def test_what_is_not_there_is_refused_by_name(command, arguments, message, tmp_path):
     with pytest.raises(SystemExit) as refused:
-        main([*arguments, '--work-dir', str(tmp_path / 'runs')])
+        command(*arguments, '--work-dir', tmp_path / 'runs')
     assert message in str(refused.value) and not (tmp_path / 'runs').exists()
 
 
@@ -107,9 +124,9 @@ def test_bars_and_curves_are_drawn_of_what_was_measured(toy, tmp_path):
         draw(toy, 'micro', [], tmp_path / 'none.png')
 
 
-def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(tmp_path, capsys):
-    command = ['table4', '--budget', 'smoke', '--work-dir', str(tmp_path), '--csv', str(tmp_path / 'table.csv')]
-    main(command)
+def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tmp_path, capsys):
+    words = ['table4', '--budget', 'smoke', '--work-dir', tmp_path, '--csv', tmp_path / 'table.csv']
+    command(*words)
     cells = list(csv.reader((tmp_path / 'table.csv').open()))[1:]
     assert [name for name, *_ in cells] == [row.name for row in TABLES['table4'].rows]
     assert all(float(ours) > 0 and seeds == '1' for _, _, _, ours, seeds, *_ in cells)
@@ -123,5 +140,5 @@ def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(tmp_path, c
     costs = {found['point']: found['macs'] for found in study.read_rows(tmp_path / 'table4_smoke.jsonl')}
     assert len(set(costs.values())) == 1
     capsys.readouterr()
-    main(command)  # all rows are there
+    command(*words)  # all rows are there
     assert 'Digits and a few steps' in capsys.readouterr().out and sorted(tmp_path.glob('*/stages.json')) == folders
