@@ -1,0 +1,29 @@
+"""Terms of the loss on transformers, each at three weights: the search that their weights for a ViT are taken from."""
+
+from tables.table import Row, Table
+from tables.terms import ALONE, instead
+
+# Of each term the weight at which it is about 1 on refit weights of the ViT-micro, where L_ce is 3.2 and L_logit 1.7.
+BALANCED = {
+    'ATLoss': 30., 'SPLoss': 600., 'PKTLoss': 8000., 'RKDLoss': 0.3, 'CWDLoss': 0.2, 'VIDLoss': 0.3, 'MGDLoss': 2e-6,
+    'ViTKDLoss': 0.4, 'ReviewKDLoss': 0.007, 'CRDLoss': 0.05, 'DISTLoss': 1., 'FitNetLoss': 0.05, 'FeatureLoss': 0.08}
+IN_PLACE = {'DKDLoss': 0.25, 'NKDLoss': 0.25, 'WSLDLoss': 0.1}  # of the logits' own term
+FACTORS = (0.1, 1., 10.)
+
+
+def _rows():
+    yield Row('task and logits', ALONE)
+    for terms, keeps_logits in ((BALANCED, True), (IN_PLACE, False)):
+        for term, weight in terms.items():
+            for factor in FACTORS:
+                yield Row(f'{term}, {factor * weight:g}',
+                          instead('term', term, keeps_logits, weight=factor * weight))
+
+
+TABLE = Table(
+    name='vit_terms', title='Terms of the loss beside task and logits, ViT-micro to 10 %, two epochs', source='ours',
+    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py'},
+    teachers={'micro': 'data/vit-micro_cifar100.pth'}, overrides={'method.type': 'mmamd.KD'},
+    at={'micro': {'compression.refit': dict(num_reported=0), 'student.train_cfg.max_epochs': 2}},
+    rows=tuple(_rows()), reference='task and logits',
+    notes=("Plain distillation from refit weights; DKD, NKD and WSLD take the place of the logits' term.",))
