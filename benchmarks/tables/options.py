@@ -1,4 +1,4 @@
-"""Options of ours, each beside the run without it at the cost of one plain distillation; joint stages by their start."""
+"""Options of ours, each beside the run without it at the cost of one plain distillation; where a joint stage starts."""
 
 from tables.ablations import OURS, RECIPES, REFIT, RULE, TEACHERS
 from tables.table import Row, Table
