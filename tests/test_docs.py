@@ -11,9 +11,11 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmamd.distillation.losses import Loss
+from mmamd.methods import Method
 from mmamd.pipeline.settings import Settings, section_losses
 from mmamd.pruning import network_cost, profiled_cost
-from mmamd.registry import MODELS
+from mmamd.registry import METHODS, MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -106,6 +108,14 @@ def test_a_whole_config_of_a_page_has_at_most_15_lines_and_builds(page, tmp_path
                 assert share == pytest.approx(settings.student_scale, abs=0.005)
                 # A pair names modules of both networks, whose outputs can be compared, or building would refuse it.
                 assert last.terms['feat'].pairs == [cfg.student.losses.feat.layers]
+
+
+def test_every_term_and_method_is_on_the_page_that_compares_them():
+    page = (ROOT / 'docs' / 'losses_and_methods.md').read_text()
+    rows = re.findall(r'^\| `mmamd\.(\w+)`', page, re.MULTILINE)
+    known = {name for registry, base in ((MODELS, Loss), (METHODS, Method)) for name, cls in registry.module_dict.items()
+             if isinstance(cls, type) and issubclass(cls, base) and cls.__module__.startswith('mmamd.')}
+    assert set(rows) == known  # other tests register toys
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name)
