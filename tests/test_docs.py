@@ -113,7 +113,8 @@ def test_a_whole_config_of_a_page_has_at_most_15_lines_and_builds(page, tmp_path
 def test_every_term_and_method_is_on_the_page_that_compares_them():
     page = (ROOT / 'docs' / 'losses_and_methods.md').read_text()
     rows = re.findall(r'^\| `mmamd\.(\w+)`', page, re.MULTILINE)
-    known = {name for registry, base in ((MODELS, Loss), (METHODS, Method)) for name, cls in registry.module_dict.items()
+    known = {name for registry, base in ((MODELS, Loss), (METHODS, Method))
+             for name, cls in registry.module_dict.items()
              if isinstance(cls, type) and issubclass(cls, base) and cls.__module__.startswith('mmamd.')}
     assert set(rows) == known  # other tests register toys
 
