@@ -47,7 +47,7 @@ def write_csv(table: Table, rows: list[dict], path: Path) -> None:
 
 
 def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
-    """Our figures with intervals over the judging images and seeds: bars, or a curve over the table's axis."""
+    """Our figures with intervals over the judging images and seeds: points, or a curve over the table's axis."""
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
@@ -65,9 +65,11 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
         axes.errorbar([row.x for row in measured], tops, yerr=errors, marker='o', capsize=3)
         axes.set(xlabel=table.axis, ylabel='top-1, %')
     else:
-        axes.barh([row.name for row in measured], tops, xerr=errors, capsize=3, color='#4477aa')
+        # Points: a bar would have to begin at 0, where differences of a point cannot be seen.
+        axes.errorbar(tops, [row.name for row in measured], xerr=errors, marker='o', linestyle='', capsize=3)
         axes.invert_yaxis()
-        axes.set(xlabel='top-1, %', xlim=(max(0., min(tops) - 5), None))
+        axes.margins(y=0.1)
+        axes.set(xlabel='top-1, %')
     axes.set_title(f'{table.title}, {budget} budget')
     axes.grid(alpha=0.3, axis='y' if table.axis else 'x')
     path.parent.mkdir(parents=True, exist_ok=True)

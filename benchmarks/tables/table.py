@@ -48,7 +48,7 @@ class Table:
         overrides: Keys of all rows, before a row's own.
         at: Budget -> further overrides of all rows.
         notes: What is to be known of the figures that the paper prints.
-        axis: What the ``x`` of the rows is; None for a figure of bars.
+        axis: What the ``x`` of the rows is; None for a figure of single points.
     """
 
     name: str

@@ -116,10 +116,10 @@ def test_figures_stand_beside_the_papers_and_what_was_not_run_says_so(toy):
     assert markdown(toy, 'micro', rows)[-1] == '- Said of all.'
 
 
-def test_bars_and_curves_are_drawn_of_what_was_measured(toy, tmp_path):
-    draw(toy, 'micro', [row('A', 0, 1500), row('B', 0, 1200)], tmp_path / 'bars.png')
+def test_points_and_curves_are_drawn_of_what_was_measured(toy, tmp_path):
+    draw(toy, 'micro', [row('A', 0, 1500), row('B', 0, 1200)], tmp_path / 'points.png')
     draw(TABLES['table5'], 'micro', [row('m = 1', 0, 1500), row('m = 9', 0, 1600)], tmp_path / 'curve.png')
-    assert all((tmp_path / name).stat().st_size > 5000 for name in ('bars.png', 'curve.png'))
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ('points.png', 'curve.png'))
     with pytest.raises(ValueError, match='toy: no row has been run at the budget .micro., so there is nothing to draw'):
         draw(toy, 'micro', [], tmp_path / 'none.png')
 
