@@ -29,9 +29,9 @@ from mmpretrain.registry import MODELS
 
 import mmamd
 from mmamd.methods import AMD, KD
+from mmamd.pipeline.config.keys import check_config
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.inputs import fill_data_root, leaf_datasets
-from mmamd.pipeline.keys import check_config
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages.distil import expected_scale_sum
 from mmamd.weights.checkpoint import check_start
 

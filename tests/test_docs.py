@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 
 from mmamd.distillation.losses import Loss
 from mmamd.methods import Method
-from mmamd.pipeline.settings import Settings, section_losses
+from mmamd.pipeline.config.settings import Settings, section_losses
 from mmamd.pruning import network_cost, profiled_cost
 from mmamd.registry import METHODS, MODELS
 

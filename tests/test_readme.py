@@ -103,5 +103,5 @@ def test_every_method_has_a_row_with_its_options():
 
 @pytest.mark.parametrize('key', re.findall(r'^\| `compression\.(\w+)`', README, re.MULTILINE))
 def test_every_compression_key_of_the_readme_is_a_setting(key):
-    from mmamd.pipeline.compression import Compression
+    from mmamd.pipeline.config.compression import Compression
     assert key in Compression.__dataclass_fields__

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mmamd.pipeline.config.settings import section_losses, section_settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader, pipeline_of
 from mmamd.pipeline.plain import plain
-from mmamd.pipeline.settings import section_losses, section_settings
 from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
 from mmamd.pipeline.stages.teacher_cache import section_cache
 from mmamd.pipeline.stages.training import training_fields

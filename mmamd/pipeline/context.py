@@ -12,13 +12,13 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.recalibration import batch_norms
-from mmamd.pipeline.host_parts import building
+from mmamd.pipeline.config.host_parts import building
+from mmamd.pipeline.config.settings import Settings
+from mmamd.pipeline.images.preprocessor import check_preprocessor
+from mmamd.pipeline.images.splits import build_dataset, check_batch_size, images_of
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest
-from mmamd.pipeline.preprocessor import check_preprocessor
 from mmamd.pipeline.progress import Progress
-from mmamd.pipeline.settings import Settings
-from mmamd.pipeline.splits import build_dataset, check_batch_size, images_of
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function, profiled_cost
 from mmamd.structures import CandidateFamily, Cost, Importance, Network

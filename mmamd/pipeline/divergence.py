@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mmamd.pipeline.keys import check_options
+from mmamd.pipeline.config.keys import check_options
 from mmamd.registry import HOOKS
 
 EXIT_CODE = 3  # of tools/train.py; 1 is any other error, 2 a wrong command line

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 
 import mmamd.backbones
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.pipeline.compression import Compression
+from mmamd.pipeline.config.compression import Compression
 from mmamd.pruning.complexity import cost_by_part
 from mmamd.registry import MODELS
 from mmamd.structures import Cost

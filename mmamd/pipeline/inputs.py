@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmamd.pipeline.overlap import Keys
+from mmamd.pipeline.images.overlap import Keys
 from mmamd.pipeline.plain import file_digest, plain
 from mmamd.weights.sources import local_file
 

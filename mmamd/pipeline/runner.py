@@ -18,18 +18,18 @@ from mmengine.registry import init_default_scope
 from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
+from mmamd.pipeline.config.host_parts import check_scope
+from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.host_parts import check_scope
-from mmamd.pipeline.image_check import check_images
+from mmamd.pipeline.images.check import check_images
 from mmamd.pipeline.inputs import fill_data_root
-from mmamd.pipeline.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.lock import WorkDirLock, WorkDirTaken, on_first_rank
 from mmamd.pipeline.outputs import note, refuse_damage
 from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.reuse import check_donors, take_over
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages import Stage, field_digests, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState

@@ -6,7 +6,7 @@ import pytest
 from malformed import put
 from mmengine.registry import FUNCTIONS, DefaultScope
 
-from mmamd.pipeline.host_parts import check_part
+from mmamd.pipeline.config.host_parts import check_part
 
 # Key, value, what the message must say beside it.
 CASES = [

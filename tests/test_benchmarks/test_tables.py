@@ -15,8 +15,8 @@ from tables.show import cells_of, draw, markdown
 from tables.table import Row, Table, find_table
 from test_study import arguments, row
 
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.lock import WorkDirTaken
-from mmamd.pipeline.settings import Settings
 
 TOOL = study.ROOT / 'tools' / 'table.py'
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]

@@ -8,8 +8,8 @@ from mmpretrain.models import ImageClassifier
 from torch.nn.modules.module import register_module_forward_hook
 
 import mmamd
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages.training import train
 from mmamd.pruning import network_cost
 

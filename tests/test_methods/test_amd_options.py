@@ -8,9 +8,9 @@ import torch
 from mmengine.registry import DefaultScope
 
 import mmamd
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.finished_run import load_candidate
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages.budget import BEYOND, plain_run
 from mmamd.weights.networks import build_network, find_network
 

@@ -4,8 +4,8 @@ import pytest
 from mmengine.registry import DefaultScope
 
 import mmamd
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages.budget import BEYOND, plain_run, plan_of, stretched
 
 REFIT = {'compression.refit': dict(num_images=64, num_images_candidates=32)}

@@ -9,8 +9,8 @@ from image_folders import dataset_of, image_folder
 
 import mmamd
 from mmamd.datasets import Digits
-from mmamd.pipeline import splits
-from mmamd.pipeline.preprocessor import check_preprocessor
+from mmamd.pipeline.images import splits
+from mmamd.pipeline.images.preprocessor import check_preprocessor
 from mmamd.pipeline.stages.training import check_batches
 from mmamd.registry import DATASETS
 from mmamd.tasks import Classification

@@ -11,7 +11,7 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 
 import mmamd
-from mmamd.pipeline.image_files import check_files, fault_of, reads_files
+from mmamd.pipeline.images.files import check_files, fault_of, reads_files
 
 
 def a_picture(path, **options):

@@ -13,8 +13,8 @@ from mmengine.registry import HOOKS, DefaultScope
 
 import mmamd
 from mmamd.distillation.distiller import distiller_of
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages import teacher_cache
 from mmamd.pipeline.stages.teacher_cache import (
     TeacherCacheSettings,

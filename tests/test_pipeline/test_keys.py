@@ -26,7 +26,7 @@ def test_it_is_refused_before_anything_is_written(tiny_config, tmp_path, overrid
 
 
 def test_variables_of_a_config_are_not_taken_for_keys(tiny_config):
-    from mmamd.pipeline.keys import check_config
+    from mmamd.pipeline.config.keys import check_config
     check_config({**tiny_config(), 'num_classes': 10, 'read': [], 'test_pipeline': [], 'norm_cfg': {}, 'folder': {}})
 
 

@@ -5,7 +5,7 @@ import pytest
 from image_folders import dataset_of, image_folder
 
 import mmamd
-from mmamd.pipeline.overlap import allowed_overlaps, common_images, image_key, is_let_pass, join_keys
+from mmamd.pipeline.images.overlap import allowed_overlaps, common_images, image_key, is_let_pass, join_keys
 from mmamd.visualization import read_run
 from mmamd.visualization.report import report_html
 

@@ -9,10 +9,10 @@ from mmengine.registry import DATASETS, DefaultScope
 
 import mmamd
 from mmamd.methods import AMD, KD
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.finished_run import load_candidate
 from mmamd.pipeline.replay import redo_command, replay_stage, write_replay
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages.refit import steps_of
 from mmamd.pipeline.stages.stage import field_digests
 from mmamd.pipeline.status import format_status

@@ -3,10 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
-from mmamd.pipeline.compression import RecalibrationSettings
+from mmamd.pipeline.config.compression import RecalibrationSettings
+from mmamd.pipeline.config.settings import section_settings, teacher_settings
 from mmamd.pipeline.inputs import fill_data_root, with_test_pipeline
 from mmamd.pipeline.plain import digest, merge
-from mmamd.pipeline.settings import section_settings, teacher_settings
 from mmamd.seeds import derive_seed
 
 

@@ -9,10 +9,10 @@ import torch
 from mmengine.registry import DefaultScope
 
 from mmamd.distillation import SandwichSparsityHook
+from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest, identity
-from mmamd.pipeline.settings import Settings
 from mmamd.pipeline.stages import STAGES, Stage, fingerprint
 from mmamd.selection import NPSDSelectionHook
 

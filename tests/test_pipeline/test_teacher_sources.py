@@ -10,8 +10,8 @@ from mmengine.registry import DefaultScope
 
 import mmamd
 from mmamd.backbones.timm_vit import architecture_of_model
+from mmamd.pipeline.config.settings import Settings, pretrained_sources
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.settings import Settings, pretrained_sources
 from mmamd.pipeline.stages import score
 
 # A timm model of the digits: 32 wide, 4 heads.

@@ -11,7 +11,7 @@ from command_line import TINY, TOOLS, load, parser_of, run, tool
 from mmengine.config import Config
 
 import mmamd
-from mmamd.pipeline.settings import section_settings
+from mmamd.pipeline.config.settings import section_settings
 
 HOST_TOOLS = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
 

@@ -20,9 +20,9 @@ from mmamd.distillation.losses.loss import own_passes
 from mmamd.distillation.samplers import drawable, sample_candidates
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.files.checkpoint import write_checkpoint
+from mmamd.pipeline.config.settings import section_settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
-from mmamd.pipeline.settings import section_settings
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating

@@ -23,9 +23,9 @@ from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
+from mmamd.pipeline.images.splits import check_image_size, check_metric
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.progress import EvaluationProgressHook
-from mmamd.pipeline.splits import check_image_size, check_metric
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.structures import Network

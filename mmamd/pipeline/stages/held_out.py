@@ -11,9 +11,9 @@ from mmengine.evaluator import Evaluator
 from torch.utils.data import DataLoader, Subset
 
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.images.splits import check_metric
 from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.plain import plain
-from mmamd.pipeline.splits import check_metric
 
 
 @dataclass(frozen=True)

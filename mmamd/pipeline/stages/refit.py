@@ -43,7 +43,7 @@ class Refit(Stage):
         chosen: Name -> reference to a network whose candidate is refitted too, under that name.
         architecture: Of the networks.
         num_images: Training images; all, when there are fewer.
-        ridge, classifier: As :class:`mmamd.pipeline.compression.RefitSettings` has them.
+        ridge, classifier: As :class:`mmamd.pipeline.config.compression.RefitSettings` has them.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn.
         sharing: How the candidates share their weights, ``'nested'`` or ``'together'``
             (:mod:`mmamd.pruning.shared_refit`); None where each has its own.

@@ -31,7 +31,7 @@ class Score(Stage):
     Attributes:
         teacher: The user's weights, or a reference to the stage that trained them.
         architecture: Of the network.
-        importance: Fields of :class:`mmamd.pipeline.compression.ImportanceSettings` that matter.
+        importance: Fields of :class:`mmamd.pipeline.config.compression.ImportanceSettings` that matter.
         images, pipeline, seed: Which images, how they are read, and by which seed they are drawn; None for norms.
         kept: For greedy norms, the filters of each layer that the student keeps.
         processes: Their number at level ``'batch'``, where each has batches of its own.

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from mmengine.dist import barrier, is_main_process
 
+from mmamd.pipeline.config.host_parts import building, check_runtime, check_schedule_parts
+from mmamd.pipeline.config.kinds import STAGE, check_kinds
+from mmamd.pipeline.config.settings import pretrained_sources, refuse_sync_bn, teacher_settings
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.host_parts import building, check_runtime, check_schedule_parts
+from mmamd.pipeline.images.preprocessor import check_preprocessor
 from mmamd.pipeline.inputs import Weights
-from mmamd.pipeline.kinds import STAGE, check_kinds
-from mmamd.pipeline.preprocessor import check_preprocessor
-from mmamd.pipeline.settings import pretrained_sources, refuse_sync_bn, teacher_settings
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, train, training_fields
 from mmamd.registry import MODELS
 from mmamd.structures import Network

@@ -21,11 +21,11 @@ from mmamd.checks import Count
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.json_file import read_json, write_json
+from mmamd.pipeline.config.keys import check_options
+from mmamd.pipeline.config.settings import PRECISION
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
-from mmamd.pipeline.keys import check_options
 from mmamd.pipeline.plain import digest, merge, plain
-from mmamd.pipeline.settings import PRECISION
 from mmamd.pipeline.stages.data import check_places
 from mmamd.pipeline.stages.stage import network_identity
 from mmamd.structures import Network

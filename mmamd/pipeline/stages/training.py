@@ -18,11 +18,11 @@ from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.files.checkpoint import is_whole, write_checkpoint
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.divergence import divergence_settings
+from mmamd.pipeline.images.splits import check_batch_size
 from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.log_history import LogHistoryHook
 from mmamd.pipeline.progress import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
-from mmamd.pipeline.splits import check_batch_size
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.checkpoint_settings import check_checkpoints
 from mmamd.pipeline.stages.stage import Stage

@@ -14,12 +14,12 @@ from mmamd.distillation.distiller import AMD_LOSSES, AMDDistiller
 from mmamd.distillation.losses import build_terms
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.nearest import did_you_mean
-from mmamd.pipeline.compression import Compression
-from mmamd.pipeline.host_parts import check_config_parts, check_runtime, check_schedule_parts
+from mmamd.pipeline.config.compression import Compression
+from mmamd.pipeline.config.host_parts import check_config_parts, check_runtime, check_schedule_parts
+from mmamd.pipeline.config.keys import check_config, check_options
+from mmamd.pipeline.config.kinds import check_kinds
+from mmamd.pipeline.images.overlap import allowed_overlaps
 from mmamd.pipeline.inputs import fill_data_root
-from mmamd.pipeline.keys import check_config, check_options
-from mmamd.pipeline.kinds import check_kinds
-from mmamd.pipeline.overlap import allowed_overlaps
 from mmamd.pipeline.plain import merge, plain
 from mmamd.registry import HOOKS, METHODS, MODELS
 from mmamd.selection.npsd_hook import NPSDSelectionHook

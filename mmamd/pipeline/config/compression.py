@@ -6,7 +6,7 @@ from typing import Annotated
 from mmengine.config import Config
 
 from mmamd.checks import Count, Positive, Scale, Whole, integer, one_of
-from mmamd.pipeline.keys import check_options
+from mmamd.pipeline.config.keys import check_options
 from mmamd.pipeline.plain import plain
 from mmamd.pruning.candidates import SCALE_BY, check_scales, scale_grid
 from mmamd.pruning.importance import LEVELS

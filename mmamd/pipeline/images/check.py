@@ -10,9 +10,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.image_files import check_files, reads_files
+from mmamd.pipeline.images.files import check_files, reads_files
+from mmamd.pipeline.images.overlap import common_images, is_let_pass, refusal
 from mmamd.pipeline.inputs import Images
-from mmamd.pipeline.overlap import common_images, is_let_pass, refusal
 from mmamd.pipeline.stages.training import TrainingStage
 
 ORDER = ('train', 'val', 'test')

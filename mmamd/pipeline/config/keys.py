@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 
 from mmamd.checks import SECTION, check, check_arguments
 from mmamd.nearest import did_you_mean, nearest
-from mmamd.pipeline.kinds import OPTIONAL, STAGE, check_kinds
-from mmamd.pipeline.kinds import TOP_LEVEL as KINDS
+from mmamd.pipeline.config.kinds import OPTIONAL, STAGE, check_kinds
+from mmamd.pipeline.config.kinds import TOP_LEVEL as KINDS
 
 # What a section of a training stage may say: it is merged over the top level.
 TRAINING = ('train_cfg', 'optim_wrapper', 'param_scheduler', 'train_dataloader', 'auto_scale_lr', 'custom_hooks',

@@ -12,8 +12,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from mmamd.pipeline.images.overlap import image_key, join_keys
 from mmamd.pipeline.inputs import Images, leaf_datasets
-from mmamd.pipeline.overlap import image_key, join_keys
 from mmamd.pipeline.plain import plain
 from mmamd.tasks import Task
 
