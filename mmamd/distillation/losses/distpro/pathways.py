@@ -58,21 +58,25 @@ def lay_pathways(rule: str | Sequence[Sequence], num_levels: int) -> tuple[Pathw
 
 def check_rule(rule: str | Sequence[Sequence]) -> None:
     """Raise ValueError unless it is the name of a rule, or different pathways, at least one."""
-    if isinstance(rule, str) and rule in RULES:
-        return
+    if not isinstance(rule, str) or rule not in RULES:
+        check_pathways('rule', rule)
+
+
+def check_pathways(key: str, pathways: Sequence[Sequence]) -> None:
+    """Raise ValueError, with the key, unless they are different pathways, at least one."""
     expected = f'expected one of {list(RULES)}, or pathways (teacher, student), e.g. [(0, 0), (0, 1)]'
-    if isinstance(rule, str) or not isinstance(rule, (list, tuple)):
-        raise ValueError(f'rule must say which pathways there are, got {rule!r}; {expected}')
-    if not rule:
-        raise ValueError(f'rule leaves no pathway, got {rule!r}; {expected}')
-    for each in rule:
+    if not isinstance(pathways, (list, tuple)):
+        raise ValueError(f'{key} must say which pathways there are, got {pathways!r}; {expected}')
+    if not pathways:
+        raise ValueError(f'{key} leaves no pathway, got {pathways!r}; {expected}')
+    for each in pathways:
         if not _is_pathway(each):
-            raise ValueError(f'rule has {each!r}, which is no pathway; {expected}, or with one of {TRANSFORMS} as a '
+            raise ValueError(f'{key} has {each!r}, which is no pathway; {expected}, or with one of {TRANSFORMS} as a '
                              'third')
-    names = [Pathway(*each).name for each in rule]
+    names = [Pathway(*each).name for each in pathways]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f'rule has the pathway {twice} more than once; {expected}')
+        raise ValueError(f'{key} has the pathway {twice} more than once; {expected}')
 
 
 def _is_pathway(value: Sequence) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from mmamd.distillation.losses.distpro.normalisation import check_normalisation, normalised
-from mmamd.distillation.losses.distpro.pathways import Pathway, check_rule
+from mmamd.distillation.losses.distpro.pathways import Pathway, check_pathways
 from mmamd.files.json_file import read_json, write_json
 from mmamd.files.whole import remedy
 
@@ -48,7 +48,7 @@ class Process:
         if len(self.student_levels) != len(self.teacher_levels) or not self.student_levels:
             raise ValueError(f'a process is between as many levels of both networks, got {list(self.student_levels)} '
                              f'and {list(self.teacher_levels)}')
-        check_rule(self.pathways)
+        check_pathways('pathways', self.pathways)
         outside = next((each for each in self.pathways if max(each[:2]) >= len(self.student_levels)), None)
         if outside is not None:
             raise ValueError(f'the pathway {outside.name} needs a level that is not there; there are '
@@ -126,7 +126,7 @@ class Process:
         def build(raw: dict) -> 'Process':
             lists = {name: _tuples(value) for name, value in raw.items()}
             try:
-                check_rule(lists['pathways'])
+                check_pathways('pathways', lists['pathways'])
                 return cls(**{**lists, 'pathways': tuple(Pathway(*each) for each in lists['pathways'])})
             except ValueError as error:
                 raise ValueError(f'{path}: {error}: {remedy(path)}') from error
