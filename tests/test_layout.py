@@ -141,7 +141,7 @@ for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller TaskLoss Logit
                         DATA_SAMPLERS='StreamSampler',
                         DATASETS='HoldOut Digits RepeatedViews',
                         HOOKS='SandwichSparsityHook NPSDSelectionHook EpochSeedHook',
-                        LOOPS='JointTrainLoop CandidateValLoop').items():
+                        LOOPS='JointTrainLoop CandidateValLoop ProcessSearchLoop').items():
     for type in types.split():
         assert getattr(registry, name).get(f'mmamd.{type}') is not None, type
 assert RUNNERS.get('mmamd.MultiStepRunner') is not None

@@ -8,6 +8,7 @@ replays.
 from mmamd.search.distpro.alpha_update import AlphaUpdate
 from mmamd.search.distpro.hyper_gradient import hyper_gradient
 from mmamd.search.distpro.recorder import Recorder
+from mmamd.search.distpro.search_loop import ProcessSearchLoop
 from mmamd.search.distpro.unroll import next_weights
 
-__all__ = ['AlphaUpdate', 'Recorder', 'hyper_gradient', 'next_weights']
+__all__ = ['AlphaUpdate', 'ProcessSearchLoop', 'Recorder', 'hyper_gradient', 'next_weights']
