@@ -12,7 +12,7 @@ FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', loca
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.pipeline'])
 LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
-                      locations=['mmamd.distillation', 'mmamd.selection'])
+                      locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.search.distpro'])
 METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])
 MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
                        locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection'])

@@ -15,7 +15,7 @@ FILES = sorted(path for path in PACKAGE.rglob('*.py')
 
 EVERYWHERE = {'registry', 'checks', 'compat', 'version', 'nearest', 'seeds', 'configured_hook'}
 CHAIN = ('files', 'structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline',
-         'methods')
+         'methods', 'search')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}
 ALLOWED['tasks'] = {'files', 'structures', 'passes'}
 for part in ('distillation', 'selection', 'pipeline'):
@@ -141,7 +141,7 @@ for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller TaskLoss Logit
                         DATA_SAMPLERS='StreamSampler',
                         DATASETS='HoldOut Digits RepeatedViews',
                         HOOKS='SandwichSparsityHook NPSDSelectionHook EpochSeedHook',
-                        LOOPS='JointTrainLoop CandidateValLoop').items():
+                        LOOPS='JointTrainLoop CandidateValLoop ProcessSearchLoop').items():
     for type in types.split():
         assert getattr(registry, name).get(f'mmamd.{type}') is not None, type
 assert RUNNERS.get('mmamd.MultiStepRunner') is not None

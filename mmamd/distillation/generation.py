@@ -30,8 +30,12 @@ class MaskSeed:
 
     def rand(self, *shape: int, progress: float, index: int) -> Tensor:
         """Uniform numbers in [0, 1), on the CPU."""
+        return torch.rand(shape, generator=self.generator(progress, index))
+
+    def generator(self, progress: float, index: int, device: torch.device | str = 'cpu') -> torch.Generator:
+        """What draws them; on another device others, and no copy."""
         seed = derive_seed(self.seed, str(progress), get_rank(), index)
-        return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+        return torch.Generator(device).manual_seed(seed)
 
 
 def check_share(share: float) -> None:

@@ -34,6 +34,15 @@ class JointTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
+    def prepare(self, data_batch: dict) -> dict:
+        """The preprocessed batch with the teachers' ``targets``."""
+        distiller = distiller_of(self.runner.model)
+        distiller.progress = self.iter / self.max_iters
+        data = distiller.data_preprocessor(data_batch, training=True)
+        with torch.no_grad(), self.runner.optim_wrapper.optim_context(self.runner.model):
+            data['targets'] = distiller.teach(data['inputs'], data['data_samples'])
+        return data
+
     def step(self, data_batch: dict) -> dict[str, torch.Tensor]:
         """One optimizer step; returns the values to log, the mean loss over the candidates as ``'loss'``.
 
@@ -45,12 +54,7 @@ class JointTrainLoop(EpochBasedTrainLoop):
         model, optim_wrapper = self.runner.model, self.runner.optim_wrapper
         distiller = distiller_of(model)
         candidates = distiller.candidates if self.step_candidates is None else self.step_candidates
-
-        distiller.progress = self.iter / self.max_iters
-        data = distiller.data_preprocessor(data_batch, training=True)
-        with torch.no_grad(), optim_wrapper.optim_context(model):
-            data['targets'] = distiller.teach(data['inputs'], data['data_samples'])
-
+        data = self.prepare(data_batch)
         log_vars: dict[str, torch.Tensor] = {}
         total = 0.
         for i, candidate in enumerate(reversed(candidates)):

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import mmamd
 from mmamd.backbones.recalibration import load_statistics
+from mmamd.distillation.losses.distpro import ProcessLoss
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.export import load_safetensors
 from mmamd.files.checkpoint import read_checkpoint
@@ -93,6 +94,13 @@ def test_as_what_a_backbone_is_initialised_from(marker, tiny_config, tmp_path):
     model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint=str(tmp_path / 'start.pth'), prefix='backbone.')
     with DefaultScope.overwrite_default_scope('mmpretrain'), pytest.raises(ValueError, match=f'start.pth {REFUSED}'):
         MODELS.build(model).init_weights()
+
+
+@pytest.mark.parametrize('kind', ['zip', 'pickle'])
+def test_as_the_process_that_a_term_replays(kind, marker, tmp_path):
+    plant(tmp_path / 'process.json', marker, kind)
+    with pytest.raises(ValueError, match='process.json is no JSON'):
+        ProcessLoss(file=str(tmp_path / 'process.json'))
 
 
 # --- what stages have left ---

@@ -1,0 +1,1 @@
+"""Searches for what distils best: each finds something that terms of the loss then use in any method."""

@@ -1,0 +1,255 @@
+import math
+
+import pytest
+import torch
+from pairs import STAGES, built, cnn_distiller, external_distiller, steps
+from torch import nn
+
+from mmamd.distillation.losses.distpro import Process, ProcessLoss
+from mmamd.distillation.losses.distpro import term as term_module
+from mmamd.distillation.losses.distpro.normalisation import normalised
+from mmamd.distillation.losses.distpro.pathways import lay_pathways
+from mmamd.distillation.losses.distpro.transforms import CnnTransform, TransformerTransform
+from mmamd.distillation.losses.reviewkd import hcl_loss
+
+# Of the pathways t0-s0, t0-s1 and t1-s1.
+WEIGHTS = ((1.0, 0.2, 0.5), (0.6, 0.4, 0.5), (0.1, 0.9, 0.5))
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Function that writes a process between two levels; returns its file, another one each time."""
+    def write(weights=WEIGHTS):
+        path = tmp_path / str(len(list(tmp_path.iterdir()))) / 'process.json'
+        steps = (0, 50, 100) if len(weights) == 3 else tuple(range(1, len(weights) + 1))
+        Process(('a', 'b'), ('c', 'd'), lay_pathways('student_ge_teacher', 2), steps, weights, weights).write(path)
+        return str(path)
+
+    return write
+
+
+def maps(seed=0, channels=(3, 4), sides=(4, 2)):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(4, c, side, side, generator=generator) for c, side in zip(channels, sides, strict=True)]
+
+
+def two_levels(term, student=None, teacher=None):
+    """A term built for two levels of maps, and the outputs that it compares."""
+    student, teacher = maps(0) if student is None else student, maps(1, (5, 6)) if teacher is None else teacher
+    return built(term, dict(zip('ab', student, strict=True)), dict(zip('cd', teacher, strict=True)))
+
+
+def distances(term, student, teacher):
+    """Of every pathway, written out."""
+    own, others = list(student.states.values()), list(teacher.states.values())
+    return [hcl_loss(transform(own[s], others[t].shape[2:]), others[t])
+            for (t, s, _), transform in zip(term.pathways, term.transforms[0], strict=True)]
+
+
+class Calls:
+    """How often each transform, and each distance, has been run."""
+
+    def __init__(self, term):
+        self.transforms, self.distances = [0] * len(term.pathways), 0
+        for k, transform in enumerate(term.transforms[0]):
+            transform.register_forward_hook(lambda *_, k=k: self._count(k))
+        term.distances[0] = [self._counted(distance) for distance in term.distances[0]]
+
+    def _count(self, k):
+        self.transforms[k] += 1
+
+    def _counted(self, distance):
+        def run(*args):
+            self.distances += 1
+            return distance(*args)
+
+        return run
+
+
+# --- values ---
+
+@pytest.mark.parametrize('progress, expected', [(0., (1.0, 0.2, 0.5)), (0.25, (0.8, 0.3, 0.5)), (0.5, (0.6, 0.4, 0.5)),
+                                                (1., (0.1, 0.9, 0.5))])
+def test_value_is_the_sum_of_distances_by_the_weights_of_the_time(written, progress, expected):
+    term, student, teacher = two_levels(ProcessLoss(file=written()))
+    student.progress = progress
+    value = sum(weight * each for weight, each in zip(expected, distances(term, student, teacher), strict=True))
+    torch.testing.assert_close(term.compare(student, teacher, 0), value)
+
+
+def test_a_constant_process_is_its_last_weights_and_one_of_ones_is_equal_weights(written):
+    def value(**options):
+        term, student, teacher = two_levels(ProcessLoss(**options))
+        student.progress = 0.3
+        return term.compare(student, teacher, 0)
+
+    constant = written((WEIGHTS[2],) * 3)
+    assert torch.equal(value(file=constant), value(file=constant, mode='use_last'))
+    assert torch.equal(value(file=constant), value(file=written(), mode='use_last'))
+    assert not torch.equal(value(file=constant), value(file=written()))
+    ones = written(((1., 1., 1.),) * 3)
+    assert torch.equal(value(file=ones), value()) and torch.equal(value(file=written(), mode='equal'), value())
+
+
+def test_a_search_weighs_by_its_alphas(written):
+    term, student, teacher = two_levels(ProcessLoss(mode='search', normalisation='softmax', scale=2.))
+    assert torch.equal(term.alpha, torch.ones(3)) and 'alpha' not in dict(term.named_parameters())
+    term.alpha.copy_(torch.tensor([0., 1., 2.]))
+    weights = normalised(term.alpha, 'softmax', 2.)
+    expected = sum(weight * each for weight, each in zip(weights, distances(term, student, teacher), strict=True))
+    value = term.compare(student, teacher, 0)
+    torch.testing.assert_close(value, expected)
+    value.backward()
+    assert term.alpha.grad is None
+
+
+def test_gradient_is_that_of_finite_differences(written):
+    levels = [[each[:2].double() for each in maps(seed, (2, 2), (2, 1))] for seed in (0, 1)]
+    term, student, teacher = two_levels(ProcessLoss(file=written()), *([x.float() for x in each] for each in levels))
+    term.double().eval()
+    teacher.states = dict(zip('cd', levels[1], strict=True))
+
+    def value(a, b):
+        student.states = dict(a=a, b=b)
+        return term.compare(student, teacher, 0)
+
+    assert torch.autograd.gradcheck(value, [each.requires_grad_() for each in levels[0]])
+
+
+# --- what is left out ---
+
+def test_below_the_threshold_neither_transform_nor_distance_is_run(written):
+    file = written()
+    term, student, teacher = two_levels(ProcessLoss(file=file, threshold=0.5))
+    calls = Calls(term)
+    for progress in (0., 0.5, 1.):
+        student.progress = progress
+        term.zero_grad()
+        term.compare(student, teacher, 0).backward()
+        for weight, transform in zip(term.weights(progress), term.transforms[0], strict=True):
+            assert all(each.grad is not None for each in transform.parameters()), 'processes wait for each of them'
+            assert any(each.grad.any() for each in transform.parameters()) is (weight >= 0.5)
+    assert calls.transforms == [2, 1, 3] and calls.distances == 6
+    assert term.process.kept_share(0.5) == 6 / 9
+
+
+def test_what_is_kept_weighs_as_before(written):
+    term, student, teacher = two_levels(ProcessLoss(file=written(), threshold=0.5))
+    first, _, third = distances(term, student, teacher)
+    torch.testing.assert_close(term.compare(student, teacher, 0), 1.0 * first + 0.5 * third)
+
+
+def test_a_threshold_of_zero_leaves_nothing_out(written):
+    term, student, teacher = two_levels(ProcessLoss(file=written(((1., 0., 0.),) * 2), threshold=0.))
+    calls = Calls(term)
+    term.compare(student, teacher, 0)
+    assert calls.transforms == [1, 1, 1]
+
+
+def test_a_threshold_relative_to_the_largest_weight(written):
+    halved = written(tuple(tuple(weight / 2 for weight in row) for row in WEIGHTS))
+    assert two_levels(ProcessLoss(file=halved, threshold=0.5, relative_to_max=True))[0].cut == 0.25
+    assert two_levels(ProcessLoss(file=halved, threshold=0.5))[0].cut == 0.5
+
+
+def test_a_threshold_that_leaves_nothing_at_some_points_is_warned_of(written, monkeypatch):
+    said = []
+    monkeypatch.setattr(term_module, 'print_log', lambda text, *_: said.append(text))
+    file = written(((0.4, 0.4, 0.1), (0.9, 0.9, 0.9), (0.2, 0.2, 0.9)))
+    term, student, teacher = two_levels(ProcessLoss(file=file, threshold=0.5))
+    assert said == ['threshold=0.5 leaves no pathway at 1 of the 3 points of the process; the term is 0 there']
+    value = term.compare(student, teacher, 0)
+    value.backward()
+    assert value == 0 and not any(each.grad.any() for each in term.parameters())
+
+
+def test_a_threshold_that_leaves_nothing_at_all_is_refused(written):
+    with pytest.raises(ValueError, match='threshold=2.0 leaves no pathway at any time: the largest weight is 1; lower'):
+        two_levels(ProcessLoss(file=written(), threshold=2.0))
+
+
+# --- networks ---
+
+def test_tokens_have_the_transform_of_transformers_and_maps_that_of_cnns():
+    tokens = {'a': torch.randn(2, 5, 3), 'b': torch.randn(2, 4, 3)}  # with and without a class token
+    term, student, teacher = built(ProcessLoss(), tokens, {'c': torch.randn(2, 10, 4), 'd': torch.randn(2, 6, 2, 2)})
+    assert [type(each) for each in term.transforms[0]] == [TransformerTransform, TransformerTransform, CnnTransform]
+    assert term.eval().compare(student, teacher, 0).isfinite()
+    kinds = built(ProcessLoss(transform='cnn', rule=[(0, 0), (0, 0, 'transformer')]), tokens, tokens)[0].transforms[0]
+    assert [type(each) for each in kinds] == [CnnTransform, TransformerTransform]
+
+
+def test_what_the_classifier_reads_is_a_level_of_one_position():
+    student, teacher = [maps()[0], torch.randn(4, 3)], [maps(1)[0], torch.randn(4, 5)]
+    term, *outputs = two_levels(ProcessLoss(rule=[(1, 0), (1, 1)]), student, teacher)
+    assert term.compare(*outputs, 0).isfinite()
+
+
+def test_transformers_cnns_and_two_architectures_are_trained(make_distiller, written):
+    for distiller in (make_distiller(losses={'process': dict(type='mmamd.ProcessLoss', layers=[1, 2])}),
+                      cnn_distiller({'process': dict(type='mmamd.ProcessLoss', layers=[1, 2], file=written())}),
+                      external_distiller({'process': dict(type='mmamd.ProcessLoss', layers=STAGES, file=written(),
+                                                          threshold=0.3)})):
+        assert all(value > 0 and math.isfinite(value) for value in steps(distiller))
+        assert all(each.grad is not None for each in distiller.terms.parameters())
+
+
+def test_a_process_is_replayed_by_another_pair_of_as_many_levels_and_refused_by_one_of_more(written):
+    section = dict(type='mmamd.ProcessLoss', layers=[0, 1, 2], file=written())
+    with pytest.raises(ValueError, match='losses.process: the process is between 2 levels of each network, got a pair '
+                                         'of 3; name as many by layers'):
+        cnn_distiller({'process': section})
+    with pytest.raises(ValueError, match=r'losses.process: level_map must be 3 ascending numbers'):
+        cnn_distiller({'process': {**section, 'level_map': [0, 1]}})
+    term = cnn_distiller({'process': {**section, 'layers': [2], 'level_map': [1]}}).terms['process']
+    assert term.weights(1.) == [0.5] and [each.name for each in term.pathways] == ['t0-s0']
+
+
+# --- what is refused ---
+
+@pytest.mark.parametrize('wrong, message', [
+    (dict(mode='online'), "mode must be one of 'process', 'use_last', 'equal', 'search', got 'online'"),
+    (dict(mode='process'), "mode='process' needs a process; name its file by file="),
+    (dict(mode='search', threshold=0.5), "mode='search' finds a process, with all of its pathways"),
+    (dict(level_map=[0]), r'level_map=\[0\] is of the levels of a process'),
+    (dict(threshold=-1), 'threshold must be a finite number >= 0, got -1; 0 keeps every pathway'),
+    (dict(rule=[]), 'rule leaves no pathway'), (dict(normalisation='z'), 'normalisation must be one of'),
+    (dict(file='none.json'), 'there is no process none.json'), (dict(layers=1), 'layers must be')])
+def test_options_that_cannot_be_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ProcessLoss(**wrong)
+
+
+def test_one_point_cannot_be_interpolated(written):
+    file = written(WEIGHTS[:1])
+    with pytest.raises(ValueError, match="process.json has one point, .*; set mode='use_last'"):
+        ProcessLoss(file=file)
+    assert two_levels(ProcessLoss(file=file, mode='use_last'))[0].weights(0.3) == list(WEIGHTS[0])
+
+
+def test_pathways_that_are_not_those_of_the_process_are_refused(written):
+    with pytest.raises(ValueError, match="rule='all' has other pathways than the process, which has t0-s0, t0-s1, t1-"):
+        two_levels(ProcessLoss(file=written(), rule='all'))
+    two_levels(ProcessLoss(file=written(), rule='student_ge_teacher'))
+
+
+def test_maps_of_another_size_than_the_term_was_built_for_are_refused():
+    term, student, teacher = two_levels(ProcessLoss())
+    student.states['b'] = torch.randn(4, 4, 3, 3)
+    with pytest.raises(ValueError, match=r"'b' of the student gives \(4, 3, 3\), and gave \(4, 2, 2\) when the term"):
+        term.compare(student, teacher, 0)
+
+
+def test_batch_norms_refuse_a_batch_of_one_image():
+    one = [each[:1] for each in maps()]
+    term, student, teacher = two_levels(ProcessLoss(), one, one)
+    with pytest.raises(ValueError, match='on a batch of one image; take larger batches'):
+        term.compare(student, teacher, 0)
+    assert term.eval().compare(student, teacher, 0).isfinite()
+    term, *outputs = two_levels(ProcessLoss(transform='transformer'), one, one)
+    assert term.compare(*outputs, 0).isfinite()
+
+
+def test_names_of_modules_that_a_network_has_not_are_refused():
+    with pytest.raises(ValueError, match=r'needs layers=\[\('):
+        ProcessLoss().watches(nn.Sequential(), nn.Sequential())
