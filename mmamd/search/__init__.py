@@ -1,0 +1,1 @@
+"""Searches for what a config would else have to choose: one algorithm a folder. Their stores are Optuna's."""
