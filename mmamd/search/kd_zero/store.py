@@ -1,9 +1,14 @@
 """Where the trials of a search are kept: a study of Optuna's, in a journal file, in a database, or in memory."""
 
+import fcntl
 import json
 import os
 import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mmamd.pipeline.status import birth, is_alive
 from mmamd.search.kd_zero.evolution import Trial
@@ -34,12 +39,13 @@ def open_study(store: str | Path | None, name: str, settings: dict, sampler=None
         ValueError: The study has been made by other settings.
     """
     storage = _storage(store)
-    # A study is new as long as it has no settings: a worker may have died before it wrote them.
-    study = optuna.create_study(storage=storage, study_name=name, sampler=sampler, load_if_exists=True,
-                                direction='minimize')
+    try:
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+    except KeyError:  # there is none yet, or another worker makes it at this moment
+        study = optuna.create_study(storage=storage, study_name=name, sampler=sampler, load_if_exists=True)
     # As the store gives them back: lists for tuples.
     settings = json.loads(json.dumps(settings))
-    before = study.user_attrs.get(SETTINGS)
+    before = study.user_attrs.get(SETTINGS)  # None too where a worker has died before it wrote them
     if before is None:
         study.set_user_attr(SETTINGS, settings)
     elif before != settings:
@@ -49,13 +55,38 @@ def open_study(store: str | Path | None, name: str, settings: dict, sampler=None
     return study
 
 
+class Turn:
+    """The right to begin a trial, which one worker of a journal has at a time, from :meth:`take` to :meth:`pass_on`.
+
+    So no two of them propose the same, and a trial that nobody has put their name to is one of a worker that has died.
+    A worker that dies passes it on. In a database and in memory there are no turns.
+    """
+
+    def __init__(self, store: str | Path | None) -> None:
+        self.path = None if store is None or is_database(store) else Path(f'{store}.turn')
+        self._file: IO | None = None
+
+    def take(self) -> None:
+        if self.path is not None:
+            self._file = open(self.path, 'w')
+            with suppress(OSError):  # of a file system without such locks
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def pass_on(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
 def fail_dead_trials(study: optuna.Study, store: str | Path | None) -> None:
     """Trials of workers that have died count as failed: they are left out, and what they tried is tried again.
 
     On this host a process is gone; of other hosts a database knows by their heartbeats. A journal is of one machine, so
-    what another one began was begun before the file was moved.
+    what another one began was begun before the file was moved. Called by whose :class:`Turn` it is.
     """
-    fail_stale_trials(study)
+    if is_database(store):
+        with _experimental():
+            fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         host, pid, born = trial.user_attrs.get('worker', (None, 0, None))
         is_here = host == socket.gethostname()
@@ -96,13 +127,22 @@ def _storage(store: str | Path | None) -> BaseStorage:
     if store is None:
         return InMemoryStorage()
     if is_database(store):
-        return RDBStorage(str(store), heartbeat_interval=HEARTBEAT, grace_period=3 * HEARTBEAT)
+        with _experimental():
+            return RDBStorage(str(store), heartbeat_interval=HEARTBEAT, grace_period=3 * HEARTBEAT)
     path = Path(store)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = JournalFileSymlinkLock(str(path))
     if path.exists():
         _mend(path, lock)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+@contextmanager
+def _experimental() -> Iterator[None]:
+    """Without Optuna's word that heartbeats may change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', optuna.exceptions.ExperimentalWarning)
+        yield
 
 
 def _mend(path: Path, lock: JournalFileSymlinkLock) -> None:

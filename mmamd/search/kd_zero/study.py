@@ -14,7 +14,7 @@ from mmamd.distillation.genome import Genome
 from mmamd.search.kd_zero.evolution import Evolution, Trial, is_evaluated, propose
 from mmamd.search.kd_zero.rejection import Rejected
 from mmamd.search.kd_zero.space import Genes, Space, genome_of
-from mmamd.search.kd_zero.store import fail_dead_trials, open_study, trials_of, worker
+from mmamd.search.kd_zero.store import Turn, fail_dead_trials, open_study, trials_of, worker
 
 NAME = 'kd_zero'
 VERSION = 1  # of what a store holds
@@ -90,40 +90,54 @@ def search(evaluate: Evaluate, space: Space, settings: Evolution, store: str | P
 def _carry_on(study: optuna.Study, evaluate: Evaluate, reason_against: Callable[[Genome], str | None],
               settings: Evolution, store: str | Path | None,
               after_trial: Callable[[list[Trial]], None]) -> list[Trial]:
+    turn = Turn(store)
+
+    def objective(trial: optuna.Trial) -> float:
+        genes, like = _begin(trial, study)
+        turn.pass_on()
+        return _outcome(trial, genes, like, evaluate, reason_against)
+
     try:
         while True:
+            turn.take()
             fail_dead_trials(study, store)
             trials = trials_of(study)
             if not _goes_on(trials, settings):
                 return trials
-            study.optimize(lambda trial: _try(trial, study, evaluate, reason_against), n_trials=1)
+            study.optimize(objective, n_trials=1)
             after_trial(trials_of(study))
     except BaseException:
         _give_up_own(study)
         raise
+    finally:
+        turn.pass_on()
 
 
-def _try(trial: optuna.Trial, study: optuna.Study, evaluate: Evaluate,
-         reason_against: Callable[[Genome], str | None]) -> float:
-    """One trial: the fitness, or TrialPruned with its reason noted."""
+def _begin(trial: optuna.Trial, study: optuna.Study) -> tuple[Genes, Trial | None]:
+    """Genes of a trial, which are noted down with whose it is; and an earlier trial that came to the same."""
     sampler = study.sampler
     trial.set_user_attr('worker', worker())
     genes = {gene: trial.suggest_categorical(gene, choices) for gene, choices in sampler.space.choices.items()}
     key = sampler.space.key(genes)
-    trial.set_user_attr('genome', key)
-    trial.set_user_attr('role', sampler.roles.pop(trial.number))
     like = next((each for each in trials_of(study, before=trial.number)
                  if each.key == key and (each.fitness, each.reason) != (None, None)), None)
+    trial.set_user_attr('genome', key)
+    trial.set_user_attr('known', like is not None)
+    trial.set_user_attr('role', sampler.roles.pop(trial.number))
+    return genes, like
+
+
+def _outcome(trial: optuna.Trial, genes: Genes, like: Trial | None, evaluate: Evaluate,
+             reason_against: Callable[[Genome], str | None]) -> float:
+    """The fitness, or TrialPruned with its reason noted down."""
     try:
         if like is not None:
-            trial.set_user_attr('known', True)
-            if like.reason is not None:
-                raise Rejected(like.reason)
-            return like.fitness
-        reason = reason_against(genome_of(genes))
+            parts, reason = {**like.parts, 'fitness': like.fitness}, like.reason
+        else:
+            reason = reason_against(genome_of(genes))
+            parts = {} if reason else {name: float(value) for name, value in evaluate(genome_of(genes)).items()}
         if reason is not None:
             raise Rejected(reason)
-        parts = {name: float(value) for name, value in evaluate(genome_of(genes)).items()}
         if not math.isfinite(parts['fitness']):
             raise Rejected('fitness not finite')
     except Rejected as rejected:
