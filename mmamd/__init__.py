@@ -12,6 +12,7 @@ The folders follow the method:
     selection/      performance of several networks side by side, and the choice of one
     pipeline/       the runner that carries a config through its stages: one stage, whole, a file
     methods/        which stages there are, and who teaches whom: one method a file
+    search/         searches for distillers, which then are terms of a loss
     tasks/          what differs between tasks
     export/         the physically small model in its forms: weights, ONNX, torch.export, plain MMPretrain, timm
     datasets/       held-out split, bundled digits, a sampler for schedules in steps

@@ -15,7 +15,7 @@ FILES = sorted(path for path in PACKAGE.rglob('*.py')
 
 EVERYWHERE = {'registry', 'checks', 'compat', 'version', 'nearest', 'seeds', 'configured_hook'}
 CHAIN = ('files', 'structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline',
-         'methods')
+         'methods', 'search')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}
 ALLOWED['tasks'] = {'files', 'structures', 'passes'}
 for part in ('distillation', 'selection', 'pipeline'):

@@ -28,7 +28,7 @@ def test_a_text_is_an_option_of_the_command_line():
     (EXAMPLE.replace('Pearson', 'pearson'), "no distance 'pearson'.*Did you mean Pearson"),
     (EXAMPLE.replace('cal:[no]', 'cal:[focus]'), "no calibration 'focus'"),
     (EXAMPLE.replace('logits', 'k3'), "no input 'k3'; expected one of feature, embedding, logits"),
-    (EXAMPLE.replace('no|softmax_C', 'softmax_C'), r"has 3 transforms, got 2: \['softmax_C', 'no'\]; fill up with 'no'"),
+    (EXAMPLE.replace('no|softmax_C', 'softmax_C'), r"has 3 transforms, got 2: \['softmax_C', 'no'\]; fill up with"),
     (EXAMPLE.replace('tau:[4]', 'tau:[0]'), 'tau must be a positive finite number, got 0.0'),
     (EXAMPLE.replace('tau:[4]', 'tau:[hot]'), "tau must be a positive finite number, got 'hot'"),
     (EXAMPLE.replace('weight:[1]', 'weight:[-1]'), 'weight must be a positive finite number, got -1.0'),
@@ -40,7 +40,8 @@ def test_what_is_no_genome_is_refused(text, message):
 
 @pytest.mark.parametrize('what, transforms, expected', [
     ('logits', ('no', 'relu', 'no'), ('relu', 'no', 'no')), ('logits', ('relu', 'relu', 'exp'), ('relu', 'exp', 'no')),
-    ('logits', ('exp', 'exp', 'relu'), ('exp', 'exp', 'relu')), ('feature', ('scale_r1', 'mm', 'bmm'), ('mm', 'no', 'no')),
+    ('logits', ('exp', 'exp', 'relu'), ('exp', 'exp', 'relu')),
+    ('feature', ('scale_r1', 'mm', 'bmm'), ('mm', 'no', 'no')),
     ('embedding', ('softmax_HW', 'satt', 'tanh'), ('tanh', 'no', 'no')),
     ('feature', ('channel', 'local_r2', 'norm_HW'), ('channel', 'norm_HW', 'no')),
     ('feature', ('batch', 'batch', 'mask'), ('batch', 'no', 'no'))])

@@ -115,8 +115,8 @@ def term(text):
 
 
 def test_candidates_are_trained_by_every_kind_of_knowledge():
-    found = [genome('logits', 'softmax_C', 'Pearson', 'focal', 1, 4), genome('feature', 'mask norm_HW', 'l2', 'sim', 10),
-             genome('embedding', 'drop', 'Cosine', 'entropy')]
+    found = [genome('logits', 'softmax_C', 'Pearson', 'focal', 1, 4),
+             genome('feature', 'mask norm_HW', 'l2', 'sim', 10), genome('embedding', 'drop', 'Cosine', 'entropy')]
     distiller = cnn_distiller({each.input: term(each) for each in found})
     assert not [name for name, _ in distiller.named_parameters() if name.startswith('terms')], 'one architecture'
     assert all(value > 1e-4 for value in steps(distiller))
@@ -169,7 +169,7 @@ def test_what_has_no_effect_is_said(monkeypatch):
 def test_a_batch_of_one_has_nothing_to_compare():
     term, own, other = alone(genome('logits', 'mm', 'Correlation'))
     own.logits, other.logits = own.logits[:1], other.logits[:1]
-    with pytest.raises(ValueError, match='mm, Correlation compare the images of a batch, got a batch of one; use a larg'):
+    with pytest.raises(ValueError, match='mm, Correlation compare the images of a batch, got a batch of one; use a'):
         term.compare(own, other, 0)
     assert term.eval().compare(own, other, 0).isfinite(), 'a distiller is built by one image'
 
@@ -186,6 +186,13 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="'layer' of the student: a state of shape .* cannot be made maps"):
         alone(genome('embedding', '', 'l2'), shape=(4, 6, 1, 1, 1))
     for found in (genome('logits', '', 'l2'), genome('feature', '', 'l2', 'sim')):
-        with pytest.raises(ValueError, match=r'has logits \(5,\) and the teacher \(3,\), which the genome compares; give'):
+        with pytest.raises(ValueError, match=r'has logits \(5,\) and the teacher \(3,\), which the genome compares'):
             alone(found, logits=(torch.zeros(4, 5), torch.zeros(4, 3)))
     alone(genome('feature', '', 'l2'), logits=(torch.zeros(4, 5), torch.zeros(4, 3)))
+
+
+def test_the_default_is_the_relation_between_classes_that_dist_has():
+    student, teacher = pair(4, 7)
+    torch.testing.assert_close(value(GenomeLoss().genome, student, teacher),
+                               16 * dist_loss(student / 4, teacher / 4, gamma=0.))
+    assert GenomeLoss().weight == 1.0

@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import mmamd.distillation.operations  # registers them
 from mmamd.distillation.losses.dist import correlation as row_correlation
 from mmamd.distillation.losses.wsld import soft_label_weights
 from mmamd.registry import KD_CALIBRATIONS, KD_DISTANCES

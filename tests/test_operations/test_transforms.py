@@ -5,7 +5,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import mmamd.distillation.operations  # registers them
 from mmamd.distillation.operations.activations import log
 from mmamd.distillation.operations.attention import catt, drop, mask, natt, satt
 from mmamd.distillation.operations.norms import batchnorm, min_max, norm_c, norm_hw

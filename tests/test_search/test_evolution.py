@@ -6,7 +6,7 @@ from toys import SMALL, SPACE, hidden, planted, told, trajectory
 
 from mmamd.search.kd_zero.evolution import Evolution, Trial, best, propose, replay
 from mmamd.search.kd_zero.shrinkage import Shrinkage, shrunk
-from mmamd.search.kd_zero.space import GENES, OPERATIONS, Space
+from mmamd.search.kd_zero.space import OPERATIONS, Space
 
 
 def least(trials):
@@ -133,7 +133,3 @@ def test_what_is_no_shrinkage_is_refused(options):
     (name, value), = options.items()
     with pytest.raises(ValueError, match=f'shrinkage must have .*got {name}={value}'):
         Shrinkage(**options)
-
-
-def test_genes_are_those_of_a_genome():
-    assert list(hidden(0)) == list(GENES)

@@ -30,8 +30,10 @@ def test_genes_are_a_genome():
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(inputs=('k3',)), "no input 'k3'"), (dict(transforms=('no', 'softmax')), "no transform 'softmax'.*Did you mean"),
-    (dict(distances=('cosine',)), "no distance 'cosine'.*Did you mean Cosine"), (dict(calibrations=('x',)), "no calibration 'x'"),
+    (dict(inputs=('k3',)), "no input 'k3'"),
+    (dict(transforms=('no', 'softmax')), "no transform 'softmax'.*Did you mean"),
+    (dict(distances=('cosine',)), "no distance 'cosine'.*Did you mean Cosine"),
+    (dict(calibrations=('x',)), "no calibration 'x'"),
     (dict(transforms=(('no',), ('no',))), 'transforms must be names, or 3 lists of names, one a place; got 2'),
     (dict(taus=(0.,)), 'tau must be a positive finite number, got 0.0'), (dict(weights=(1., -1.)), 'weight must be'),
     (dict(inputs=()), r'the choices of input must be different and at least one, got \[\]'),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmamd.distillation.connectors import aligned, check_pairs, same_architecture
 from mmamd.distillation.generation import MaskSeed
-from mmamd.distillation.genome import NUM_TRANSFORMS, Genome
+from mmamd.distillation.genome import EXAMPLE, NUM_TRANSFORMS, Genome
 from mmamd.distillation.layers import check_layer, layer_pair
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.maps import as_maps, in_form
@@ -66,7 +66,8 @@ class GenomeLoss(Loss):
 
     Args:
         genome: Text of a :class:`mmamd.distillation.genome.Genome`, such as ``'in:[logits] trans:[no|softmax_C|no]
-            dist:[Pearson] cal:[no] weight:[1] tau:[4]'``.
+            dist:[Pearson] cal:[no] weight:[1] tau:[4]'``, the default: DIST's relation between classes. The paper
+            prints no genome that it has found.
         layer: Where ``in:[feature]`` is read: ``'last'`` for the last hidden state of networks of one architecture; or
             a pair of names of modules, the student's and the teacher's.
         embedding: Where ``in:[embedding]`` is read, a pair of names of modules; of maps and tokens the mean over
@@ -77,7 +78,7 @@ class GenomeLoss(Loss):
         ValueError: An option is none of these.
     """
 
-    def __init__(self, *, genome: str, layer: str | tuple[str, str] = 'last',
+    def __init__(self, *, genome: str = EXAMPLE, layer: str | tuple[str, str] = 'last',
                  embedding: tuple[str, str] = ('backbone', 'backbone'), weight: float = 1.0) -> None:
         super().__init__(weight=weight)
         self.genome = Genome.parse(genome)

@@ -48,7 +48,7 @@ class Evolution:
     """How the space is searched.
 
     Attributes:
-        method: ``'evolution'``; or ``'random'``, which draws each distiller as the first ones are drawn, for comparison.
+        method: ``'evolution'``; or ``'random'``, which draws each distiller as the first ones are drawn, to compare.
         evaluations: Number of distillers that are evaluated: neither rejected nor known. The paper has 100 iterations
             of a child and a newcomer after the first 20.
         population: Number of distillers that are kept.

@@ -30,7 +30,7 @@ class Space:
         dense: Whether logits are maps, as a segmentor's.
 
     Raises:
-        ValueError: A name is unknown, a list empty or with duplicates, a number not positive, or probabilities are none.
+        ValueError: A name is unknown, a list empty or with duplicates, a number not positive, or probabilities none.
     """
 
     inputs: tuple[str, ...] = INPUTS

@@ -49,7 +49,7 @@ def open_study(store: str | Path | None, name: str, settings: dict, sampler=None
     if before is None:
         study.set_user_attr(SETTINGS, settings)
     elif before != settings:
-        key = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))[0]
+        key = next(key for key in {**settings, **before} if before.get(key) != settings.get(key))
         raise ValueError(f'{store} holds a search {name!r} of other settings: {key} was {before.get(key)!r} and is '
                          f'{settings.get(key)!r} now; set it back to go on, or give the new search a store of its own')
     return study
@@ -161,8 +161,8 @@ def _mend(path: Path, lock: JournalFileSymlinkLock) -> None:
             except (ValueError, TypeError):
                 is_journal = False
             if not is_journal or content and not whole:
-                raise ValueError(f'{path} is no journal of a search, or is damaged; give another store, or remove it to '
-                                 'begin anew')
+                raise ValueError(f'{path} is no journal of a search, or is damaged; give another store, or remove '
+                                 'it to begin anew')
             file.truncate(len(whole))
     finally:
         lock.release()
