@@ -95,7 +95,7 @@ class Genome:
 
     @property
     def needs_batch(self) -> list[str]:
-        """Its operations that say nothing of one sample alone."""
+        """Of a canonical genome, the operations that say nothing of one sample alone."""
         named = [(name, KD_TRANSFORMS.module_dict[name]) for name in self.transforms]
         named.append((self.distance, KD_DISTANCES.module_dict[self.distance]))
         return [name for name, operation in named if operation.needs_batch]

@@ -167,9 +167,9 @@ def test_what_has_no_effect_is_said(monkeypatch):
 
 
 def test_a_batch_of_one_has_nothing_to_compare():
-    term, own, other = alone(genome('logits', 'mm', 'Correlation'))
+    term, own, other = alone(genome('logits', 'mm natt', 'Correlation'))
     own.logits, other.logits = own.logits[:1], other.logits[:1]
-    with pytest.raises(ValueError, match='mm, Correlation compare the images of a batch, got a batch of one; use a'):
+    with pytest.raises(ValueError, match='natt, Correlation compare the images of a batch, got a batch of one; use a'):
         term.compare(own, other, 0)
     assert term.eval().compare(own, other, 0).isfinite(), 'a distiller is built by one image'
 

@@ -20,7 +20,7 @@ CHANGED = {
     'multi-scale': [(4, 6, 2, 2), ROWS, VECTORS], 'scale_r2': [(4, 6, 4, 4), ROWS, VECTORS],
     'local_r1': [(4, 384, 1, 1), ROWS, VECTORS], 'local_r2': [(4, 96, 2, 2), ROWS, VECTORS],
     'local_r4': [(4, 24, 4, 4), ROWS, VECTORS], 'batch': [(4, 384), (4, 30), VECTORS],
-    'channel': [(4, 6, 64), ROWS, VECTORS], 'bmm': [(4, 6, 6), (4, 6, 6), VECTORS], 'mm': [(4, 4)] * 3}
+    'channel': [(4, 6, 64), ROWS, VECTORS], 'bmm': [(4, 6, 6), (4, 6, 6), VECTORS], 'mm': [(4, 4), (4, 4), VECTORS]}
 
 
 def drawn(*shape, seed=0):

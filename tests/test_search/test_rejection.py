@@ -40,8 +40,8 @@ def test_a_constant_student_has_no_correlation_to_learn_by():
 
 def test_what_cannot_be_computed_has_its_reason_too():
     one = gaussian_knowledge(num=1, channels=6, side=4, classes=10)
-    assert reason_against(genome('logits', 'mm'), one) == 'no batch'
-    assert reason_against(genome('logits', 'exp'), one) is None
+    assert reason_against(genome('feature', 'mm'), one) == 'no batch'
+    assert reason_against(genome('logits', 'mm exp'), one) is None, 'vectors have no product of samples'
     narrow = replace(KNOWLEDGE, student={**KNOWLEDGE.student, 'embedding': torch.zeros(8, 5)})
     assert reason_against(genome('embedding', 'exp'), narrow) == 'shapes differ'
 

@@ -93,7 +93,9 @@ class GenomeLoss(Loss):
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         self.masks = MaskSeed()
-        _warn_of_what_has_no_effect(self.genome, student.logits)
+        canonical = self.genome.canonical(dense=student.logits.ndim > 2)
+        _warn_of_what_has_no_effect(self.genome, canonical)
+        self.genome = canonical
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
             is_read = self.genome.input == 'logits' or self.genome.calibration != 'no'
             if is_read and student.logits.shape != teacher.logits.shape:
@@ -138,8 +140,7 @@ def _of_one_size(*states: Tensor) -> list[Tensor]:
     return [state if state.shape[2:] == size else F.adaptive_avg_pool2d(state, size) for state in states]
 
 
-def _warn_of_what_has_no_effect(genome: Genome, logits: Tensor) -> None:
-    canonical = genome.canonical(dense=logits.ndim > 2)
+def _warn_of_what_has_no_effect(genome: Genome, canonical: Genome) -> None:
     if [name for name in genome.transforms if name != 'no'] != [name for name in canonical.transforms if name != 'no']:
         print_log(f'some transforms of {str(genome)!r} have no effect on its {genome.input}, which has no positions or '
                   f'is so already; it is {str(canonical)!r}', 'current', logging.WARNING)

@@ -16,12 +16,12 @@ def drop(x: Tensor, rand: Rand) -> Tensor:
     return x * kept.reshape(*x.shape[:2], *[1] * (x.ndim - 2)) / (1 - DROPPED)
 
 
-@transform('satt', least_rank=3)
+@transform('satt', least_rank=4)
 def satt(x: Tensor) -> Tensor:
     """``x sqrt(A)`` with ``A = HW softmax_HW(mean_C |x| / 0.5)``."""
-    strength = x.abs().mean(dim=1, keepdim=True)  # N, 1, ...
-    weights = strength.flatten(2).div(SHARPNESS).softmax(dim=2) * strength[0, 0].numel()
-    return x * weights.reshape(strength.shape).sqrt()
+    strength_N1HW = x.abs().mean(dim=1, keepdim=True)
+    weights = strength_N1HW[0].numel() * (strength_N1HW.flatten(1) / SHARPNESS).softmax(dim=1)
+    return x * weights.reshape(strength_N1HW.shape).sqrt()
 
 
 @transform('natt', needs_batch=True)
@@ -39,7 +39,7 @@ def catt(x: Tensor) -> Tensor:
     return x * (channels * (x.abs().mean(dim=(2, 3), keepdim=True) / SHARPNESS).softmax(dim=1)).sqrt()
 
 
-@transform('mask', least_rank=3, draws=True)
+@transform('mask', least_rank=4, draws=True)
 def mask(x: Tensor, rand: Rand) -> Tensor:
     """65 % of the positions are 0 in all channels, (N, 1, H, W) being drawn."""
     return x * (rand(len(x), 1, *x.shape[2:]) > MASKED).to(x)

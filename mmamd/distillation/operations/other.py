@@ -18,7 +18,7 @@ def bmm(x: Tensor) -> Tensor:
     return gram(x.flatten(2))
 
 
-@transform('mm', gives=2, needs_batch=True)
+@transform('mm', least_rank=3, gives=2, needs_batch=True)
 def mm(x: Tensor) -> Tensor:
     """Products of all pairs of samples, (N, ...) -> (N, N)."""
     return gram(x.flatten(1))

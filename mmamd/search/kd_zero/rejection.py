@@ -62,7 +62,8 @@ def gaussian_knowledge(seed: int = 0, num: int = 32, channels: int = 64, side: i
 def reason_against(genome: Genome, knowledge: Knowledge, bounds: Bounds = Bounds()) -> Reason | None:
     """Why a distiller is rejected, of one loss and its gradient by the student's knowledge; None if it is not."""
     student = knowledge.student[genome.input].detach().clone().requires_grad_()
-    if len(student) == 1 and genome.needs_batch:
+    dense = knowledge.student['logits'].ndim > 2
+    if len(student) == 1 and genome.canonical(dense).needs_batch:
         return 'no batch'
     if student.shape != knowledge.teacher[genome.input].shape:
         return 'shapes differ'
