@@ -1,19 +1,24 @@
+import importlib
 import math
 import multiprocessing
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 from toys import SMALL, SPACE, planted, told, trajectory
 
+from mmamd.distillation.genome import Genome
 from mmamd.search.kd_zero.evolution import is_evaluated, replay
 from mmamd.search.kd_zero.rejection import Rejected
 from mmamd.search.kd_zero.space import Space
 from mmamd.search.kd_zero.study import search
 
+PAGE = Path(__file__).parents[2] / 'docs' / 'search.md'
 TINY = replace(SMALL, evaluations=12, population=4)
 
 
@@ -189,7 +194,13 @@ def test_a_file_that_is_no_journal_is_refused_and_left(tmp_path, content):
 
 def test_without_optuna_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'optuna', None)
-    for name in ('store', 'study'):
-        monkeypatch.delitem(sys.modules, f'mmamd.search.kd_zero.{name}', raising=False)
+    monkeypatch.delitem(sys.modules, 'mmamd.search.kd_zero')
     with pytest.raises(ImportError, match=r"Optuna, which is not installed: pip install 'mmamd\[search\]'"):
-        import mmamd.search.kd_zero.store  # noqa: F401
+        importlib.import_module('mmamd.search.kd_zero')
+
+
+def test_the_search_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text, = re.findall('a test runs this -->\n```python\n(.*?)```', PAGE.read_text(), re.DOTALL)
+    exec(text.replace('=40', '=4').replace('gaussian_knowledge()', 'gaussian_knowledge(num=4)'), {})
+    assert Genome.parse(capsys.readouterr().out.strip())

@@ -6,5 +6,12 @@
     fitness.py     what a distiller has made of a student, as one number
     shrinkage.py   operations that fail are drawn less often
     evolution.py   what is tried next, from all that has been tried
-    study.py       the search: its store, its workers, its end
+    store.py       where trials are kept, and whose turn it is to begin one
+    study.py       the search itself
 """
+
+try:
+    import optuna  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError("a search keeps its trials by Optuna, which is not installed: pip install 'mmamd[search]'"
+                      ) from error

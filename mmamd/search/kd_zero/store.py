@@ -10,18 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage, fail_stale_trials
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.trial import FrozenTrial, TrialState
+
 from mmamd.pipeline.status import birth, is_alive
 from mmamd.search.kd_zero.evolution import Trial
 from mmamd.search.kd_zero.space import GENES
-
-try:
-    import optuna
-    from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage, fail_stale_trials
-    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-    from optuna.trial import FrozenTrial, TrialState
-except ModuleNotFoundError as error:
-    raise ImportError("a search keeps its trials by Optuna, which is not installed: pip install 'mmamd[search]'"
-                      ) from error
 
 SETTINGS = 'settings'  # attribute of a study
 HEARTBEAT = 60  # seconds between signs of life in a database; after three times as many a worker counts as dead
