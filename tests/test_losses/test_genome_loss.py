@@ -123,6 +123,19 @@ def test_candidates_are_trained_by_every_kind_of_knowledge():
     assert all(p.grad.isfinite().all() for p in distiller.network.parameters() if p.requires_grad)
 
 
+def test_tokens_are_maps_and_a_class_token_an_embedding(make_distiller):
+    distiller = make_distiller(losses={each.input: term(each) for each in (
+        genome('feature', 'bmm norm_HW', 'l2'), genome('embedding', 'softmax_C', 'Pearson'))})
+    (block, _), = distiller.terms['feature'].pairs[0]
+    assert block.startswith('backbone.layers.') and distiller.terms['embedding'].pairs == [[('backbone', 'backbone')]]
+    images = torch.randn(3, *distiller.teacher.backbone.input_shape, generator=torch.Generator().manual_seed(0))
+    teacher, = distiller.teach(images, [None] * 3)
+    student = distiller._run(images, [None] * 3)
+    for each in distiller.terms.values():
+        assert each.compare(teacher, teacher, 0).item() == pytest.approx(0., abs=1e-6)
+        assert each.compare(student, teacher, 0).isfinite()
+
+
 def test_a_student_of_another_architecture_is_aligned():
     # VGG's last maps are 1 x 1 of 8 channels, those of the WideResNet 2 x 2 of 64.
     with pytest.raises(ValueError, match='another architecture needs layer='):
