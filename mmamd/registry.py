@@ -11,6 +11,9 @@ DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope='
 FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', locations=['mmamd.pipeline'])
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.pipeline'])
+KD_CALIBRATIONS = root.Registry('calibration', scope='mmamd', locations=['mmamd.distillation.operations'])
+KD_DISTANCES = root.Registry('distance', scope='mmamd', locations=['mmamd.distillation.operations'])
+KD_TRANSFORMS = root.Registry('knowledge transform', scope='mmamd', locations=['mmamd.distillation.operations'])
 LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.search.distpro'])
 METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])

@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mmamd.distillation.genome import EXAMPLE, Genome
+from mmamd.search.kd_zero.rejection import Bounds, gaussian_knowledge, reason_against
+
+KNOWLEDGE = gaussian_knowledge(num=8, channels=6, side=4, classes=10)
+
+
+def genome(what, transforms, distance='l2', **options):
+    return Genome(what, (*transforms.split(), *['no'] * 3)[:3], distance, **options)
+
+
+@pytest.mark.parametrize('found, reason', [
+    (Genome.parse(EXAMPLE), None), (genome('feature', 'mm norm_C'), None), (genome('feature', 'mask'), None),
+    (genome('logits', 'sqrt'), 'loss not finite'), (genome('feature', 'pow4 exp exp'), 'loss not finite'),
+    (genome('logits', 'pow4 pow4'), 'loss too large'), (genome('logits', '', weight=1000.), 'loss too large'),
+    # Probabilities over one position are 1; the least element becomes 0, where the slope of the root is infinite.
+    (genome('feature', 'multi-scale softmax_HW'), 'gradient zero'),
+    (genome('logits', 'min-max sqrt'), 'gradient not finite')])
+def test_reasons(found, reason):
+    assert reason_against(found, KNOWLEDGE) == reason
+
+
+def test_bounds_are_the_users():
+    found = Genome.parse(EXAMPLE)
+    assert reason_against(found, KNOWLEDGE, Bounds(most_gradient=1e-6)) == 'gradient too large'
+    assert reason_against(found, KNOWLEDGE, Bounds(least_gradient=1e3)) == 'gradient zero'
+    assert reason_against(found, KNOWLEDGE, Bounds(least_loss=1e9)) == 'loss negative'
+
+
+def test_a_constant_student_has_no_correlation_to_learn_by():
+    constant = replace(KNOWLEDGE, student={name: torch.ones_like(x) for name, x in KNOWLEDGE.student.items()})
+    # Its gradient is that of a direction at length 0: the less a student varies, the larger.
+    assert reason_against(Genome.parse(EXAMPLE), constant) in ('gradient too large', 'gradient zero')
+    assert reason_against(genome('logits', 'norm_N softmax_N', 'l2'), constant) is None
+
+
+def test_what_cannot_be_computed_has_its_reason_too():
+    one = gaussian_knowledge(num=1, channels=6, side=4, classes=10)
+    assert reason_against(genome('feature', 'mm'), one) == 'no batch'
+    assert reason_against(genome('logits', 'mm exp'), one) is None, 'vectors have no product of samples'
+    narrow = replace(KNOWLEDGE, student={**KNOWLEDGE.student, 'embedding': torch.zeros(8, 5)})
+    assert reason_against(genome('embedding', 'exp'), narrow) == 'shapes differ'
+
+
+def test_the_networks_are_left_without_gradient():
+    student = KNOWLEDGE.student['logits']
+    assert reason_against(Genome.parse(EXAMPLE), KNOWLEDGE) is None
+    assert student.grad is None and not student.requires_grad
