@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import mmamd
+from mmamd.distillation.losses.distpro import Process
+from mmamd.distillation.losses.distpro.pathways import lay_pathways
 from mmamd.methods import AMD, KD, Method
 from mmamd.registry import METHODS
 
@@ -325,3 +327,11 @@ def test_a_single_refit_candidate_beside_a_student_of_another_architecture_can_b
     context = planned(AMD(), **{'compression.refit': {}, 'compression.scales': [0.75],
                                 'compression.student_architecture': other})
     assert context.scale_of('select') == context.scale_of('refit') == 0.75
+
+
+def test_a_file_that_a_term_reads_is_an_input_of_the_stages_that_have_it(lay, tmp_path):
+    file, weights = tmp_path / 'process.json', ((1., 1., 1.), (0.5, 1., 1.))
+    Process(('a', 'b'), ('c', 'd'), lay_pathways('student_ge_teacher', 2), (0, 9), weights, weights).write(file)
+    stages = lay(KD(), **{'model.losses.process': dict(type='mmamd.ProcessLoss', file=str(file), layers=[0, 2])})
+    assert str(file) in stages['student'].files()
+    assert str(file) not in lay(KD())['student'].files()

@@ -47,6 +47,7 @@ class Loss(nn.Module):
             before anything runs, that each has one of its own.
         teacher_passes, student_passes: Passes over the batch that it makes itself, of each teacher and of the student,
             whose backward pass goes with it. They are counted in what a training costs.
+        files: Files that it reads, whose content a run is known by as by its config.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -59,6 +60,7 @@ class Loss(nn.Module):
     needs_places = False
     teacher_passes = 0
     student_passes = 0
+    files: tuple[str, ...] = ()
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()

@@ -92,7 +92,8 @@ class Distil(TrainingStage):
         return list(dict.fromkeys([*self.teachers, *([self.start] if self.start else []), *chosen]))
 
     def files(self) -> list[str]:
-        return ['nest/family.json'] + ([f'{self.terms_from}/{TERMS}'] if self.terms_from else [])
+        of_terms = [str(Path(file).absolute()) for term in build_terms(self.losses).values() for file in term.files]
+        return ['nest/family.json', *([f'{self.terms_from}/{TERMS}'] if self.terms_from else []), *of_terms]
 
     def scales(self, context: Context) -> list[float]:
         """Scales that are trained; of a choice that is still to be made, as it is planned."""

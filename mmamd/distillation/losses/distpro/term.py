@@ -92,6 +92,7 @@ class ProcessLoss(Loss):
         if rule is not None:
             check_rule(rule)
         self.process = None if file is None else Process.read(file)
+        self.files = () if file is None else (str(file),)
         if mode == 'process' and len(self.process.steps) < 2:
             raise ValueError(f"{file} has one point, and between points is interpolated; set mode='use_last'")
         self.mode, self.layers, self.rule, self.level_map = mode, layers, rule, level_map
