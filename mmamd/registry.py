@@ -22,3 +22,5 @@ MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
 OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
                                locations=['mmamd.distillation'])
 RUNNERS = root.Registry('runner', parent=root.RUNNERS, scope='mmamd', locations=['mmamd.pipeline'])
+SEARCHES = root.Registry('search', scope='mmamd',
+                         locations=['mmamd.search.distpro.stage', 'mmamd.search.kd_zero.stage'])

@@ -18,7 +18,7 @@ CHAIN = ('files', 'structures', 'passes', 'pruning', 'backbones', 'weights', 'di
          'methods', 'search')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}
 ALLOWED['tasks'] = {'files', 'structures', 'passes'}
-for part in ('distillation', 'selection', 'pipeline'):
+for part in ('distillation', 'selection', 'pipeline', 'search'):
     ALLOWED[part].add('tasks')
 ALLOWED['export'] = {'files', 'structures', 'backbones'}
 ALLOWED['visualization'] = {'files', 'structures', 'pruning', 'weights', 'selection'}

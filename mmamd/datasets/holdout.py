@@ -4,6 +4,7 @@ Candidates must not be compared on the images they were trained on, nor on the t
 Does not split data sets whose samples have no class, or several (segmentation, multi-label).
 """
 
+import copy
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset, force_full_init
@@ -106,6 +107,14 @@ class HoldOut:
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class of image ``idx`` of this part, as a list of one."""
         return self.dataset.get_cat_ids(idx)
+
+    @force_full_init
+    def get_subset(self, indices: Sequence[int]) -> 'HoldOut':
+        """Some images of this part, by which a part is held out of it in turn."""
+        subset = copy.copy(self)
+        subset.dataset = self.dataset.get_subset(list(indices))
+        subset._indices = [self._indices[index] for index in indices]
+        return subset
 
     @force_full_init
     def __getitem__(self, idx: int) -> dict:

@@ -108,7 +108,7 @@ class AMDDistiller(BaseModel):
         with self._dry() as (inputs, samples):
             with torch.no_grad(), frozen_eval(self.network):
                 self.activate(self.candidates[-1])
-                student, teachers = self._run(inputs, samples), self._teach(inputs, samples)
+                student, teachers = self.run(inputs, samples), self._teach(inputs, samples)
             for name, term in self.terms.items():
                 # What a term draws depends on nothing but its name, so that one term changes no other's start.
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -240,7 +240,7 @@ class AMDDistiller(BaseModel):
 
     def loss(self, inputs: Tensor, data_samples: list, targets: list[Outputs]) -> dict[str, Tensor]:
         """Weighted terms of the active candidate, named ``'<scale>.loss_<term>'``, and what else they report."""
-        student = self._run(inputs, data_samples)
+        student = self.run(inputs, data_samples)
         losses: dict[str, Tensor] = {}
         for name, term in self.terms.items():
             found = mean([term.compare(student, teacher, i) for i, teacher in enumerate(
@@ -253,7 +253,7 @@ class AMDDistiller(BaseModel):
             self._latest = student.detached(), targets
         return {f'{_key(self.active)}.{key}': value for key, value in losses.items()}
 
-    def _run(self, inputs: Tensor, samples: list) -> Outputs:
+    def run(self, inputs: Tensor, samples: list) -> Outputs:
         """One pass of the active candidate."""
         with watch(self.network, [*self._own_names, self._logits_from]) as seen:
             needs_task = any(term.needs_task for term in self.terms.values())

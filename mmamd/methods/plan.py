@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from mmamd.pipeline.config.settings import section_losses, section_settings
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import Loader, pipeline_of
+from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.plain import plain
 from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages.data import recalibration_settings
+from mmamd.pipeline.stages.found_terms import FOUND
 from mmamd.pipeline.stages.teacher_cache import section_cache
 from mmamd.pipeline.stages.training import training_fields
 from mmamd.selection.choice import MANUAL, is_by_scale
@@ -41,6 +43,8 @@ class Plan:
         context.planned_scales['nest'] = 1.
         self._shared: set[str] = set()  # stages whose networks are slices of one
         self._others: set[str] = set()  # stages that train a student of another architecture
+        self._search = context.settings.search  # that is still to be laid
+        self._found: dict = {}  # terms that a search finds for the trainings after it
 
     def check_scale(self, where: str, scale: float, scales: Sequence[float] | None = None) -> None:
         """Raise ValueError unless a scale is that of a candidate, by default of one above the student."""
@@ -69,6 +73,7 @@ class Plan:
         Raises:
             ValueError: If a scale is that of no candidate, a name that of no term, or no other term asks a teacher.
         """
+        self._lay_search()
         teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
         several = not isinstance(into, (int, float, str))
         section = 'joint' if several else 'student'
@@ -83,7 +88,7 @@ class Plan:
         common = dict(teachers=teachers, into=scales, is_candidate=other is None,
                       budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
-                      if several else None, recalibration=None if other else self._recalibration(),
+                      if several else None, recalibration=None if other else recalibration_settings(self._context),
                       **self._training())
         if not several and self._context.cfg.get('pretrain'):
             start, common = self._pretrained(name, start, common)
@@ -101,6 +106,15 @@ class Plan:
         if not isinstance(into, str):
             self._context.planned_scales[f'{name}@{scale_key(into)}'] = into
         return name
+
+    def _lay_search(self) -> None:
+        """Before the first training, search its terms: with the student, taught by the teacher."""
+        search, self._search = self._search, None
+        if search is not None:
+            name = self.distil('search', teacher=self.teacher, into=self.student,
+                               start=self.start('refit', self.student))
+            self.stages[-1] = search.stage(self.stages[-1], self._context)
+            self._found = dict(found=f'{name}/{FOUND}', losses=search.expected())
 
     def _pretrained(self, name: str, start: str | None, common: dict) -> tuple[str | None, dict]:
         """Lay the training before a training; returns where that one starts, and its fields."""
@@ -254,7 +268,8 @@ class Plan:
     def _scheduled(self, section: str, without: Sequence[str] = ()) -> dict:
         settings = section_settings(self._context.cfg, section)
         fields = training_fields(settings.to_dict(), section)
-        return dict(losses=section_losses(self._context.cfg, section, without),
+        losses = section_losses(self._context.cfg, section, without)
+        return dict(losses=losses | self._found.get('losses', {}), found=self._found.get('found'),
                     average=plain(self._context.cfg[section].get('average')),
                     teacher_cache=section_cache(self._context.cfg, section),
                     images=self._context.training_images(fields['loader']), **fields)
@@ -264,13 +279,6 @@ class Plan:
         distiller = {key: value for key, value in plain(context.cfg.model).items() if key not in OF_THE_STAGE}
         distiller.setdefault('logits_from', context.task.logits_from)
         return dict(distiller=distiller, seed=context.seed)
-
-    def _recalibration(self) -> dict | None:
-        context, loader = self._context, self._context.cfg.train_dataloader
-        if not context.num_recalibration:
-            return None
-        return {**context.settings.compression.recalibration.__dict__, 'pipeline': pipeline_of(loader),
-                'num_workers': loader.get('num_workers', 0)}
 
 
 class Method:

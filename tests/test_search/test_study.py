@@ -194,9 +194,9 @@ def test_a_file_that_is_no_journal_is_refused_and_left(tmp_path, content):
 
 def test_without_optuna_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'optuna', None)
-    monkeypatch.delitem(sys.modules, 'mmamd.search.kd_zero')
+    monkeypatch.delitem(sys.modules, 'mmamd.search.kd_zero.study')
     with pytest.raises(ImportError, match=r"Optuna, which is not installed: pip install 'mmamd\[search\]'"):
-        importlib.import_module('mmamd.search.kd_zero')
+        importlib.import_module('mmamd.search.kd_zero.study')
 
 
 def test_the_search_of_the_documentation_runs(tmp_path, monkeypatch, capsys):

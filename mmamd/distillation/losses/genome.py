@@ -114,10 +114,10 @@ class GenomeLoss(Loss):
         target = None
         if KD_CALIBRATIONS.module_dict[self.genome.calibration].needs_target:
             target = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
-        return genome_loss(self.genome, *self._knowledge(student, teacher, index), student.logits, teacher.logits,
+        return genome_loss(self.genome, *self.knowledge(student, teacher, index), student.logits, teacher.logits,
                            target, partial(self._rand, student, index))
 
-    def _knowledge(self, student: Outputs, teacher: Outputs, index: int) -> tuple[Tensor, Tensor]:
+    def knowledge(self, student: Outputs, teacher: Outputs, index: int) -> tuple[Tensor, Tensor]:
         """What is compared, of one shape."""
         if self.genome.input == 'logits':
             return student.logits, teacher.logits

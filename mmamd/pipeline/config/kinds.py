@@ -55,7 +55,8 @@ TOP_LEVEL = {
     'launcher': one_of(('none', 'pytorch', 'slurm', 'mpi')),
     'log_level': one_of(('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')) | integer(0),
     'reuse_from': list_of(TEXT) | NOTHING,
-    'visualizer': OPTIONAL, 'trust_checkpoints': FLAG, 'compression': SECTION, 'method': SECTION}
+    'visualizer': OPTIONAL, 'trust_checkpoints': FLAG, 'compression': SECTION, 'method': SECTION,
+    'search': OPTIONAL}
 
 
 def check_kinds(found: dict, kinds: dict[str, Kind], section: str = '') -> None:

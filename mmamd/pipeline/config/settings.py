@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
-from mmengine.registry import DefaultScope
+from mmengine.registry import DefaultScope, Registry
 
 from mmamd.checks import SECTION
 from mmamd.distillation.averaging import check_share
@@ -21,7 +21,7 @@ from mmamd.pipeline.config.kinds import check_kinds
 from mmamd.pipeline.images.overlap import allowed_overlaps
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.plain import merge, plain
-from mmamd.registry import HOOKS, METHODS, MODELS
+from mmamd.registry import HOOKS, METHODS, MODELS, SEARCHES
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 
 PRECISION = ('type', 'loss_scale', 'dtype')  # keys of optim_wrapper that the top level sets for every stage
@@ -40,6 +40,7 @@ class Settings:
         sampler: The hook that samples candidates; None where every step trains all.
         selection: The hook that chooses; None where the config names none.
         allow_overlap: Pairs of splits that may have images in common.
+        search: What finds terms of the loss before the first training; None where the config names none.
     """
 
     compression: Compression
@@ -47,6 +48,7 @@ class Settings:
     sampler: SandwichSparsityHook | None
     selection: NPSDSelectionHook | None
     allow_overlap: tuple[str, ...] = ()
+    search: Any = None
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Settings':
@@ -71,8 +73,14 @@ class Settings:
             if ours:
                 raise ValueError(f'{section}.custom_hooks has a {ours[0]}, which says how candidates are drawn or '
                                  'chosen; name it in custom_hooks at the top level')
-        settings = cls(Compression.from_cfg(cfg), _method(cfg), _hook(cfg, SandwichSparsityHook),
-                       _hook(cfg, NPSDSelectionHook), allowed_overlaps(cfg.get('allow_overlap')))
+        if 'method' not in cfg:
+            raise ValueError("the config has no section 'method'; say which, e.g. method=dict(type='mmamd.AMD')")
+        settings = cls(Compression.from_cfg(cfg), _chosen(cfg, 'method', METHODS), _hook(cfg, SandwichSparsityHook),
+                       _hook(cfg, NPSDSelectionHook), allowed_overlaps(cfg.get('allow_overlap')),
+                       _chosen(cfg, 'search', SEARCHES) if cfg.get('search') else None)
+        if settings.search is not None and cfg.get('pretrain'):
+            raise ValueError('the config has the sections search and pretrain, and a search trains its students '
+                             'without a pretraining; leave one of them out: search=None, or pretrain=None')
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
             check_config_parts(cfg)
             for section in ('joint', 'student', 'pretrain'):
@@ -117,17 +125,16 @@ def _check_preparation(cfg: Config, section: str) -> None:
                              f'{name}=dict(...))) as its docstring has it, or set {where}.weight=0')
 
 
-def _method(cfg: Config) -> Any:
-    if 'method' not in cfg:
-        raise ValueError("the config has no section 'method'; say which, e.g. method=dict(type='mmamd.AMD')")
-    settings = plain(cfg.method)
+def _chosen(cfg: Config, section: str, registry: Registry) -> Any:
+    """The method, or the search, that a section names, built."""
+    settings = plain(cfg[section])
     kind = settings.pop('type', None)
-    method = METHODS.get(kind) if isinstance(kind, str) else None
-    if method is None:
-        known = [f'mmamd.{name}' for name in sorted(METHODS.module_dict)]
-        raise ValueError(f'there is no method {kind!r}{did_you_mean(str(kind), known)} Expected one of {known}')
-    check_options('method', method, settings)
-    return method(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
+    found = registry.get(kind) if isinstance(kind, str) else None
+    if found is None:
+        known = [f'mmamd.{name}' for name in sorted(registry.module_dict)]
+        raise ValueError(f'there is no {section} {kind!r}{did_you_mean(str(kind), known)} Expected one of {known}')
+    check_options(section, found, settings)
+    return found(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
 
 
 def _is_ours(hook: dict) -> bool:

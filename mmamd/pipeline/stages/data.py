@@ -9,7 +9,7 @@ from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import with_test_pipeline
+from mmamd.pipeline.inputs import pipeline_of, with_test_pipeline
 from mmamd.pipeline.seeding import seed_all, seed_worker
 from mmamd.seeds import derive_seed
 
@@ -34,6 +34,15 @@ def drawn_images(context: Context, num_images: int, *, augmented: bool = False) 
         dataset.full_init()
     # Data sets are often sorted by class, so the images are drawn, not taken from the front.
     return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
+
+
+def recalibration_settings(context: Context) -> dict | None:
+    """How batch norm statistics are found, with the images' pipeline; None without batch norm."""
+    if not context.num_recalibration:
+        return None
+    loader = context.cfg.train_dataloader
+    return {**context.settings.compression.recalibration.__dict__, 'pipeline': pipeline_of(loader),
+            'num_workers': loader.get('num_workers', 0)}
 
 
 def recalibration_batches(context: Context, preprocessor: nn.Module) -> Callable[[], Iterator[torch.Tensor]]:

@@ -1,9 +1,8 @@
 """Distil teachers into candidates that share their weights, into one candidate, or into another architecture."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,23 +16,32 @@ from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.losses import build_terms
 from mmamd.distillation.losses.loss import own_passes
-from mmamd.distillation.samplers import drawable, sample_candidates
-from mmamd.distillation.sandwich_hook import SandwichSparsityHook
-from mmamd.files.checkpoint import write_checkpoint
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook, expected_scale_sum
 from mmamd.pipeline.config.settings import section_settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
+from mmamd.pipeline.stages.found_terms import read_found
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
-from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
+from mmamd.pipeline.stages.training import (
+    TERMS,
+    TrainingStage,
+    check_schedule,
+    keep_last_terms,
+    keep_last_weights,
+    train,
+)
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
 from mmamd.weights.networks import build_network, find_network, save_networks
-from mmamd.weights.sources import fetch
 
-TERMS = 'terms.pth'
+
+def macs_of_step(runner: Runner) -> int:
+    """MACs that an image of the latest step took."""
+    distiller = distiller_of(runner.model)
+    return distiller.macs(runner.train_loop.step_candidates or distiller.candidates)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +67,8 @@ class Distil(TrainingStage):
         average: ``dict(share=...)``, with which it delivers the average of its weights
             (:class:`mmamd.distillation.AveragedNetwork`); None delivers the last ones.
         teacher_cache: How many views of an image the teachers are asked for, each once; None asks them every time.
+        found: File of an earlier search, whose terms take the places of those of the same names in ``losses``, which
+            stand for them until it is there.
     """
 
     kind: ClassVar[str] = 'distil'
@@ -77,6 +87,7 @@ class Distil(TrainingStage):
     budget: float | None = None
     average: dict | None = None
     teacher_cache: TeacherCacheSettings | None = None
+    found: str | None = None
 
     @property
     def recipe_epochs(self) -> int:
@@ -93,7 +104,8 @@ class Distil(TrainingStage):
 
     def files(self) -> list[str]:
         of_terms = [str(Path(file).absolute()) for term in build_terms(self.losses).values() for file in term.files]
-        return ['nest/family.json', *([f'{self.terms_from}/{TERMS}'] if self.terms_from else []), *of_terms]
+        earlier = [*([f'{self.terms_from}/{TERMS}'] if self.terms_from else []), *([self.found] if self.found else [])]
+        return ['nest/family.json', *earlier, *of_terms]
 
     def scales(self, context: Context) -> list[float]:
         """Scales that are trained; of a choice that is still to be made, as it is planned."""
@@ -121,15 +133,7 @@ class Distil(TrainingStage):
         if not self.is_candidate:
             self._check_other(context)
         self.epochs(context)  # refuses a budget that leaves none
-        # Untrained networks of the family of equally important units: they have the modules and the shapes. Stages
-        # that differ in the scale alone, such as those of a manual search, are checked once.
-        candidates = self.candidates(context, context.flat_family.candidates, 1.)
-        teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
-        key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
-        if key not in context.built:
-            with torch.random.fork_rng(devices=[]):
-                context.built[key] = MODELS.build(self._model(teachers, None, candidates))
-        distiller = context.built[key]
+        distiller = self.untrained(context)
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
@@ -138,6 +142,20 @@ class Distil(TrainingStage):
             check_places(context.training_dataset(self.loader), self.seed)
         if self.teacher_cache is not None:
             check_cache(self, distiller, context)
+
+    def untrained(self, context: Context) -> AMDDistiller:
+        """The distiller of untrained networks, for the checks.
+
+        They are of the family of equally important units: they have the modules and the shapes. It is built once for
+        stages that differ in the scale alone, such as those of a manual search.
+        """
+        candidates = self.candidates(context, context.flat_family.candidates, 1.)
+        teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
+        key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
+        if key not in context.built:
+            with torch.random.fork_rng(devices=[]):
+                context.built[key] = MODELS.build(self._model(teachers, None, candidates))
+        return context.built[key]
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
@@ -212,23 +230,12 @@ class Distil(TrainingStage):
 
     def carry_out(self, context: Context) -> None:
         folder = context.work_dir / self.name
-        teachers = [find_network(context.work_dir, reference) for reference in self.teachers]
-        candidates = self.candidates(context, context.family.candidates, teachers[0].scale)
-        start = None if self.start is None else find_network(context.work_dir, self.start).weights
-        terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
-        model = self._model([asdict(teacher) for teacher in teachers], start, candidates, terms_from)
-        stage = replace(self, schedule=self.schedule_of(self.epochs(context)))
-        hooks = [] if self.sampler is None else [self.sampler]
-        hooks += [] if self.average is None else [averaging_hook(**self.average)]
-        if self.teacher_cache is not None:
-            stage = replace(stage, loader=repeating(self.loader, self.seed))
-            hooks.append(cache_hook(self, context, teachers))
-        train(context, stage, model, section_settings(context.cfg, self.section), macs_of_step, hooks,
-              loop='mmamd.JointTrainLoop')
+        runner = self.train(context, dict(type='mmamd.JointTrainLoop'))
         keep_last_terms(folder)
         if self.trains == 'losses':
             barrier()
             return
+        candidates = distiller_of(runner.model).candidates
         weights = keep_last_weights(folder, 'shared.pth' if len(candidates) > 1 else 'trained.pth')
         networks = {candidate.key: Network(self.architecture, weights, candidate.scale, candidate.kept, candidate.cost)
                     for candidate in candidates}
@@ -237,6 +244,28 @@ class Distil(TrainingStage):
         if is_main_process():
             save_networks(context.work_dir, self.name, networks)
         barrier()
+
+    def train(self, context: Context, loop: dict, macs_of: Callable[[Runner], int] = macs_of_step) -> Runner:
+        """Train by a loop; returns the Runner, which may have been at the end before."""
+        stage = replace(self, schedule=self.schedule_of(self.epochs(context)))
+        hooks = [] if self.sampler is None else [self.sampler]
+        hooks += [] if self.average is None else [averaging_hook(**self.average)]
+        if self.teacher_cache is not None:
+            stage = replace(stage, loader=repeating(self.loader, self.seed))
+            teachers = [find_network(context.work_dir, reference) for reference in self.teachers]
+            hooks.append(cache_hook(self, context, teachers))
+        return train(context, stage, self.model(context), section_settings(context.cfg, self.section), macs_of, hooks,
+                     loop)
+
+    def model(self, context: Context) -> dict:
+        """Settings of the distiller, of the networks and terms that the stages before have made."""
+        teachers = [find_network(context.work_dir, reference) for reference in self.teachers]
+        candidates = self.candidates(context, context.family.candidates, teachers[0].scale)
+        start = None if self.start is None else find_network(context.work_dir, self.start).weights
+        terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
+        losses = self.losses if self.found is None else self.losses | read_found(context.work_dir / self.found)
+        return replace(self, losses=losses)._model([asdict(teacher) for teacher in teachers], start, candidates,
+                                                   terms_from)
 
     def schedule_of(self, epochs: int) -> dict:
         """Its schedule for so many epochs."""
@@ -261,39 +290,3 @@ class Distil(TrainingStage):
         if is_main_process():
             save_statistics(found, path)
         return {key: replace(network, statistics=str(path)) for key, network in networks.items()}
-
-
-def macs_of_step(runner: Runner) -> int:
-    """MACs that an image of the latest step took."""
-    distiller = distiller_of(runner.model)
-    return distiller.macs(runner.train_loop.step_candidates or distiller.candidates)
-
-
-def keep_last_terms(folder: Path) -> None:
-    """Save what the terms of a stage's last checkpoint have learnt and remembered, by their names, as plain tensors."""
-    if is_main_process():
-        found: dict[str, dict] = {}
-        for key, value in fetch(str(last_checkpoint(folder)))['state_dict'].items():
-            prefix, _, rest = key.partition('.')
-            if prefix == 'terms':
-                name, _, rest = rest.partition('.')
-                found.setdefault(name, {})[rest] = value
-        write_checkpoint(found, folder / TERMS)
-    barrier()
-
-
-def expected_scale_sum(scales: Sequence[float], sampler: SandwichSparsityHook | None) -> float:
-    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's.
-
-    Of the whole pool: a halving makes a stage cheaper than that.
-    """
-    if sampler is None:
-        return sum(scales)
-    return _mean_sum(tuple(drawable(scales, sampler.below)), sampler.sampler, sampler.num_random)
-
-
-@cache
-def _mean_sum(scales: tuple[float, ...], sampler: str, num_random: int) -> float:
-    # Falling draws are rare where they are dear, so that their mean takes more of them.
-    num = 2000 if sampler == 'falling' else 100
-    return sum(sum(sample_candidates(scales, sampler, num_random, 0, i, i / num)) for i in range(num)) / num

@@ -1,6 +1,7 @@
 """Some held-out images on which a stage judges its networks for the record; nothing is chosen by them."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,17 +53,20 @@ class HeldOut:
         """Raise ValueError if the evaluator does not compute the metric."""
         check_metric(context.cfg, 'val', context.dataset('val'), context.network, context.task, self.metric)
 
+    def batches(self, context: Context, network: nn.Module, seed: int) -> Iterator[tuple[dict, dict]]:
+        """Each batch as it is read, and preprocessed for the networks; the same in every call."""
+        dataset, loader = context.dataset('val'), context.cfg.val_dataloader
+        drawn = np.random.default_rng(seed).permutation(len(dataset))[:self.num].tolist()
+        for batch in DataLoader(
+                Subset(dataset, drawn), batch_size=loader.batch_size, num_workers=loader.get('num_workers', 0),
+                collate_fn=context.task.collate, generator=torch.Generator()):  # its own: others draw what they would
+            yield batch, context.task.preprocess(network, batch, training=False)
+
     @torch.no_grad()
     def judge(self, context: Context, networks: dict[str, nn.Module], seed: int) -> dict[str, float]:
         """Name -> performance as a fraction, of networks in eval mode; nothing is printed, and no rank waits for it."""
-        dataset, loader = context.dataset('val'), context.cfg.val_dataloader
-        drawn = np.random.default_rng(seed).permutation(len(dataset))[:self.num].tolist()
-        batches = DataLoader(
-            Subset(dataset, drawn), batch_size=loader.batch_size, num_workers=loader.get('num_workers', 0),
-            collate_fn=context.task.collate, generator=torch.Generator())  # its own: others draw what they would have
-        evaluators = {name: self._build_evaluator(dataset) for name in networks}
-        for batch in batches:
-            data = context.task.preprocess(next(iter(networks.values())), batch, training=False)
+        evaluators = {name: self._build_evaluator(context.dataset('val')) for name in networks}
+        for batch, data in self.batches(context, next(iter(networks.values())), seed):
             for name, network in networks.items():
                 evaluators[name].process(data_samples=network(**data, mode='predict'), data_batch=batch)
         return {name: self._value(evaluator, context) for name, evaluator in evaluators.items()}

@@ -28,7 +28,9 @@ from mmamd.pipeline.stages.checkpoint_settings import check_checkpoints
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.seeds import derive_seed
 from mmamd.weights.checkpoint import read_weights
+from mmamd.weights.sources import fetch
 
+TERMS = 'terms.pth'
 SCHEDULE = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 
 
@@ -132,37 +134,56 @@ def check_batches(stage: TrainingStage) -> None:
                          'each other forever; leave train_dataloader.sampler.round_up out')
 
 
-def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
-          hooks: Sequence[Hook] = (), loop: str | None = None, load_from: str | None = None) -> Runner:
-    """Train by an ordinary Runner in the stage's folder, continuing from its last whole epoch if there is one.
+def loader_settings(loader: Loader) -> dict:
+    """Settings of a loader by which a run that is resumed sees what it would have seen."""
+    return {**copy.deepcopy(dict(loader.settings)), 'persistent_workers': False,
+            'worker_init_fn': dict(type='mmamd.seed_worker')}
+
+
+def build_trainer(stage: TrainingStage, folder: Path, model: dict, runtime: dict, hooks: Sequence[Hook] = (),
+                  loop: dict | None = None, load_from: str | None = None) -> Runner:
+    """The ordinary Runner by which a stage trains, seeded by the stage.
 
     Args:
-        context: The run.
-        stage: The stage: its name, schedule, loader and hooks.
+        stage: The stage: its name, schedule, loader, hooks and seed.
+        folder: What it writes into.
         model: Config of the model.
         runtime: Settings that the outcome does not depend on: logging, checkpoints, environment.
-        macs_of_step: From the runner, after a step, to the MACs that an image of it took.
         hooks: Hooks beside the configured ones.
-        loop: Type of the training loop; the host's by default.
+        loop: Type of the training loop and its options; the host's by default.
         load_from: Weights of the whole model to start from.
     """
-    folder = context.work_dir / stage.name
-    loader = copy.deepcopy(dict(stage.loader.settings))
-    loader.update(persistent_workers=False, worker_init_fn=dict(type='mmamd.seed_worker'))
-    seed = derive_seed(context.seed, stage.name)
+    seed = derive_seed(stage.seed, stage.name)
     torch.manual_seed(seed)  # a network that is built before the Runner seeds must not depend on what ran before
-    train_cfg = {**stage.schedule['train_cfg'], **({'type': loop} if loop else {'by_epoch': True})}
+    train_cfg = {**stage.schedule['train_cfg'], **(loop or {'by_epoch': True})}
     default_hooks = checkpoints_by_epoch(runtime.get('default_hooks'), stage)
     runtime = {**runtime, 'default_hooks': {**(default_hooks or {}), 'divergence': divergence_settings(default_hooks)}}
     runner = build_stage_runner(
         runtime, stage.name, folder, model=model, custom_hooks=copy.deepcopy(stage.hooks),
-        train_dataloader=loader, train_cfg=train_cfg, optim_wrapper=on_this_machine(stage.schedule['optim_wrapper']),
+        train_dataloader=loader_settings(stage.loader), train_cfg=train_cfg,
+        optim_wrapper=on_this_machine(stage.schedule['optim_wrapper']),
         param_scheduler=stage.schedule['param_scheduler'], auto_scale_lr=stage.schedule['auto_scale_lr'],
         load_from=load_from,
         # One seed on all ranks, or they would draw different candidates; EpochSeedHook tells their images apart.
         randomness={**(runtime.get('randomness') or {}), 'seed': seed, 'diff_rank_seed': False})
+    for hook in (*hooks, EpochSeedHook(stage.name)):
+        runner.register_hook(hook)
+    return runner
+
+
+def train(context: Context, stage: TrainingStage, model: dict, runtime: dict, macs_of_step: Callable[[Runner], int],
+          hooks: Sequence[Hook] = (), loop: dict | None = None, load_from: str | None = None) -> Runner:
+    """Train in the stage's folder, continuing from its last whole epoch if there is one.
+
+    Args:
+        context: The run.
+        macs_of_step: From the runner, after a step, to the MACs that an image of it took.
+        stage, model, runtime, hooks, loop, load_from: As :func:`build_trainer` takes them.
+    """
+    folder = context.work_dir / stage.name
+    runner = build_trainer(stage, folder, model, runtime, hooks, loop, load_from)
     progress = TrainingProgressHook(stage.name, context.progress, partial(context.spend, stage.name), macs_of_step)
-    for hook in (*hooks, EpochSeedHook(stage.name), LogHistoryHook(), progress):
+    for hook in (LogHistoryHook(), progress):
         runner.register_hook(hook)
     checkpoint = context.resume_from or last_checkpoint(folder)
     if checkpoint is not None:
@@ -215,3 +236,16 @@ def keep_last_weights(folder: Path, name: str) -> str:
         write_checkpoint({'state_dict': read_weights(str(last_checkpoint(folder))), 'meta': {}}, folder / name)
     barrier()
     return str(folder / name)
+
+
+def keep_last_terms(folder: Path) -> None:
+    """Save what the terms of a stage's last checkpoint have learnt and remembered, by their names, as plain tensors."""
+    if is_main_process():
+        found: dict[str, dict] = {}
+        for key, value in fetch(str(last_checkpoint(folder)))['state_dict'].items():
+            prefix, _, rest = key.partition('.')
+            if prefix == 'terms':
+                name, _, rest = rest.partition('.')
+                found.setdefault(name, {})[rest] = value
+        write_checkpoint(found, folder / TERMS)
+    barrier()

@@ -12,6 +12,7 @@ from mmamd.search.distpro.alpha_update import AlphaUpdate
 from mmamd.search.distpro.held_out import check_apart, endless
 from mmamd.search.distpro.hyper_gradient import RADIUS
 from mmamd.search.distpro.recorder import Recorder
+from mmamd.tasks import task_of
 
 KEY = 'process_search'  # in a checkpoint
 
@@ -60,8 +61,8 @@ class ProcessSearchLoop(JointTrainLoop):
         if self.iter % self.record_every == 0:
             self.recorder.record(self.iter)
         if self.iter % self.every == 0:
-            held_out = self.update.distiller.data_preprocessor(next(self.batches), training=False)
-            self.update.step(data, held_out)
+            network = self.update.distiller.network
+            self.update.step(data, task_of(network).preprocess(network, next(self.batches), training=False))
         if self.iter == self.max_iters - 1:
             self.recorder.record(self.max_iters)
         return data

@@ -8,10 +8,6 @@
     evolution.py   what is tried next, from all that has been tried
     store.py       where trials are kept, and whose turn it is to begin one
     study.py       the search itself
+    proxies.py     students that are trained for a short while, one a distiller
+    stage.py       the search as a stage of a run
 """
-
-try:
-    import optuna  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ImportError("a search keeps its trials by Optuna, which is not installed: pip install 'mmamd[search]'"
-                      ) from error

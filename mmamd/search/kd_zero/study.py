@@ -6,7 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import optuna
+try:
+    import optuna
+except ModuleNotFoundError as error:
+    raise ImportError("a search keeps its trials by Optuna, which is not installed: pip install 'mmamd[search]'"
+                      ) from error
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 

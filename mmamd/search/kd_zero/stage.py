@@ -1,0 +1,186 @@
+"""KD-Zero as a stage: a distiller is searched for the student of a run, by students that are trained for a short while.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
+from typing import Annotated, ClassVar
+
+from mmengine.dist import is_main_process
+
+from mmamd.checks import NOTHING, Count, Whole, check, integer, number
+from mmamd.distillation.genome import EXAMPLE, Genome
+from mmamd.files.json_file import write_json
+from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import Loader
+from mmamd.pipeline.stages import Distil
+from mmamd.pipeline.stages.found_terms import write_found
+from mmamd.pipeline.stages.held_out import HeldOut
+from mmamd.registry import SEARCHES
+from mmamd.search.contract import Search, fields_of, section
+from mmamd.search.kd_zero.evolution import Evolution, Trial, best, is_evaluated
+from mmamd.search.kd_zero.fitness import Fitness
+from mmamd.search.kd_zero.proxies import Proxies
+from mmamd.search.kd_zero.rejection import Bounds, reason_against
+from mmamd.search.kd_zero.shrinkage import Shrinkage
+from mmamd.search.kd_zero.space import Space
+from mmamd.seeds import derive_seed
+
+SHARE = number(above=0., most=1.)
+STORE = 'trials.journal'
+
+
+@SEARCHES.register_module()
+@dataclass(frozen=True)
+class KDZeroSearch(Search):
+    """Evolve a distiller for the student of a run; every training after it has the best one as a term.
+
+    Attributes:
+        term: Name of the term.
+        space: Which distillers there are: options of :class:`mmamd.search.kd_zero.space.Space`.
+        evolution: How they are searched: options of :class:`mmamd.search.kd_zero.evolution.Evolution`.
+        fitness: What is minimised, on held-out images: options of :class:`mmamd.search.kd_zero.fitness.Fitness`.
+        bounds: Beyond which a distiller is rejected before any training, on one batch:
+            :class:`mmamd.search.kd_zero.rejection.Bounds`.
+        proxy_share: Share of the epochs of the section ``student`` that a student is trained for; at least one epoch.
+        proxy_epochs: Takes its place. 0 is the paper's "training-free" search, as far as there is one: a single step,
+            without which Eq. 2 is the same for all distillers.
+        proxy_images: Images of such an epoch; None for all.
+        give_up_after: Share of those epochs after which a student that is no better than chance on the held-out images
+            is given up, and its distiller rejected; None judges all to the end. A single step is always judged.
+        num_held_out: Images of the split ``val`` that students are judged by; all, when there are fewer.
+        random: Whether a random search of as many evaluations is carried out beside it, to compare.
+        layer, embedding: Of the term, see :class:`mmamd.distillation.losses.genome.GenomeLoss`.
+
+    Source: Li et al., "KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs", NeurIPS 2023.
+    """
+
+    term: str = 'found'
+    space: Space = field(default_factory=Space)
+    evolution: Evolution = Evolution()
+    fitness: Fitness = Fitness()
+    bounds: Bounds = Bounds()
+    proxy_share: Annotated[float, SHARE] = 0.05
+    proxy_epochs: Whole | None = None
+    proxy_images: Count | None = None
+    give_up_after: Annotated[float, SHARE] | None = 0.5
+    num_held_out: Annotated[int, integer(2)] = 1000
+    random: bool = False
+    layer: str | tuple[str, str] = 'last'
+    embedding: tuple[str, str] = ('backbone', 'backbone')
+
+    def __post_init__(self) -> None:
+        check('search.proxy_share', self.proxy_share, SHARE)
+        check('search.give_up_after', self.give_up_after, SHARE | NOTHING)
+        evolution = self.evolution
+        if isinstance(evolution, dict) and 'shrinkage' in evolution:
+            evolution = {**evolution, 'shrinkage': section('search.evolution.shrinkage', Shrinkage,
+                                                           evolution['shrinkage'])}
+        for name, cls, given in (('space', Space, self.space), ('evolution', Evolution, evolution),
+                                 ('fitness', Fitness, self.fitness), ('bounds', Bounds, self.bounds)):
+            object.__setattr__(self, name, section(f'search.{name}', cls, given))
+
+    def term_of(self, genome: Genome | str) -> dict:
+        """A distiller as a term of the loss, by its name."""
+        return {self.term: dict(type='mmamd.GenomeLoss', genome=str(genome), layer=self.layer,
+                                embedding=self.embedding)}
+
+    def expected(self) -> dict:
+        return self.term_of(EXAMPLE)
+
+    def stage(self, training: Distil, context: Context) -> 'KDZero':
+        epochs = self.proxy_epochs
+        if epochs is None:
+            epochs = max(1, round(self.proxy_share * training.recipe_epochs))
+        size = training.loader.settings['batch_size']
+        if self.proxy_images is not None and self.proxy_images < size:
+            raise ValueError(f'search.proxy_images={self.proxy_images} is less than a batch; give at least '
+                             f'train_dataloader.batch_size={size}, or make that smaller')
+        num, loader = self.proxy_images if epochs else size, training.loader.settings
+        if num is not None:
+            loader = {key: value for key, value in loader.items() if key != 'batch_sampler'}
+            loader['sampler'] = dict(type='mmamd.StreamSampler', num_samples=num)
+        own = fields_of(training, losses=training.losses | self.expected(), loader=Loader(loader),
+                        schedule=training.schedule_of(max(1, epochs)))
+        return KDZero(**own, search=asdict(self), held_out=HeldOut.of(context, self.num_held_out))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KDZero(Distil):
+    """Search a distiller: ``losses.json`` with the best one, ``trials.json`` with all, and their store.
+
+    What it is beside these is the training of the student of a trial.
+
+    Attributes:
+        search: Options of :class:`KDZeroSearch`.
+        held_out: Images that fitness is read from.
+    """
+
+    kind: ClassVar[str] = 'kd_zero'
+    search: dict
+    held_out: HeldOut
+
+    @property
+    def options(self) -> KDZeroSearch:
+        return KDZeroSearch(**self.search)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Of the searches that are carried out, the first of which finds the term."""
+        own = self.options.evolution.method
+        return (own, 'random') if self.options.random and own != 'random' else (own,)
+
+    def check(self, context: Context) -> None:
+        import_module('mmamd.search.kd_zero.study')  # says what to install where Optuna is missing
+        if self.processes > 1:
+            raise ValueError(f'search.type=mmamd.KDZeroSearch trains one student after the other in one process, got '
+                             f'{self.processes}; start it without a launcher, and continue with one afterwards')
+        if len(context.logits_shape) > 1:
+            raise ValueError(f'search.type=mmamd.KDZeroSearch judges students by one class an image, and the logits of '
+                             f'model.architecture are of shape {context.logits_shape}; name a found distiller instead: '
+                             "model.losses.found=dict(type='mmamd.GenomeLoss', genome=...)")
+        for what in self.options.space.inputs:
+            term = self.options.term_of(_untouched(what))
+            super(KDZero, replace(self, losses=self.losses | term)).check(context)
+
+    def macs(self, context: Context) -> float:
+        student = self.scales(context)[0] * context.teacher_cost.macs
+        trial = self.macs_of(context, self.recipe_epochs) + self.held_out.num * student
+        teacher = self.held_out.num * context.teacher_cost.macs
+        return len(self.methods) * self.options.evolution.evaluations * trial + teacher
+
+    def carry_out(self, context: Context) -> None:
+        from mmamd.search.kd_zero.study import search  # needs Optuna
+
+        options, folder = self.options, context.work_dir / self.name
+        proxies = Proxies(self, context)
+        knowledge = proxies.knowledge({what: _untouched(what) for what in options.space.inputs})
+        found: dict[str, list[Trial]] = {}
+
+        def tell(trials: list[Trial]) -> None:
+            done = sum(map(is_evaluated, trials))
+            detail = f'{done} of {options.evolution.evaluations} distillers'
+            least = ''.join(f', the best {trial.fitness:.3f}' for trial in best(trials, 1))
+            share = done / options.evolution.evaluations
+            context.progress.update(self.name, (len(found) + share) / len(self.methods), detail + least)
+
+        for method in self.methods:
+            settings = replace(options.evolution, method=method,
+                               seed=derive_seed(self.seed, self.name, options.evolution.seed))
+            found[method] = search(
+                proxies.evaluate, options.space, settings, folder / STORE,
+                reason_against=lambda genome: reason_against(genome, knowledge, options.bounds), after_trial=tell)
+        if is_main_process():
+            write_json(folder / 'trials.json', {method: list(_told(trials)) for method, trials in found.items()})
+            write_found(folder, options.term_of(best(found[self.methods[0]], 1)[0].key))
+
+
+def _untouched(what: str) -> Genome:
+    """A distiller that compares what a genome calls so as it is."""
+    return Genome(what, ('no', 'no', 'no'), 'l2')
+
+
+def _told(trials: list[Trial]) -> Iterator[dict]:
+    for trial in trials:
+        own = {key: value for key, value in asdict(trial).items() if key not in ('genes', 'key')}
+        yield {'genome': trial.key, **own}
