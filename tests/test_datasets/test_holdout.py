@@ -93,6 +93,13 @@ def test_a_data_set_passed_in_is_left_whole():
     assert numbers(whole) == list(range(8))
 
 
+def test_a_part_is_held_out_of_a_part_in_turn():
+    first = dict(type='mmamd.HoldOut', dataset=dict(type='Numbered'), part='train', every=2)
+    train, held_out = (HoldOut(dataset=first, part=part, every=2) for part in ('train', 'held_out'))
+    assert (numbers(train), numbers(held_out)) == ([0, 1, 7], [4, 5])
+    assert held_out.dataset._get_ori_dataset_idx(1) == 5
+
+
 def test_a_lazy_one_loads_at_the_first_use():
     dataset = HoldOut(dataset=dict(type='Numbered', lazy_init=True), part='train', every=2, lazy_init=True)
     assert not dataset.dataset._fully_initialized

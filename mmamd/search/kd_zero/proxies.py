@@ -4,6 +4,7 @@ Legend: N images, C classes, D elements of an embedding.
 """
 
 import copy
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,7 +87,7 @@ class Proxies:
         """
         begin, proxy = time.monotonic(), ProxyHook(self)
         with TemporaryDirectory() as folder:
-            model = {**self.settings, 'losses': self.settings['losses'] | self.options.term_of(genome)}
+            model = {**self.settings, 'losses': self.settings['losses'] | self.options.term_of(genome.canonical())}
             runner = build_trainer(self.stage, Path(folder) / self.stage.name, model, self.runtime, [proxy],
                                    dict(type='mmamd.JointTrainLoop'))
             runner._train_dataloader = self.loader  # read from the disk once
@@ -96,8 +97,7 @@ class Proxies:
             except TrainingDiverged as error:
                 raise Rejected('training diverged') from error
             finally:
-                for handler in runner.logger.handlers:
-                    handler.close()
+                _close_files(runner.logger)
                 self.context.spend(self.stage.name, time.monotonic() - begin, proxy.macs)
 
     def judge(self, distiller: AMDDistiller) -> dict[str, float]:
@@ -156,6 +156,13 @@ class ProxyHook(Hook):
 
     def _count_judgement(self, runner: Runner) -> None:
         self.macs += self.proxies.stage.held_out.num * distiller_of(runner.model).candidates[0].cost.macs
+
+
+def _close_files(logger: logging.Logger) -> None:
+    """Let a logger that outlives its folder write to no file of it."""
+    for handler in [each for each in logger.handlers if isinstance(each, logging.FileHandler)]:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def data_of(data: dict) -> dict:

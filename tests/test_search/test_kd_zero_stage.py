@@ -1,0 +1,198 @@
+"""A distiller is searched as a stage of a run, on digits."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from laid_run import QUICK, stage_named
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+import mmamd
+from mmamd.distillation.distiller import distiller_of
+from mmamd.distillation.genome import Genome
+from mmamd.pipeline.stages import fingerprint
+from mmamd.search.kd_zero.proxies import Proxies
+from mmamd.search.kd_zero.rejection import Rejected
+from mmamd.search.kd_zero.stage import KDZeroSearch
+
+EVOLUTION = dict(evaluations=4, population=2, parents=1., shrinkage=dict(interval=2))
+SEARCH = dict(type='mmamd.KDZeroSearch', proxy_epochs=1, proxy_images=32, num_held_out=20, give_up_after=None,
+              evolution=EVOLUTION)
+KD = Genome('logits', ('no', 'no', 'no'), 'KL', tau=4.)
+SP = Genome('feature', ('mm', 'norm_C', 'no'), 'l2', weight=10.)
+
+
+@HOOKS.register_module(force=True)
+class StartHook(Hook):
+    """What each training starts from: its student, its random numbers, its first images; and its terms."""
+
+    starts, terms = [], []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter:
+            return
+        distiller = distiller_of(runner.model)
+        content = [*distiller.network.state_dict().values(), torch.get_rng_state(), *data_batch['inputs']]
+        self.starts.append(hashlib.sha256(b''.join(each.numpy().tobytes() for each in content)).hexdigest())
+        self.terms.append({name: getattr(term, 'genome', None) for name, term in distiller.terms.items()})
+
+
+@pytest.fixture
+def started():
+    StartHook.starts, StartHook.terms = [], []
+    return StartHook
+
+
+@pytest.fixture
+def proxies(laid):
+    """Function from changes of the search to its proxies."""
+    def make(**changed):
+        context = laid(SEARCH | changed, custom_hooks=[dict(type='StartHook')])
+        return Proxies(stage_named(context, 'search'), context)
+
+    return make
+
+
+def read(context, name):
+    return json.loads((context.work_dir / 'search' / name).read_text())
+
+
+# --- the stage ---
+
+def test_a_killed_search_goes_on_to_the_same_and_the_student_has_what_it_finds(
+        laid, tiny_config, finished_run, tmp_path, started, monkeypatch):
+    whole = laid(SEARCH | dict(random=True))
+    stage = stage_named(whole, 'search')
+    assert [each.name for each in whole.stages] == ['score', 'nest', 'search', 'student', 'export']
+    stage.check(whole)
+    stage.carry_out(whole)
+    trials = read(whole, 'trials.json')
+    assert [sum(trial['fitness'] is not None and not trial['known'] for trial in each) for each in trials.values()
+            ] == [4, 4] and list(trials) == ['evolution', 'random']
+    best = min((trial for trial in trials['evolution'] if trial['fitness'] is not None), key=lambda t: t['fitness'])
+    assert read(whole, 'losses.json') == {'found': dict(
+        type='mmamd.GenomeLoss', genome=best['genome'], layer='last', embedding=['backbone', 'backbone'])}
+    assert sum(macs for _, _, macs in whole.bills) == pytest.approx(stage.macs(whole), rel=0.01)
+
+    evaluate, num = Proxies.evaluate, []
+
+    def dying(proxies, genome):
+        num.append(genome)
+        if len(num) == 3:
+            raise KeyboardInterrupt
+        return evaluate(proxies, genome)
+
+    monkeypatch.setattr(Proxies, 'evaluate', dying)
+    config = tiny_config(**{key: value for key, value in whole.cfg.items() if key in ('search', 'method')},
+                         reuse_from=[str(finished_run[0])], custom_hooks=[dict(type='StartHook')])
+    config.merge_from_dict({**QUICK, 'student.train_cfg.max_epochs': 2})
+    with pytest.raises(KeyboardInterrupt):
+        mmamd.compress(config, work_dir=tmp_path / 'killed')
+    assert not (tmp_path / 'killed' / 'search' / 'losses.json').exists()
+    started.terms.clear()
+    summary = mmamd.compress(config, work_dir=tmp_path / 'killed')
+    for name in ('trials.json', 'losses.json'):
+        assert (tmp_path / 'killed' / 'search' / name).read_text() == (whole.work_dir / 'search' / name).read_text()
+    assert str(started.terms[-1]['found']) == best['genome'], 'the last training is that of the student'
+    assert summary['stages']['search']['macs'] > summary['stages']['student']['macs']
+    assert set(summary['stages']) == {'score', 'nest', 'search', 'student', 'export'}
+
+
+def test_what_is_found_is_an_input_of_the_trainings_after_it(laid):
+    context = laid(SEARCH)
+    (context.work_dir / 'search').mkdir()
+    student, digests = stage_named(context, 'student'), []
+    for genome in (KD, SP):
+        content = {'found': dict(type='mmamd.GenomeLoss', genome=str(genome))}
+        (context.work_dir / 'search' / 'losses.json').write_text(json.dumps(content))
+        digests.append(fingerprint(student, context.work_dir)['file search/losses.json'])
+        assert student.model(context)['losses'] == student.losses | content
+    assert digests[0] != digests[1]
+    assert student.found == 'search/losses.json' and stage_named(context, 'search').found is None
+
+
+def test_a_share_of_the_epochs_is_trained_or_one_step_of_a_batch(laid):
+    def schedule(folder, **changed):
+        options = {key: value for key, value in SEARCH.items() if not key.startswith('proxy')}
+        stage = stage_named(laid(options | changed, folder, **{'student.train_cfg.max_epochs': 40}), 'search')
+        return stage.recipe_epochs, stage.loader.settings['sampler'], stage.images_seen
+
+    usual = dict(type='DefaultSampler', shuffle=True)
+    assert schedule('a') == (2, usual, 2 * 163)
+    assert schedule('b', proxy_share=0.2, proxy_images=48)[::2] == (8, 8 * 48)
+    assert schedule('c', proxy_epochs=3)[0] == 3
+    assert schedule('d', proxy_epochs=0)[::2] == (1, 16), 'a single step'
+
+
+# --- proxies ---
+
+def test_every_student_starts_from_the_same_weights_random_numbers_and_images(proxies, started):
+    found = proxies()
+    torch.rand(7)
+    first, other, again = (found.evaluate(genome) for genome in (KD, SP, KD))
+    assert first == again != other
+    assert len(started.starts) == 3 and len(set(started.starts)) == 1
+    assert set(first) == {'fitness', 'task', 'gap', 'cka'}
+    assert first['fitness'] == pytest.approx(first['task'] + first['gap'] + 1 - first['cka'])
+
+
+def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxies, monkeypatch):
+    found = proxies(proxy_epochs=4, give_up_after=0.5)
+    seen, epochs = found._seen, []
+    monkeypatch.setattr(StartHook, 'after_train_epoch', lambda self, runner: epochs.append(runner.epoch))
+
+    def constant(network, *names):
+        logits_NC, *others = seen(network, *names)
+        return torch.eye(10)[0].expand_as(logits_NC), *others
+
+    monkeypatch.setattr(found, '_seen', constant)
+    with pytest.raises(Rejected, match='no better than chance'):
+        found.evaluate(KD)
+    assert epochs == [0, 1] and len(found.context.bills) == 2, 'what it has taken counts'
+
+
+def test_a_training_that_diverges_is_a_reason_against_its_distiller(proxies):
+    with pytest.raises(Rejected, match='training diverged'):
+        proxies().evaluate(Genome('logits', ('sqrt', 'no', 'no'), 'l2'))
+
+
+def test_knowledge_is_that_of_a_real_batch_by_what_is_compared(proxies):
+    found = proxies()
+    knowledge = found.knowledge({what: Genome(what, ('no', 'no', 'no'), 'l2') for what in ('feature', 'embedding')})
+    shapes = {name: tuple(value.shape) for name, value in knowledge.student.items()}
+    assert shapes == {'logits': (16, 10), 'feature': (16, 32, 2, 2), 'embedding': (16, 32)}
+    assert shapes == {name: tuple(value.shape) for name, value in knowledge.teacher.items()}
+    assert knowledge.target.shape == (16,) and knowledge.target.dtype == torch.int64
+
+
+# --- what is refused before anything runs ---
+
+@pytest.mark.parametrize('search, message', [
+    (dict(type='mmamd.KDZero'), "there is no search 'mmamd.KDZero'. Did you mean mmamd.KDZeroSearch?"),
+    (SEARCH | dict(proxy_shares=0.1), "search has no key 'proxy_shares'. Did you mean proxy_share"),
+    (SEARCH | dict(proxy_share=1.5), 'search.proxy_share must be a finite number of at most 1 above 0, got 1.5'),
+    (SEARCH | dict(proxy_images=8), 'search.proxy_images=8 is less than a batch; give at least'),
+    (SEARCH | dict(evolution=dict(population=1)), 'search.evolution: population must be an integer of at least 2'),
+    (SEARCH | dict(evolution=dict(shrinkage=dict(factor=2.))), 'search.evolution.shrinkage: shrinkage must'),
+    (SEARCH | dict(space=dict(transforms=['nosuch'])), "search.space: there is no transform 'nosuch'"),
+    (SEARCH | dict(fitness=dict(sign='plus')), 'search.fitness.sign must be one of'),
+    (SEARCH | dict(layer=('nosuch', 'head')), "losses.found: of the student: ImageClassifier has no module 'nosuch'"),
+    (SEARCH | dict(term='found_loss'), "losses.found_loss: a term's name must be a word")])
+def test_a_search_that_cannot_be_is_refused_by_name(laid, search, message):
+    with pytest.raises(ValueError) as caught:
+        context = laid(search)
+        stage_named(context, 'search').check(context)
+    assert message in str(caught.value)
+
+
+def test_a_search_beside_a_pretraining_is_refused(laid):
+    with pytest.raises(ValueError, match='sections search and pretrain.* search=None, or pretrain=None'):
+        laid(SEARCH, pretrain=dict(train_cfg=dict(max_epochs=1)))
+
+
+def test_options_are_plain_data_and_come_back_from_it(laid):
+    stage = stage_named(laid(SEARCH | dict(space=dict(inputs=['logits'], taus=[1., 4.]))), 'search')
+    assert stage.options == KDZeroSearch(**stage.search)
+    assert stage.options.space.inputs in (('logits',), ['logits'])
