@@ -32,7 +32,7 @@ from mmamd.methods import AMD, KD
 from mmamd.pipeline.inputs import fill_data_root, leaf_datasets
 from mmamd.pipeline.keys import check_config
 from mmamd.pipeline.settings import Settings
-from mmamd.pipeline.stages.distil import expected_scale_sum
+from mmamd.pipeline.stages.expected import expected_scale_sum
 from mmamd.weights.checkpoint import check_start
 
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values, own_passes
+from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values, own_costs
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.checkpoint import read_checkpoint
@@ -196,10 +196,10 @@ class AMDDistiller(BaseModel):
 
     def macs(self, candidates: Sequence[Candidate]) -> int:
         """MACs of the latest step, if of these candidates, an image; a backward pass is two forward passes."""
-        again, own = own_passes(self.terms.values())
+        again, own, beside = own_costs(self.terms.values())
         taught = sum(network.cost.macs * (again + (cache is None or cache.was_asked))
                      for network, cache in zip(self.teacher_networks, self.caches, strict=True))
-        return self.is_taught * taught + 3 * (1 + own) * sum(candidate.cost.macs for candidate in candidates)
+        return self.is_taught * taught + sum(3 * (1 + own) * each.cost.macs + beside for each in candidates)
 
     def teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
         """What each teacher makes of a preprocessed batch; nothing when no term asks for it."""

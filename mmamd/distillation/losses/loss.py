@@ -47,6 +47,8 @@ class Loss(nn.Module):
             before anything runs, that each has one of its own.
         teacher_passes, student_passes: Passes over the batch that it makes itself, of each teacher and of the student,
             whose backward pass goes with it. They are counted in what a training costs.
+        macs: What it computes beside whole passes for an image and a candidate, its backward pass with it, in MACs, where
+            that is worth counting; None for a term that knows it once it is built.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -59,6 +61,7 @@ class Loss(nn.Module):
     needs_places = False
     teacher_passes = 0
     student_passes = 0
+    macs: int | None = 0
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
@@ -161,10 +164,11 @@ def loss_class(kind: str | None, where: str) -> type[Loss]:
                      f'{did_you_mean(str(kind), terms)}')
 
 
-def own_passes(terms: Iterable[Loss]) -> tuple[int, int]:
-    """Passes over the batch that terms make themselves: of each teacher, and of the student."""
+def own_costs(terms: Iterable[Loss]) -> tuple[int, int, int]:
+    """What terms spend themselves: passes of each teacher and of the student, and MACs for an image and a candidate."""
     terms = list(terms)
-    return sum(term.teacher_passes for term in terms), sum(term.student_passes for term in terms)
+    return (sum(term.teacher_passes for term in terms), sum(term.student_passes for term in terms),
+            sum(term.macs for term in terms))
 
 
 # --- what a term's values are called ---
