@@ -13,8 +13,9 @@ model = dict(
 
 # --- method ---
 compression = dict(
+    num_candidates=9,  # of another method; here the student is a network of its own, and no candidate is trained
     scale_by='flops',
-    num_candidates=1,  # the student is another network: no candidate is trained, and what ranks them does not matter
+    prune=('head', 'neuron'),
     importance=dict(num_images=256))
 method = dict(type='mmamd.KD')
 runner_type = 'mmamd.MultiStepRunner'

@@ -6,4 +6,4 @@ student_architecture = dict(
         arch=dict(embed_dims=128, num_layers=4, tokens_mlp_dims=64, channels_mlp_dims=256)),
     neck=dict(type='GlobalAveragePooling', dim=1),
     head=dict(type='LinearClsHead', num_classes=100, in_channels=128))
-last_stages = ('backbone.layers.2', 'backbone.norm1')  # 8 x 8 tokens each
+last_stages = ('backbone.layers.2', 'backbone.ln1')  # 8 x 8 tokens each

@@ -6,4 +6,4 @@ student_architecture = dict(
     neck=dict(type='GlobalAveragePooling', dim=1),
     head=dict(type='LinearClsHead', num_classes=1000, in_channels=512,
               loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original')))
-last_stages = ('backbone.layers.5', 'backbone.norm1')  # the third of four parts of its 8 layers, and the end
+last_stages = ('backbone.layers.5', 'backbone.ln1')  # the third of four parts of its 8 layers, and the end
