@@ -28,11 +28,11 @@ EMBED_DIMS = {'vit-b': 768, 'deit-b': 768, 'vit-l': 1024, 'vit-s': 384, 'deit-s'
               'swin-t': 96, 'swin-s': 96, 'swin-b': 128, 'swin-l': 192, 'swin-micro': 48}
 
 
-def recipe_of(entry):
-    """The config that compresses the network of an entry."""
-    if entry['In Collection'] == 'ScaleKD':
-        return entry['Config']
-    return f"configs/amd/{re.sub('^(kd|teacher)_', '', entry['Name'])}.py"
+def network_of(entry):
+    """Name of the network that an entry compresses, trains or teaches with."""
+    if entry['In Collection'] == 'ScaleKD':  # '<teacher>_<student>_<data>'
+        return re.sub('_.*_', '_', entry['Name'])
+    return re.sub('^(kd|teacher)_', '', entry['Name'])
 
 
 def each(entries):
@@ -63,10 +63,9 @@ def student_of_another_architecture(config):
     cfg = Config.fromfile(ROOT / config)
     if not cfg.compression.get('student_architecture'):
         return None
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        network = MODELS.build(cfg.compression.student_architecture)
     side = cfg.model.architecture.backbone.img_size
-    return profiled_cost(network, (3, side, side))
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        return profiled_cost(MODELS.build(cfg.compression.student_architecture), (3, side, side))
 
 
 # --- what is listed ---
@@ -130,10 +129,7 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
         package, _, path = teacher['Config'].partition('::')
         assert Path(get_installed_path(package), '.mim', 'configs', path).samefile(zoo.config.filename)
     else:
-        network = entry['Name'].removeprefix('kd_')
-        if entry['In Collection'] == 'ScaleKD':
-            network = re.sub('_.*_', '_', network)  # '<teacher>_<student>_<data>'
-        assert teacher['Config'] == f'configs/teacher/teacher_{network}.py' and teacher['Weights'] is None
+        assert teacher['Config'] == f'configs/teacher/teacher_{network_of(entry)}.py' and teacher['Weights'] is None
         assert (ROOT / teacher['Config']).is_file()
 
 
@@ -141,8 +137,9 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
 
 @each(ENTRIES)
 def test_sizes_are_the_counters(entry):
-    family, metadata = family_of(recipe_of(entry)), entry['Metadata']
-    other = student_of_another_architecture(recipe_of(entry))
+    recipe, metadata = f'configs/amd/{network_of(entry)}.py', entry['Metadata']
+    family = family_of(recipe)
+    other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
     whole, student = family.teacher_cost, other or family.student.cost
     cost = whole if entry['Name'].startswith('teacher_') else student
     assert (metadata['FLOPs'], metadata['Parameters']) == (cost.macs, cost.params)
@@ -154,7 +151,7 @@ def test_sizes_are_the_counters(entry):
             assert part['FLOPs'] == expected.macs
             # A measured one may have lost more norms, of a weight and a bias each, together with their branches.
             lost = expected.params - part.get('Parameters', expected.params)
-            assert lost >= 0 and (lost == 0 or lost % (2 * EMBED_DIMS[re.sub('^kd_', '', entry['Name']).split('_')[0]]) == 0)
+            assert lost >= 0 and (lost == 0 or lost % (2 * EMBED_DIMS[network_of(entry).split('_')[0]]) == 0)
 
 
 @each(COMPRESSIONS)
