@@ -26,7 +26,7 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
     Raises:
         ValueError: If the table cannot be run at this budget, or has no such row.
     """
-    overrides, recipe = table.overrides_of(name, budget), study.ROOT / 'configs' / table.recipe(budget)
+    overrides, recipe = table.overrides_of(name, budget), study.ROOT / 'configs' / table.recipe(budget, name)
     teacher = args.teacher or (study.ROOT / table.teachers[budget] if budget in table.teachers else None)
     if budget == 'micro':
         cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=STUDENT_EPOCHS,
