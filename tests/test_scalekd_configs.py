@@ -41,11 +41,10 @@ def student_of(path):
 def distiller_of(path, **losses):
     """The distiller of untrained networks that a config describes."""
     cfg = read(path)
-    teacher = dict(architecture={**cfg.model.architecture.to_dict(), 'data_preprocessor': cfg.data_preprocessor.to_dict()},
-                   weights=None)
-    settings = {**cfg.model.to_dict(), 'teacher': teacher, 'start': None, **losses,
-                'architecture': cfg.compression.student_architecture.to_dict(),
-                'data_preprocessor': cfg.data_preprocessor.to_dict()}
+    preprocessor = cfg.data_preprocessor.to_dict()
+    teacher = dict(architecture={**cfg.model.architecture.to_dict(), 'data_preprocessor': preprocessor}, weights=None)
+    settings = {**cfg.model.to_dict(), 'teacher': teacher, 'start': None, 'data_preprocessor': preprocessor,
+                'architecture': cfg.compression.student_architecture.to_dict(), **losses}
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return MODELS.build(settings)
 

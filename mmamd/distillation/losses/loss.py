@@ -13,6 +13,7 @@ from mmamd.checks import check_arguments
 from mmamd.distillation.outputs import Outputs
 from mmamd.nearest import did_you_mean
 from mmamd.registry import MODELS
+from mmamd.structures import Maps
 
 # What the section was before terms had names -> what says it now.
 EARLIER = {
@@ -47,8 +48,8 @@ class Loss(nn.Module):
             before anything runs, that each has one of its own.
         teacher_passes, student_passes: Passes over the batch that it makes itself, of each teacher and of the student,
             whose backward pass goes with it. They are counted in what a training costs.
-        macs: What it computes beside whole passes for an image and a candidate, its backward pass with it, in MACs, where
-            that is worth counting; None for a term that knows it once it is built.
+        macs: MACs that it spends beside whole passes, for an image and a candidate and with its backward pass, where
+            they are worth counting; None for a term that knows them once it is built.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -103,6 +104,17 @@ class Loss(nn.Module):
 
         What is remembered over steps is updated here, with the batch gathered over processes, so that they agree.
         """
+
+    def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
+        """What it shows of some test images when it is trained, for the report; in eval mode, without gradients."""
+        return []
+
+    def take_over(self, state: dict[str, Tensor]) -> None:
+        """Go on from what a term of its name has learnt before. Raises ValueError where that does not fit."""
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f'cannot take over what this term has learnt before: {error}') from error
 
 
 def check_weight(name: str, weight: float, meaning: str) -> None:

@@ -29,7 +29,7 @@ from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_l
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
-from mmamd.weights.networks import build_network, find_network, save_networks
+from mmamd.weights.networks import build_network, find_network, read_networks, save_networks
 from mmamd.weights.sources import fetch
 
 TERMS = 'terms.pth'
@@ -241,6 +241,16 @@ class Distil(TrainingStage):
         if is_main_process():
             save_networks(context.work_dir, self.name, networks)
         barrier()
+
+    def finished(self, context: Context) -> AMDDistiller:
+        """The distiller of one network as it has left it, in eval mode."""
+        teachers = [asdict(find_network(context.work_dir, reference)) for reference in self.teachers]
+        network, = read_networks(context.work_dir, self.name).values()
+        candidate = Candidate(network.scale, network.kept, network.cost, units=0.)
+        distiller = MODELS.build(self._model(teachers, network.weights, [candidate],
+                                             str(context.work_dir / self.name / TERMS)))
+        distiller.activate(candidate)
+        return distiller.eval()
 
     def schedule_of(self, epochs: int) -> dict:
         """Its schedule for so many epochs."""

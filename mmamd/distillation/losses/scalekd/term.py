@@ -13,14 +13,16 @@ from mmamd.backbones.tail import Tail
 from mmamd.distillation.connectors import check_pairs, connectable, names_of
 from mmamd.distillation.losses.logit import check_temperature
 from mmamd.distillation.losses.loss import Loss, check_weight
-from mmamd.distillation.losses.scalekd.feature_mimicking import views
+from mmamd.distillation.losses.scalekd.feature_mimicking import alternative_distance, views
 from mmamd.distillation.losses.scalekd.parameter_perception import Paths
+from mmamd.distillation.losses.scalekd.pictures import attention, spectra
 from mmamd.distillation.losses.scalekd.projectors import Form, PositionwiseProjector, cross_attention_projector
 from mmamd.distillation.losses.wsld import soft_cross_entropy
 from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.outputs import Outputs
 from mmamd.pruning.complexity import profiled_macs
 from mmamd.registry import MODELS
+from mmamd.structures import Maps
 
 KERNELS = {'linear': 1, 'conv': 3}  # of the projectors that have no attention
 
@@ -162,12 +164,28 @@ class ScaleKDLoss(Loss):
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> dict[str, Tensor]:
         pairs = self.pairs[index]
         own, target = [as_maps(student.states[name]) for name, _ in pairs], as_maps(teacher.states[pairs[-1][1]])
+        projected = self._projected(own, teacher, index)
         found = {f'loss_{path}_{name}': self.views[name].compare(maps, target, self.over_positions)
-                 for name, projected in self._projected(own, teacher, index).items()
-                 for path, maps in projected.items()}
+                 for name, paths in projected.items() for path, maps in paths.items()}
+        *_, last_view = projected.values()  # the one that sees no direct component, where there is one
+        found['alternative_distance'] = alternative_distance(last_view['student'], target)
         if self.kd_weight:
             entropy = soft_cross_entropy(student.logits, teacher.logits, self.temperature).mean()
             found['loss_kd'] = self.kd_weight * self.temperature**2 * entropy
+        return found
+
+    def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
+        pairs = self.pairs[index]
+        own = {f'student: {name}': as_maps(student.states[name]) for name, _ in pairs}
+        found = [spectra({f'teacher: {name}': as_maps(teacher.states[name]) for _, name in pairs} | own)]
+        first, *_ = self.paths[index].values()
+        if self.projector == 'cap' and self.windows[1] == 1:
+            given = []
+            handle = first.student.attention.register_forward_pre_hook(lambda _, args: given.append(args))
+            self._projected(list(own.values()), teacher, index)
+            handle.remove()
+            found.append(attention(first.student.attention.weights(*given[0]), first.form.size,
+                                   tuple(first.student.positions.shape[1:])))
         return found
 
 
