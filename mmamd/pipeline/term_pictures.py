@@ -1,4 +1,4 @@
-"""What the terms of a run's last training show of some test images, for the report of the run."""
+"""What the terms of a run's trainings show of some test images, for the report of the run."""
 
 from dataclasses import asdict
 
@@ -19,8 +19,9 @@ def write_term_pictures(context: Context) -> None:
 
     Nothing is written where no term has any. To be called by one rank alone.
     """
-    trainings = [stage for stage in context.stages if stage.kind == 'distil' and len(stage.into) == 1 and any(
-        type(term).pictures is not Loss.pictures for term in build_terms(stage.losses).values())]
+    trainings = [stage for stage in context.stages
+                 if stage.kind == 'distil' and len(stage.into) == 1 and stage.trains == 'student' and any(
+                     type(term).pictures is not Loss.pictures for term in build_terms(stage.losses).values())]
     if trainings:
         write_json(context.work_dir / 'export' / FILE, {
             stage.name: [asdict(picture) for picture in _pictures(context, stage)] for stage in trainings})

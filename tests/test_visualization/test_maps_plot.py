@@ -47,3 +47,6 @@ def test_a_run_shows_what_its_terms_have_left(run_by):
     names = [picture.name for picture in pictures]
     assert {'distance_student', 'spectrum_student'} < set(names)
     assert pictures[names.index('spectrum_student')].title == 'Spectra: student'
+    (folder / 'export' / 'terms.json').write_text('["x"]')
+    with pytest.raises(ValueError, match='terms.json .*--start-from export$'):
+        read_run(folder)
