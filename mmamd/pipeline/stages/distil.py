@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +15,7 @@ from mmamd.backbones.recalibration import batch_norms, recalibrate, save_statist
 from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.losses import build_terms
-from mmamd.distillation.losses.loss import own_passes
-from mmamd.distillation.samplers import drawable, sample_candidates
+from mmamd.distillation.losses.loss import own_costs
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.files.checkpoint import write_checkpoint
 from mmamd.pipeline.config.settings import section_settings
@@ -25,12 +23,13 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
+from mmamd.pipeline.stages.expected import expected_number, expected_scale_sum
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, last_checkpoint, train
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
-from mmamd.weights.networks import build_network, find_network, save_networks
+from mmamd.weights.networks import build_network, find_network, read_networks, save_networks
 from mmamd.weights.sources import fetch
 
 TERMS = 'terms.pth'
@@ -121,15 +120,7 @@ class Distil(TrainingStage):
         if not self.is_candidate:
             self._check_other(context)
         self.epochs(context)  # refuses a budget that leaves none
-        # Untrained networks of the family of equally important units: they have the modules and the shapes. Stages
-        # that differ in the scale alone, such as those of a manual search, are checked once.
-        candidates = self.candidates(context, context.flat_family.candidates, 1.)
-        teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
-        key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
-        if key not in context.built:
-            with torch.random.fork_rng(devices=[]):
-                context.built[key] = MODELS.build(self._model(teachers, None, candidates))
-        distiller = context.built[key]
+        distiller = self._untrained(context)
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
@@ -138,6 +129,17 @@ class Distil(TrainingStage):
             check_places(context.training_dataset(self.loader), self.seed)
         if self.teacher_cache is not None:
             check_cache(self, distiller, context)
+
+    def _untrained(self, context: Context) -> AMDDistiller:
+        """Its distiller, of untrained networks of the family of equally important units: they have the modules and the
+        shapes. Stages that differ in the scale alone, such as those of a manual search, share one."""
+        candidates = self.candidates(context, context.flat_family.candidates, 1.)
+        teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
+        key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
+        if key not in context.built:
+            with torch.random.fork_rng(devices=[]):
+                context.built[key] = MODELS.build(self._model(teachers, None, candidates))
+        return context.built[key]
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
@@ -192,12 +194,15 @@ class Distil(TrainingStage):
     def macs_of(self, context: Context, epochs: float) -> float:
         """What so many epochs take."""
         terms = build_terms(self.losses).values()
-        again, own = own_passes(terms)
+        if any(term.macs is None for term in terms):
+            terms = self._untrained(context).terms.values()
+        again, own, beside = own_costs(terms)
         taught_by = any(term.needs_teacher for term in terms) * sum(map(context.macs_of, self.teachers))
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:
             trained = [scale for scale in trained if scale < below]
         step = 3 * (1 + own) * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
+        step += beside * expected_number(trained, self.sampler)
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
         seen = self.images_seen * epochs / self.recipe_epochs
         return taught_by * (self.images_taught(seen) + again * seen) + step * seen + recalibrated
@@ -237,6 +242,16 @@ class Distil(TrainingStage):
         if is_main_process():
             save_networks(context.work_dir, self.name, networks)
         barrier()
+
+    def finished(self, context: Context) -> AMDDistiller:
+        """The distiller of one network as it has left it, in eval mode."""
+        teachers = [asdict(find_network(context.work_dir, reference)) for reference in self.teachers]
+        network, = read_networks(context.work_dir, self.name).values()
+        candidate = Candidate(network.scale, network.kept, network.cost, units=0.)
+        distiller = MODELS.build(self._model(teachers, network.weights, [candidate],
+                                             str(context.work_dir / self.name / TERMS)))
+        distiller.activate(candidate)
+        return distiller.eval()
 
     def schedule_of(self, epochs: int) -> dict:
         """Its schedule for so many epochs."""
@@ -280,20 +295,3 @@ def keep_last_terms(folder: Path) -> None:
                 found.setdefault(name, {})[rest] = value
         write_checkpoint(found, folder / TERMS)
     barrier()
-
-
-def expected_scale_sum(scales: Sequence[float], sampler: SandwichSparsityHook | None) -> float:
-    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's.
-
-    Of the whole pool: a halving makes a stage cheaper than that.
-    """
-    if sampler is None:
-        return sum(scales)
-    return _mean_sum(tuple(drawable(scales, sampler.below)), sampler.sampler, sampler.num_random)
-
-
-@cache
-def _mean_sum(scales: tuple[float, ...], sampler: str, num_random: int) -> float:
-    # Falling draws are rare where they are dear, so that their mean takes more of them.
-    num = 2000 if sampler == 'falling' else 100
-    return sum(sum(sample_candidates(scales, sampler, num_random, 0, i, i / num)) for i in range(num)) / num
