@@ -9,7 +9,7 @@ from mmamd.pipeline.state import RunState
 
 
 def check_donors(runs: Sequence[str], work_dir: Path) -> None:
-    """Raise FileNotFoundError or ValueError unless each of ``reuse_stages`` is another run, of this version."""
+    """Raise FileNotFoundError or ValueError unless ``reuse_stages`` names other runs, of this version."""
     for run in runs:
         if Path(run).resolve() == work_dir.resolve():
             raise ValueError(f'reuse_stages names {run}, which is the work_dir itself: a run continues with what it has; '
