@@ -117,7 +117,7 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
                          dict(type='mmamd.NPSDSelectionHook', report_test=False)],
         'joint.train_cfg.max_epochs': joint_epochs or 1, 'student.train_cfg.max_epochs': student_epochs,
         **{f'{stage}.param_scheduler.0.end': WARM_UP for stage in ('joint', 'student')
-           if cfg[stage].param_scheduler[0].type == 'LinearLR'}})
+           if stage in cfg and cfg[stage].param_scheduler[0].type == 'LinearLR'}})
     cfg.merge_from_dict(overrides)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'

@@ -137,6 +137,25 @@ class CandidateFamily:
 
 
 @dataclass(frozen=True)
+class Maps:
+    """What a term of the loss shows of some images: a picture of maps side by side, for the report.
+
+    Attributes:
+        name: Of the picture, a word.
+        title: What it shows.
+        caption: How it is read.
+        unit: Of the values.
+        panels: Title -> rows of values, of one size or of several.
+    """
+
+    name: str
+    title: str
+    caption: str
+    unit: str
+    panels: dict[str, list[list[float]]]
+
+
+@dataclass(frozen=True)
 class Network:
     """A network as plain data: how it is built, where its weights are, and what it runs as.
 

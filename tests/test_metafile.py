@@ -19,13 +19,20 @@ from mmamd.selection.table import amount_text
 from mmamd.structures import Importance
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ('amd', 'kd', 'teacher')
+FOLDERS = ('amd', 'kd', 'scalekd', 'teacher')
 METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
 ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
 COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
 # Swin's in the first stage, of which those of the others are multiples.
 EMBED_DIMS = {'vit-b': 768, 'deit-b': 768, 'vit-l': 1024, 'vit-s': 384, 'deit-s': 384, 'vit-micro': 128, 'vit-tiny': 64,
               'swin-t': 96, 'swin-s': 96, 'swin-b': 128, 'swin-l': 192, 'swin-micro': 48}
+
+
+def network_of(entry):
+    """Name of the network that an entry compresses, trains or teaches with."""
+    if entry['In Collection'] == 'ScaleKD':  # '<teacher>_<student>_<data>'
+        return re.sub('_.*_', '_', entry['Name'])
+    return re.sub('^(kd|teacher)_', '', entry['Name'])
 
 
 def each(entries):
@@ -56,9 +63,9 @@ def student_of_another_architecture(config):
     cfg = Config.fromfile(ROOT / config)
     if not cfg.compression.get('student_architecture'):
         return None
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        network = MODELS.build(cfg.compression.student_architecture)
-    return profiled_cost(network, (3, 32, 32))
+    side = cfg.model.architecture.backbone.img_size
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        return profiled_cost(MODELS.build(cfg.compression.student_architecture), (3, side, side))
 
 
 # --- what is listed ---
@@ -122,8 +129,7 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
         package, _, path = teacher['Config'].partition('::')
         assert Path(get_installed_path(package), '.mim', 'configs', path).samefile(zoo.config.filename)
     else:
-        network = entry['Name'].removeprefix('kd_')
-        assert teacher['Config'] == f'configs/teacher/teacher_{network}.py' and teacher['Weights'] is None
+        assert teacher['Config'] == f'configs/teacher/teacher_{network_of(entry)}.py' and teacher['Weights'] is None
         assert (ROOT / teacher['Config']).is_file()
 
 
@@ -131,9 +137,9 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
 
 @each(ENTRIES)
 def test_sizes_are_the_counters(entry):
-    network = re.sub('^(kd|teacher)_', '', entry['Name'])
-    family, metadata = family_of(f'configs/amd/{network}.py'), entry['Metadata']
-    other = student_of_another_architecture(f'configs/amd/{network}.py')
+    recipe, metadata = f'configs/amd/{network_of(entry)}.py', entry['Metadata']
+    family = family_of(recipe)
+    other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
     whole, student = family.teacher_cost, other or family.student.cost
     cost = whole if entry['Name'].startswith('teacher_') else student
     assert (metadata['FLOPs'], metadata['Parameters']) == (cost.macs, cost.params)
@@ -145,7 +151,7 @@ def test_sizes_are_the_counters(entry):
             assert part['FLOPs'] == expected.macs
             # A measured one may have lost more norms, of a weight and a bias each, together with their branches.
             lost = expected.params - part.get('Parameters', expected.params)
-            assert lost >= 0 and (lost == 0 or lost % (2 * EMBED_DIMS[network.split('_')[0]]) == 0)
+            assert lost >= 0 and (lost == 0 or lost % (2 * EMBED_DIMS[network_of(entry).split('_')[0]]) == 0)
 
 
 @each(COMPRESSIONS)

@@ -256,6 +256,6 @@ def test_scripts_of_the_wheel_start_the_tool_beside_them(name, arguments, wheel_
 def test_mim_lists_every_model_of_the_index(wheel_python, tmp_path):
     run(wheel_python, '-m', 'mim', 'search', 'mmamd', '--json', 'found.json', cwd=tmp_path)
     found = json.loads((tmp_path / 'found.json').read_text())
-    shipped = {path.relative_to(ROOT).as_posix() for folder in ('amd', 'kd', 'teacher')
+    shipped = {path.relative_to(ROOT).as_posix() for folder in ('amd', 'kd', 'scalekd', 'teacher')
                for path in (ROOT / 'configs' / folder).glob('*.py')}
     assert shipped == set(found['config'].values())

@@ -26,7 +26,7 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
     Raises:
         ValueError: If the table cannot be run at this budget, or has no such row.
     """
-    overrides, recipe = table.overrides_of(name, budget), study.ROOT / 'configs' / table.recipe(budget)
+    overrides, recipe = table.overrides_of(name, budget), study.ROOT / 'configs' / table.recipe(budget, name)
     teacher = args.teacher or (study.ROOT / table.teachers[budget] if budget in table.teachers else None)
     if budget == 'micro':
         cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=STUDENT_EPOCHS,
@@ -46,6 +46,6 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
 def job(table: Table, budget: str, name: str, seed: int, work_dir: Path, args: argparse.Namespace) -> dict:
     """Run a row; the stages that another run beside it has made from the same inputs are taken over from there."""
     cfg = config_of(table, budget, name, seed, args)
-    cfg.reuse_from = [str(path.parent) for path in sorted(args.work_dir.glob('*/stages.json'))
+    cfg.reuse_stages = [str(path.parent) for path in sorted(args.work_dir.glob('*/stages.json'))
                       if path.parent != work_dir]
     return study.carry_out(cfg, work_dir)

@@ -24,7 +24,8 @@ def run_table(args: argparse.Namespace) -> None:
     """
     table = find_table(args.table)
     args.points = [table.row(name).name for name in args.rows or [row.name for row in table.rows]]
-    table.recipe(args.budget)
+    if not args.show:
+        table.recipe(args.budget)
     args.data = args.data or study.ROOT / 'data' / 'cifar100'
     args.work_dir = args.work_dir or study.ROOT / 'work_dirs' / 'tables' / args.budget
     file = rows_file(table, args)

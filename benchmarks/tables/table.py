@@ -22,6 +22,7 @@ class Row:
         x: Where the row stands on the axis of a figure that has one.
         note: What contradicts the figure.
         at: Budget -> further overrides there.
+        recipes: Budget -> config below configs/, where it is not the table's.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Row:
     x: float | None = None
     note: str = ''
     at: dict[str, dict[str, Any]] = field(default_factory=dict)
+    recipes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Table:
         name: By which it is asked for.
         title: What it compares.
         source: Where the paper has it.
-        recipes: Budget -> config below configs/; a budget that is not named cannot be run.
+        recipes: Budget -> config below configs/; a budget that is not named cannot be run, only shown.
         teachers: Budget -> weights, below the root of the repository; what the recipe names by default.
         rows: In the paper's order.
         reference: Name of the row that the others are paired with.
@@ -74,11 +76,11 @@ class Table:
                              f'{list(found)}')
         return found[name]
 
-    def recipe(self, budget: str) -> str:
-        """The config of a budget, below configs/; raises ValueError where there is none."""
+    def recipe(self, budget: str, name: str | None = None) -> str:
+        """The config of a budget, or of a row there, below configs/; raises ValueError where there is none."""
         if budget not in self.recipes:
             raise ValueError(f'{self.name} has no recipe for the budget {budget!r}, only for {list(self.recipes)}')
-        return self.recipes[budget]
+        return self.recipes[budget] if name is None else self.row(name).recipes.get(budget, self.recipes[budget])
 
     def overrides_of(self, name: str, budget: str) -> dict[str, Any]:
         """All keys in which a row's config differs from the recipe of a budget."""

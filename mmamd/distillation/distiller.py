@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values, own_passes
+from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values, own_costs
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.checkpoint import read_checkpoint
 from mmamd.passes import frozen_eval, one_tensor, watch
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
-from mmamd.structures import Candidate, Network, scale_key
+from mmamd.structures import Candidate, Maps, Network, scale_key
 from mmamd.tasks import task_of
 from mmamd.weights.networks import as_network, build_network, with_preprocessor
 
@@ -190,16 +190,16 @@ class AMDDistiller(BaseModel):
         """Give the terms what terms of the same names have learnt in an earlier stage."""
         for name, state in read_checkpoint(path).items():
             if name in self.terms and state:
-                self._named(name, _load, self.terms[name], state)
+                self._named(name, self.terms[name].take_over, state)
 
     # --- what a joint step calls ---
 
     def macs(self, candidates: Sequence[Candidate]) -> int:
         """MACs of the latest step, if of these candidates, an image; a backward pass is two forward passes."""
-        again, own = own_passes(self.terms.values())
+        again, own, beside = own_costs(self.terms.values())
         taught = sum(network.cost.macs * (again + (cache is None or cache.was_asked))
                      for network, cache in zip(self.teacher_networks, self.caches, strict=True))
-        return self.is_taught * taught + 3 * (1 + own) * sum(candidate.cost.macs for candidate in candidates)
+        return self.is_taught * taught + sum(3 * (1 + own) * each.cost.macs + beside for each in candidates)
 
     def teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
         """What each teacher makes of a preprocessed batch; nothing when no term asks for it."""
@@ -270,6 +270,13 @@ class AMDDistiller(BaseModel):
             for term in self.terms.values():
                 term.after_step(student, teachers)
 
+    @torch.no_grad()
+    def pictures(self, inputs: Tensor, samples: list) -> list[Maps]:
+        """What the terms show of a preprocessed batch."""
+        student, teachers = self.run(inputs, samples), self.teach(inputs, samples)
+        return [picture for term in self.terms.values() for index, teacher in enumerate(teachers)
+                for picture in term.pictures(student, teacher, index)]
+
     # --- what the host calls ---
 
     def init_weights(self) -> None:
@@ -287,13 +294,6 @@ class AMDDistiller(BaseModel):
 def distiller_of(model: nn.Module) -> AMDDistiller:
     """The distiller that a runner's model is, or wraps for several processes."""
     return model.module if is_model_wrapper(model) else model
-
-
-def _load(term: Loss, state: dict[str, Tensor]) -> None:
-    try:
-        term.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f'cannot take over what this term has learnt before: {error}') from error
 
 
 def _key(candidate: Candidate | None) -> str:

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 import torch
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmamd.distillation import mixed_precision
 from mmamd.distillation.distiller import distiller_of
@@ -76,3 +76,9 @@ class JointTrainLoop(EpochBasedTrainLoop):
         if hasattr(optim_wrapper, 'loss_scaler'):
             log_vars['skipped_steps'] = torch.tensor(float(self.num_skipped))
         return {**log_vars, 'loss': total}
+
+
+def macs_of_step(runner: Runner) -> int:
+    """MACs that an image of the latest step took."""
+    distiller = distiller_of(runner.model)
+    return distiller.macs(runner.train_loop.step_candidates or distiller.candidates)

@@ -1,7 +1,6 @@
 """Hook that decides which candidates the next joint step trains."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -111,20 +110,3 @@ class SandwichSparsityHook(ConfiguredHook):
         sums = torch.stack([self._losses.get(candidate.key, nothing) for candidate in self._pool])
         dist.all_reduce(sums, op='sum')
         return [loss / number if number else None for loss, number in sums.tolist()]
-
-
-def expected_scale_sum(scales: Sequence[float], sampler: SandwichSparsityHook | None) -> float:
-    """Mean over steps of the summed scales that a joint step trains; the step's cost beside the teacher's.
-
-    Of the whole pool: a halving makes a stage cheaper than that.
-    """
-    if sampler is None:
-        return sum(scales)
-    return _mean_sum(tuple(drawable(scales, sampler.below)), sampler.sampler, sampler.num_random)
-
-
-@cache
-def _mean_sum(scales: tuple[float, ...], sampler: str, num_random: int) -> float:
-    # Falling draws are rare where they are dear, so that their mean takes more of them.
-    num = 2000 if sampler == 'falling' else 100
-    return sum(sum(sample_candidates(scales, sampler, num_random, 0, i, i / num)) for i in range(num)) / num

@@ -9,8 +9,8 @@ from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.plain import plain
 from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
 from mmamd.pipeline.stages.data import recalibration_settings
-from mmamd.pipeline.stages.found_terms import FOUND
 from mmamd.pipeline.stages.teacher_cache import section_cache
+from mmamd.pipeline.stages.term_files import FOUND
 from mmamd.pipeline.stages.training import training_fields
 from mmamd.selection.choice import MANUAL, is_by_scale
 from mmamd.selection.npsd_hook import NPSDSelectionHook

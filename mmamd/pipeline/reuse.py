@@ -9,13 +9,13 @@ from mmamd.pipeline.state import RunState
 
 
 def check_donors(runs: Sequence[str], work_dir: Path) -> None:
-    """Raise FileNotFoundError or ValueError unless each of ``reuse_from`` is another run, of this version."""
+    """Raise FileNotFoundError or ValueError unless ``reuse_stages`` names other runs."""
     for run in runs:
         if Path(run).resolve() == work_dir.resolve():
-            raise ValueError(f'reuse_from names {run}, which is the work_dir itself: a run continues with what it has; '
-                             'leave it out')
+            raise ValueError(f'reuse_stages names {run}, which is the work_dir itself: a run continues with what it '
+                             'has; leave it out')
         if not RunState(Path(run)).exists:
-            raise FileNotFoundError(f'reuse_from: {run} is no run, it holds no stages.json; give work_dirs of runs')
+            raise FileNotFoundError(f'reuse_stages: {run} is no run, it holds no stages.json; give work_dirs of runs')
 
 
 def take_over(runs: Sequence[str], stage: str, fingerprint: dict[str, str], work_dir: Path) -> dict | None:

@@ -48,7 +48,7 @@ class MultiStepRunner:
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
             ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
-            ``allow_overlap``, ``trust_checkpoints``, ``reuse_from``, ``start_from`` and ``resume``.
+            ``allow_overlap``, ``trust_checkpoints``, ``reuse_stages``, ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its
@@ -88,7 +88,7 @@ class MultiStepRunner:
         state = RunState(self.work_dir)
         on_first_rank(WorkDirLock(self.work_dir).check)
         self._check_work_dir(state)
-        check_donors(self.cfg.get('reuse_from') or (), self.work_dir)
+        check_donors(self.cfg.get('reuse_stages') or (), self.work_dir)
         kept = takewhile(lambda name: name != self.cfg.get('start_from'), state.content['stages'])
         on_first_rank(functools.partial(refuse_damage, state, list(kept)))
         context = Context(self.cfg, settings, self.work_dir, self._seed(state),
@@ -154,7 +154,7 @@ class MultiStepRunner:
         """The config without how this process was told to continue the run."""
         cfg = copy.deepcopy(self.cfg)
         cfg.merge_from_dict(dict(start_from=None, resume=False, load_from=None))
-        cfg.pop('reuse_from', None)
+        cfg.pop('reuse_stages', None)
         return cfg
 
     # --- skip, continue, refuse ---
@@ -250,10 +250,10 @@ class MultiStepRunner:
         context.progress.finish(stage.name)
 
     def _reused(self, stage: Stage, state: RunState) -> bool:
-        """Take a stage over from a run of ``reuse_from``, with what it has cost there."""
+        """Take a stage over from a run of ``reuse_stages``, with what it has cost there."""
         found = [None]
-        if is_main_process() and self.cfg.get('reuse_from') and not state.is_started(stage.name):
-            found[0] = take_over(self.cfg.reuse_from, stage.name, fingerprint(stage, self.work_dir), self.work_dir)
+        if is_main_process() and self.cfg.get('reuse_stages') and not state.is_started(stage.name):
+            found[0] = take_over(self.cfg.reuse_stages, stage.name, fingerprint(stage, self.work_dir), self.work_dir)
         broadcast_object_list(found)
         entry, = found
         if entry is None:

@@ -58,11 +58,18 @@ def profiled_cost(network: nn.Module, input_shape: tuple[int, int, int]) -> Cost
     """
     weight = next(network.parameters())
     image = torch.zeros(1, *input_shape, dtype=weight.dtype, device=weight.device)
+    with frozen_eval(network), torch.no_grad():
+        macs = profiled_macs(lambda: network(image, mode='tensor'))
+    return Cost(macs, sum(p.numel() for p in network.parameters()))
+
+
+def profiled_macs(run: Callable[[], object]) -> int:
+    """MACs of all that a function computes, of backward passes too, as torch's profiler of operations sees them."""
     profiler = FlopCounterMode(display=False)
     # The plain kernel of attention is made of matrix products, which the profiler counts.
-    with frozen_eval(network), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), profiler:
-        network(image, mode='tensor')
-    return Cost(profiler.get_total_flops() // 2, sum(p.numel() for p in network.parameters()))
+    with sdpa_kernel(SDPBackend.MATH), profiler:
+        run()
+    return profiler.get_total_flops() // 2
 
 
 def rest_cost(network: nn.Module) -> Cost:

@@ -107,7 +107,8 @@ def loss_figure(losses: Losses, style: Style = LIGHT) -> Figure:
 def _one_network(losses: Losses, network: str, style: Style) -> Figure:
     figure = new_figure(style, WIDTH * 0.75, 3.2)
     axes = figure.add_subplot()
-    looks = [(style.ink, '-'), (style.blue, '-'), (style.orange, '--'), (style.green, '-.'), (style.muted, ':')]
+    looks = [(style.ink, '-'), (style.blue, '-'), (style.orange, '--'), (style.green, '-.'), (style.muted, ':'),
+             (style.blue, ':'), (style.orange, '-'), (style.green, '--'), (style.ink, '-.')]
     handles = []
     for (colour, dashes), (term, curves) in zip(cycle(looks), losses.items(), strict=False):
         handles += _line(axes, curves[network], color=colour, linestyle=dashes, label=_title(term))

@@ -10,10 +10,12 @@ from mmamd.selection.choice import CHEAPEST, MANUAL
 from mmamd.selection.rules import known_as
 from mmamd.structures import Selection
 from mmamd.visualization.cost_plot import cost_figure
+from mmamd.visualization.distance_plot import distance_figure
 from mmamd.visualization.examples_plot import examples_figure, read_images
 from mmamd.visualization.importance_plot import importance_figure
 from mmamd.visualization.kept_plot import kept_figure
 from mmamd.visualization.loss_plot import loss_figure
+from mmamd.visualization.maps_plot import maps_figure
 from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.selection_plot import selection_figure
@@ -96,6 +98,20 @@ def _losses(run: Run) -> list[Picture] | str:
                         "visualizer's vis_backends writes that file")
 
 
+def _distances(run: Run) -> list[Picture] | str:
+    return [Picture('distance', f'distance_{stage}', f'What is left without the direct component: {stage}',
+                    "How far the student's projected last stage is from the teacher's, each without its direct "
+                    'component, as directions, mean over positions: 0 where they agree, 2 where they have nothing in '
+                    'common. It is logged whether or not a view of its own (dfm) brings it down.',
+                    partial(distance_figure, distances))
+            for stage, distances in run.distances.items()]
+
+
+def _terms(run: Run) -> list[Picture] | str:
+    return [Picture('terms', f'{shown.name}_{stage}', f'{shown.title}: {stage}', shown.caption,
+                    partial(maps_figure, shown)) for stage, several in run.shown.items() for shown in several]
+
+
 def _training_title(run: Run, stage: str) -> str:
     if run.stages[stage]['kind'] == 'teacher':
         return 'Training of the teacher'
@@ -157,4 +173,4 @@ def _round_of(stage: str) -> str:
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
     'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'refit': _refits,
-    'loss': _losses, 'cost': _cost}
+    'loss': _losses, 'distance': _distances, 'terms': _terms, 'cost': _cost}

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmamd.files.json_file import read_json
 from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
 from mmamd.selection.table import Row, rows_of
-from mmamd.structures import CandidateFamily, Cost, Importance, Network, Selection, check_run_format
+from mmamd.structures import CandidateFamily, Cost, Importance, Maps, Network, Selection, check_run_format
+from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.loss_plot import Losses, read_losses
 from mmamd.visualization.refit_plot import Refitted
@@ -36,6 +37,8 @@ class Run:
         judged: Stage -> the networks that it has judged, by their keys.
         refits: Stage -> what it has made good, for each refit that has been done.
         losses: Stage -> its loss curves, for each training that has logged some.
+        distances: Stage -> distances of a ScaleKD term, for each training that has logged some.
+        shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
         summary: The content of ``summary.json``, once the run is finished.
     """
@@ -53,6 +56,8 @@ class Run:
     judged: dict[str, dict[str, Network]]
     refits: dict[str, Refitted]
     losses: dict[str, Losses]
+    distances: dict[str, Distances]
+    shown: dict[str, list[Maps]]
     examples: Examples | None
     summary: dict | None
 
@@ -125,8 +130,8 @@ def read_run(work_dir: str | Path) -> Run:
     # A stage that was redone is read from what it has written since; files of a stage that is not there are stale.
     selections = {name: _load(Selection.load, folder / name / 'selection.json') for name, entry in stages.items()
                   if entry['kind'] == 'select'}
-    losses = {name: read_losses(read_log(folder / name)) for name, entry in stages.items()
-              if entry['kind'] in TRAINING}
+    logs = {name: read_log(folder / name) for name, entry in stages.items() if entry['kind'] in TRAINING}
+    losses, distances = ({name: read(rows) for name, rows in logs.items()} for read in (read_losses, read_distances))
     refits = {name: _load(Refitted.load, folder / name / 'refit.json') for name, entry in stages.items()
               if entry['kind'] == 'refit'}
     # The folder of the one stage of a kind, or one that is not there.
@@ -143,6 +148,8 @@ def read_run(work_dir: str | Path) -> Run:
         judged={name: read_judged(folder, name) for name in selections if (folder / name / 'judged.json').is_file()},
         refits={name: found for name, found in refits.items() if found is not None},
         losses={name: curves for name, curves in losses.items() if curves},
+        distances={name: curves for name, curves in distances.items() if curves},
+        shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
         summary=(_load(read_json, folder / 'summary.json')
@@ -170,6 +177,10 @@ def read_log(folder: Path) -> list[dict]:
 def _whole_lines(path: Path) -> list[str]:
     # A run that is going on may be in the middle of its last line.
     return [line for line in path.read_text().splitlines(keepends=True) if line.endswith('}\n')]
+
+
+def _read_shown(path: Path) -> dict[str, list[Maps]]:
+    return read_json(path, lambda raw: {stage: [Maps(**each) for each in shown] for stage, shown in raw.items()})
 
 
 def _load(read, path: Path):

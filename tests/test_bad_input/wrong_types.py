@@ -91,7 +91,7 @@ KEYS = {
     'teacher_cache': PART,
     'teacher_cache.top_k': COUNT,
     'start_from': [3, True, ['joint'], SECTION],
-    'reuse_from': ['run', 3, True, [3], SECTION],
+    'reuse_stages': ['run', 3, True, [3], SECTION],
     # --- schedules ---
     'optim_wrapper': [None, *PART],
     'optim_wrapper.optimizer': [None, *PART],

@@ -50,11 +50,21 @@ def test_rows_have_names_of_their_own_and_one_of_them_is_the_reference(table):
     assert (table.axis is None) == all(row.x is None for row in table.rows)
 
 
+@pytest.fixture(scope='module')
+def taken():
+    """What has been found to be a config: tables share rows."""
+    return set()
+
+
 @pytest.mark.parametrize('table', EACH)
-def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path):
+def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path, taken):
     args = arguments(tmp_path)
     for budget in table.recipes:
         for each in table.rows:
+            which = repr((budget, table.recipe(budget, each.name), table.overrides_of(each.name, budget)))
+            if which in taken:
+                continue
+            taken.add(which)
             cfg = config_of(table, budget, each.name, 3, args)
             with DefaultScope.overwrite_default_scope('mmpretrain'):
                 Settings.from_cfg(cfg)
@@ -65,6 +75,9 @@ def test_figures_are_those_that_the_paper_prints():
     printed = {(table, row.name): row.paper for table in ('table1', 'table4', 'table5') for row in TABLES[table].rows}
     assert printed['table1', 'AMD'] == 80.23 and printed['table1', 'CRD, whole blocks'] == 74.15
     assert printed['table4', 'without L_feat'] == 75.24 and printed['table5', 'm = 15'] == 80.22
+    scalekd = {(table, row.name): row.paper for table in TABLES for row in TABLES[table].rows}
+    assert scalekd['scalekd_9a', 'CAP, DFM, TPP, KD'] == 79.62 and scalekd['scalekd_9c', 'Dual-Path CAP'] == 78.12
+    assert scalekd['scalekd_2', 'advanced, Swin-L'] == 82.03 and scalekd['scalekd_3', 'ViT-B/16'] == 85.53
     assert any('98.01' in note and '89.33' in note for note in TABLES['table1'].notes)
 
 
@@ -83,6 +96,18 @@ def test_what_is_not_there_is_refused_by_name(command, arguments, message, tmp_p
     with pytest.raises(SystemExit) as refused:
         command(*arguments, '--work-dir', tmp_path / 'runs')
     assert message in str(refused.value) and not (tmp_path / 'runs').exists()
+
+
+def test_a_table_of_figures_alone_is_shown(command, capsys, tmp_path):
+    command('scalekd_12', '--show', '--work-dir', tmp_path / 'runs')
+    assert '| teacher, BEiT-L/14 | 63.74/85.20/87.39/89.27/93.36 | - | not run |' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="scalekd_12 has no recipe for the budget 'micro'"):
+        command('scalekd_12', '--work-dir', tmp_path / 'runs')
+
+
+def test_a_row_may_have_a_recipe_of_its_own():
+    table = TABLES['scalekd_3']
+    assert table.recipe('full', 'ViT-S/16') == 'scalekd/swin-l_vit-s_imagenet.py' != table.recipe('full')
 
 
 def test_an_unknown_name_raises():

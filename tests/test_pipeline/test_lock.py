@@ -106,16 +106,19 @@ def test_of_many_that_find_it_stale_one_gets_it(tmp_path):
     leave(tmp_path, born='1')
     together, release, found = threading.Barrier(8), threading.Event(), []
 
+    def note(outcome):
+        found.append(outcome)
+        if len(found) == 8:  # also where the one that has it is the last to say so
+            release.set()
+
     def take():
         together.wait()
         try:
             with WorkDirLock(tmp_path, lambda _: None):
-                found.append('held')
+                note('held')
                 release.wait(60)
         except WorkDirTaken:
-            found.append('refused')
-        if len(found) == 8:
-            release.set()
+            note('refused')
 
     threads = [threading.Thread(target=take) for _ in range(8)]
     for thread in threads:

@@ -3,7 +3,7 @@
 import pytest
 
 from mmamd.distillation import SandwichSparsityHook
-from mmamd.pipeline.stages.distil import expected_scale_sum
+from mmamd.pipeline.stages.expected import expected_scale_sum
 
 NINE = [i / 10 for i in range(1, 10)]
 

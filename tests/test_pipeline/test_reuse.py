@@ -19,7 +19,7 @@ def stages_of(work_dir):
 def test_a_baseline_takes_over_what_comes_before_the_training(finished_run, tiny_config, tmp_path, capsys):
     donor, _ = finished_run
     work_dir = tmp_path / 'kd'
-    summary = mmamd.compress(tiny_config(reuse_from=[str(donor)], **KD), work_dir=work_dir)
+    summary = mmamd.compress(tiny_config(reuse_stages=[str(donor)], **KD), work_dir=work_dir)
     before, stages = stages_of(donor), stages_of(work_dir)
     assert {name for name, entry in stages.items() if entry.get('reused_from')} == {'score', 'nest'}
     assert f'score is taken over from {donor}' in capsys.readouterr().out
@@ -70,9 +70,9 @@ def test_a_damaged_file_is_refused(donor, tmp_path):
 
 
 @pytest.mark.parametrize('named, error, match', [
-    ('nowhere', FileNotFoundError, 'reuse_from: .*nowhere is no run, it holds no stages.json'),
+    ('nowhere', FileNotFoundError, 'reuse_stages: .*nowhere is no run, it holds no stages.json'),
     ('run', ValueError, 'which is the work_dir itself: a run continues with what it has')])
 def test_what_is_no_other_run_is_refused_before_anything_is_written(tiny_config, tmp_path, named, error, match):
     with pytest.raises(error, match=match):
-        mmamd.compress(tiny_config(reuse_from=[str(tmp_path / named)]), work_dir=tmp_path / 'run')
+        mmamd.compress(tiny_config(reuse_stages=[str(tmp_path / named)]), work_dir=tmp_path / 'run')
     assert not (tmp_path / 'run').exists()

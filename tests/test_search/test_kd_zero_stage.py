@@ -86,7 +86,7 @@ def test_a_killed_search_goes_on_to_the_same_and_the_student_has_what_it_finds(
 
     monkeypatch.setattr(Proxies, 'evaluate', dying)
     config = tiny_config(**{key: value for key, value in whole.cfg.items() if key in ('search', 'method')},
-                         reuse_from=[str(finished_run[0])], custom_hooks=[dict(type='StartHook')])
+                         reuse_stages=[str(finished_run[0])], custom_hooks=[dict(type='StartHook')])
     config.merge_from_dict({**QUICK, 'student.train_cfg.max_epochs': 2})
     with pytest.raises(KeyboardInterrupt):
         mmamd.compress(config, work_dir=tmp_path / 'killed')

@@ -13,6 +13,7 @@ from mmamd.checks import check_arguments
 from mmamd.distillation.outputs import Outputs
 from mmamd.nearest import did_you_mean
 from mmamd.registry import MODELS
+from mmamd.structures import Maps
 
 # What the section was before terms had names -> what says it now.
 EARLIER = {
@@ -48,6 +49,8 @@ class Loss(nn.Module):
         teacher_passes, student_passes: Passes over the batch that it makes itself, of each teacher and of the student,
             whose backward pass goes with it. They are counted in what a training costs.
         files: Files that it reads, whose content a run is known by as by its config.
+        macs: MACs that it spends beside whole passes, for an image and a candidate and with its backward pass, where
+            they are worth counting; None for a term that knows them once it is built.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -61,6 +64,7 @@ class Loss(nn.Module):
     teacher_passes = 0
     student_passes = 0
     files: tuple[str, ...] = ()
+    macs: int | None = 0
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
@@ -102,6 +106,17 @@ class Loss(nn.Module):
 
         What is remembered over steps is updated here, with the batch gathered over processes, so that they agree.
         """
+
+    def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
+        """What it shows of some test images when it is trained, for the report; in eval mode, without gradients."""
+        return []
+
+    def take_over(self, state: dict[str, Tensor]) -> None:
+        """Go on from what a term of its name has learnt before. Raises ValueError where that does not fit."""
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f'cannot take over what this term has learnt before: {error}') from error
 
 
 def check_weight(name: str, weight: float, meaning: str) -> None:
@@ -163,10 +178,11 @@ def loss_class(kind: str | None, where: str) -> type[Loss]:
                      f'{did_you_mean(str(kind), terms)}')
 
 
-def own_passes(terms: Iterable[Loss]) -> tuple[int, int]:
-    """Passes over the batch that terms make themselves: of each teacher, and of the student."""
+def own_costs(terms: Iterable[Loss]) -> tuple[int, int, int]:
+    """What terms spend themselves: passes of each teacher and of the student, and MACs for an image and a candidate."""
     terms = list(terms)
-    return sum(term.teacher_passes for term in terms), sum(term.student_passes for term in terms)
+    return (sum(term.teacher_passes for term in terms), sum(term.student_passes for term in terms),
+            sum(term.macs for term in terms))
 
 
 # --- what a term's values are called ---

@@ -54,7 +54,7 @@ TOP_LEVEL = {
     'default_scope': TEXT | NOTHING, 'env_cfg': OPTIONAL, 'env_cfg.dist_cfg': OPTIONAL, 'env_cfg.mp_cfg': OPTIONAL,
     'launcher': one_of(('none', 'pytorch', 'slurm', 'mpi')),
     'log_level': one_of(('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')) | integer(0),
-    'reuse_from': list_of(TEXT) | NOTHING,
+    'reuse_stages': list_of(TEXT) | NOTHING,
     'visualizer': OPTIONAL, 'trust_checkpoints': FLAG, 'compression': SECTION, 'method': SECTION,
     'search': OPTIONAL}
 

@@ -14,34 +14,23 @@ from mmengine.runner import Runner
 from mmamd.backbones.recalibration import batch_norms, recalibrate, save_statistics, statistics
 from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
+from mmamd.distillation.joint_loop import macs_of_step
 from mmamd.distillation.losses import build_terms
-from mmamd.distillation.losses.loss import own_passes
-from mmamd.distillation.sandwich_hook import SandwichSparsityHook, expected_scale_sum
+from mmamd.distillation.losses.loss import own_costs
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.pipeline.config.settings import section_settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
-from mmamd.pipeline.stages.found_terms import read_found
+from mmamd.pipeline.stages.expected import expected_number, expected_scale_sum
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
-from mmamd.pipeline.stages.training import (
-    TERMS,
-    TrainingStage,
-    check_schedule,
-    keep_last_terms,
-    keep_last_weights,
-    train,
-)
+from mmamd.pipeline.stages.term_files import TERMS, read_found
+from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_terms, keep_last_weights, train
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
 from mmamd.structures import Candidate, Network, scale_key
-from mmamd.weights.networks import build_network, find_network, save_networks
-
-
-def macs_of_step(runner: Runner) -> int:
-    """MACs that an image of the latest step took."""
-    distiller = distiller_of(runner.model)
-    return distiller.macs(runner.train_loop.step_candidates or distiller.candidates)
+from mmamd.weights.networks import build_network, find_network, read_networks, save_networks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +133,8 @@ class Distil(TrainingStage):
             check_cache(self, distiller, context)
 
     def untrained(self, context: Context) -> AMDDistiller:
-        """The distiller of untrained networks, for the checks.
-
-        They are of the family of equally important units: they have the modules and the shapes. It is built once for
-        stages that differ in the scale alone, such as those of a manual search.
-        """
+        """Its distiller, of untrained networks of the family of equally important units: they have the modules and the
+        shapes. Stages that differ in the scale alone, such as those of a manual search, share one."""
         candidates = self.candidates(context, context.flat_family.candidates, 1.)
         teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
         key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
@@ -210,12 +196,15 @@ class Distil(TrainingStage):
     def macs_of(self, context: Context, epochs: float) -> float:
         """What so many epochs take."""
         terms = build_terms(self.losses).values()
-        again, own = own_passes(terms)
+        if any(term.macs is None for term in terms):
+            terms = self.untrained(context).terms.values()
+        again, own, beside = own_costs(terms)
         taught_by = any(term.needs_teacher for term in terms) * sum(map(context.macs_of, self.teachers))
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:
             trained = [scale for scale in trained if scale < below]
         step = 3 * (1 + own) * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
+        step += beside * expected_number(trained, self.sampler)
         recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
         seen = self.images_seen * epochs / self.recipe_epochs
         return taught_by * (self.images_taught(seen) + again * seen) + step * seen + recalibrated
@@ -263,9 +252,23 @@ class Distil(TrainingStage):
         candidates = self.candidates(context, context.family.candidates, teachers[0].scale)
         start = None if self.start is None else find_network(context.work_dir, self.start).weights
         terms_from = None if self.terms_from is None else str(context.work_dir / self.terms_from / TERMS)
-        losses = self.losses if self.found is None else self.losses | read_found(context.work_dir / self.found)
-        return replace(self, losses=losses)._model([asdict(teacher) for teacher in teachers], start, candidates,
-                                                   terms_from)
+        teachers = [asdict(teacher) for teacher in teachers]
+        return self._with_found(context)._model(teachers, start, candidates, terms_from)
+
+    def _with_found(self, context: Context) -> 'Distil':
+        if self.found is None:
+            return self
+        return replace(self, losses=self.losses | read_found(context.work_dir / self.found))
+
+    def finished(self, context: Context) -> AMDDistiller:
+        """The distiller of one network as it has left it, in eval mode."""
+        teachers = [asdict(find_network(context.work_dir, reference)) for reference in self.teachers]
+        network, = read_networks(context.work_dir, self.name).values()
+        candidate = Candidate(network.scale, network.kept, network.cost, units=0.)
+        distiller = MODELS.build(self._with_found(context)._model(
+            teachers, network.weights, [candidate], str(context.work_dir / self.name / TERMS)))
+        distiller.activate(candidate)
+        return distiller.eval()
 
     def schedule_of(self, epochs: int) -> dict:
         """Its schedule for so many epochs."""

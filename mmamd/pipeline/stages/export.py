@@ -28,6 +28,7 @@ from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.progress import EvaluationProgressHook
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
+from mmamd.pipeline.term_pictures import write_term_pictures
 from mmamd.structures import Network
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
@@ -108,6 +109,7 @@ class Export(Stage):
             save_networks(context.work_dir, self.name, written)
             students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
             write_examples(context, self.shown | students)
+            write_term_pictures(context)
         barrier()
 
     def _write(self, context: Context, reference: str, network: Network) -> Network:

@@ -26,11 +26,11 @@ from mmamd.pipeline.seeding import EpochSeedHook
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.checkpoint_settings import check_checkpoints
 from mmamd.pipeline.stages.stage import Stage
+from mmamd.pipeline.stages.term_files import TERMS
 from mmamd.seeds import derive_seed
 from mmamd.weights.checkpoint import read_weights
 from mmamd.weights.sources import fetch
 
-TERMS = 'terms.pth'
 SCHEDULE = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 
 

@@ -10,13 +10,13 @@ from mmengine.runner import Runner
 
 from mmamd.checks import NOTHING, SECTION, Count, Positive, check, integer, number
 from mmamd.distillation.distiller import distiller_of
+from mmamd.distillation.joint_loop import macs_of_step
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader, with_test_pipeline
 from mmamd.pipeline.plain import digest, plain
 from mmamd.pipeline.stages import Distil, field_digests
-from mmamd.pipeline.stages.distil import macs_of_step
-from mmamd.pipeline.stages.found_terms import write_found
+from mmamd.pipeline.stages.term_files import write_found
 from mmamd.pipeline.stages.training import last_checkpoint, loader_settings
 from mmamd.registry import SEARCHES
 from mmamd.search.contract import Search, fields_of

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.genome import Genome
+from mmamd.distillation.joint_loop import macs_of_step
 from mmamd.distillation.vectors import pooled
 from mmamd.passes import frozen_eval, one_tensor, watch
 from mmamd.pipeline.chance import LEVEL, probability_of, share_by_chance
@@ -27,7 +28,6 @@ from mmamd.pipeline.config.settings import section_settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.divergence import TrainingDiverged
 from mmamd.pipeline.seeding import seed_all
-from mmamd.pipeline.stages.distil import macs_of_step
 from mmamd.pipeline.stages.training import build_trainer, loader_settings
 from mmamd.registry import MODELS
 from mmamd.search.kd_zero.rejection import Knowledge, Rejected

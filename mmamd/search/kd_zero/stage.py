@@ -14,8 +14,8 @@ from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.stages import Distil
-from mmamd.pipeline.stages.found_terms import write_found
 from mmamd.pipeline.stages.held_out import HeldOut
+from mmamd.pipeline.stages.term_files import write_found
 from mmamd.registry import SEARCHES
 from mmamd.search.contract import Search, fields_of, section
 from mmamd.search.kd_zero.evolution import Evolution, Trial, best, is_evaluated

@@ -51,6 +51,12 @@ class CrossAttention(nn.Module):
             found = join_windows(found.unflatten(0, (num, -1)), (side, side), side // self.windows).flatten(1, 2)
         return self.leave(found)
 
+    def weights(self, queries_NLC: Tensor, keys_NPD: Tensor) -> Tensor:
+        """How much each query sees of each position, mean over heads: (N, L, P); without windows."""
+        q, k = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                for part in (self.query(queries_NLC), self.key(keys_NPD)))
+        return (q @ k.mT * self.scale).softmax(-1).mean(1)
+
     def _in_windows(self, x_NLC: Tensor) -> Tensor:
         """(N, L, C) -> (N W, L / W, C)."""
         if self.windows == 1:

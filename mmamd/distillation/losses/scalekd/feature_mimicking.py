@@ -6,6 +6,7 @@ Shapes: N samples, C channels, H x W positions.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,6 +32,15 @@ def mimicking_loss(student_NCHW: Tensor, teacher_NCHW: Tensor, over_positions: s
     student, teacher = (F.normalize(at_least_float32(maps), dim=1) for maps in (student_NCHW, teacher_NCHW))
     distance_NHW = (student - teacher).square().sum(1)
     return distance_NHW.mean() if over_positions == 'mean' else distance_NHW.sum() / len(distance_NHW)
+
+
+@torch.no_grad()
+def alternative_distance(student_NCHW: Tensor, teacher_NCHW: Tensor) -> Tensor:
+    """How far two maps are apart without their direct component, mean over positions: a scalar that trains nothing.
+
+    It can be asked of a training that has no such view. Source: ScaleKD, Figures 3 and 6.
+    """
+    return mimicking_loss(*(alternative(at_least_float32(maps)) for maps in (student_NCHW, teacher_NCHW)), 'mean')
 
 
 class View(NamedTuple):

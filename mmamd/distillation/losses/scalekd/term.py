@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
@@ -11,13 +13,16 @@ from mmamd.backbones.tail import Tail
 from mmamd.distillation.connectors import check_pairs, connectable, names_of
 from mmamd.distillation.losses.logit import check_temperature
 from mmamd.distillation.losses.loss import Loss, check_weight
-from mmamd.distillation.losses.scalekd.feature_mimicking import views
+from mmamd.distillation.losses.scalekd.feature_mimicking import alternative_distance, views
 from mmamd.distillation.losses.scalekd.parameter_perception import Paths
+from mmamd.distillation.losses.scalekd.pictures import attention, spectra
 from mmamd.distillation.losses.scalekd.projectors import Form, PositionwiseProjector, cross_attention_projector
 from mmamd.distillation.losses.wsld import soft_cross_entropy
 from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.outputs import Outputs
+from mmamd.pruning.complexity import profiled_macs
 from mmamd.registry import MODELS
+from mmamd.structures import Maps
 
 KERNELS = {'linear': 1, 'conv': 3}  # of the projectors that have no attention
 
@@ -75,6 +80,8 @@ class ScaleKDLoss(Loss):
         ValueError: An option is none of these, or two contradict each other.
     """
 
+    macs = None
+
     def __init__(self, *, student_layers: Sequence[str] | None = None,
                  projector: Literal['cap', 'linear', 'conv'] = 'cap', dfm: bool = True, dual_path: bool = False,
                  first_view: Literal['all', 'dir'] = 'all', tpp: bool = True, adaptive_queries: bool = True,
@@ -116,6 +123,8 @@ class ScaleKDLoss(Loss):
                                  f'{tuple(teacher.logits.shape[1:])}, which cannot be distilled; give both the same '
                                  'num_classes, or set kd=False')
             self.paths.append(nn.ModuleDict({name: self._paths(pairs, student, teacher) for name in self.views}))
+        self.macs = sum(profiled_macs(partial(self._both_passes, student, teacher, index))
+                        for index, teacher in enumerate(teachers))
 
     def _paths(self, pairs: list[tuple[str, str]], student: Outputs, teacher: Outputs) -> Paths:
         """What a view learns, its parts in the order of the pairs: with ``tpp`` the proxy path is before the other."""
@@ -138,18 +147,45 @@ class ScaleKDLoss(Loss):
         return Paths(last, forms[-1], proxy=proxy[0], proxy_form=forms[0], adaptive=adaptive,
                      detach=self.detach_queries)
 
+    @torch.enable_grad()
+    def _both_passes(self, student: Outputs, teacher: Outputs, index: int) -> None:
+        """What it computes for one image: all paths, and the gradients of their parameters and of the student."""
+        own = [as_maps(student.states[name]).detach().requires_grad_() for name, _ in self.pairs[index]]
+        paths = self.paths[index].eval()  # batch norms refuse a single image of one position, and would remember it
+        sum(maps.sum() for found in self._projected(own, teacher, index).values() for maps in found.values()).backward()
+        paths.train().zero_grad()
+
+    def _projected(self, own: list[Tensor], teacher: Outputs, index: int) -> dict[str, dict[str, Tensor]]:
+        """View -> path -> maps of the teacher's size, from those of the student's stages that are read."""
+        *early, last = own
+        tail = _tail(teacher.network)
+        return {name: paths(early[0] if early else None, last, tail.run) for name, paths in self.paths[index].items()}
+
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> dict[str, Tensor]:
-        pairs, tail = self.pairs[index], _tail(teacher.network)
-        *early, last = (as_maps(student.states[own]) for own, _ in pairs)
-        target = as_maps(teacher.states[pairs[-1][1]])
-        found = {}
-        for name, view in self.views.items():
-            projected = self.paths[index][name](early[0] if early else None, last, tail.run)
-            found |= {f'loss_{path}_{name}': view.compare(maps, target, self.over_positions)
-                      for path, maps in projected.items()}
+        pairs = self.pairs[index]
+        own, target = [as_maps(student.states[name]) for name, _ in pairs], as_maps(teacher.states[pairs[-1][1]])
+        projected = self._projected(own, teacher, index)
+        found = {f'loss_{path}_{name}': self.views[name].compare(maps, target, self.over_positions)
+                 for name, paths in projected.items() for path, maps in paths.items()}
+        *_, last_view = projected.values()  # the one that sees no direct component, where there is one
+        found['alternative_distance'] = alternative_distance(last_view['student'], target)
         if self.kd_weight:
             entropy = soft_cross_entropy(student.logits, teacher.logits, self.temperature).mean()
             found['loss_kd'] = self.kd_weight * self.temperature**2 * entropy
+        return found
+
+    def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
+        pairs = self.pairs[index]
+        own = {f'student: {name}': as_maps(student.states[name]) for name, _ in pairs}
+        found = [spectra({f'teacher: {name}': as_maps(teacher.states[name]) for _, name in pairs} | own)]
+        first, *_ = self.paths[index].values()
+        if self.projector == 'cap' and self.windows[1] == 1:
+            given = []
+            handle = first.student.attention.register_forward_pre_hook(lambda _, args: given.append(args))
+            self._projected(list(own.values()), teacher, index)
+            handle.remove()
+            found.append(attention(first.student.attention.weights(*given[0]), first.form.size,
+                                   tuple(first.student.positions.shape[1:])))
         return found
 
 

@@ -1,9 +1,10 @@
-"""The file by which a search hands the terms that it has found to the trainings after it."""
+"""The files by which a stage hands terms to those after it: what terms have learnt, and terms that are found."""
 
 from pathlib import Path
 
 from mmamd.files.json_file import read_json, write_json
 
+TERMS = 'terms.pth'  # their parameters and buffers, by name
 FOUND = 'losses.json'
 
 

@@ -1,0 +1,52 @@
+"""Pictures of what terms show, and of the distance that ScaleKD logs."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from mmamd.structures import Maps
+from mmamd.visualization import make_pictures, read_run
+from mmamd.visualization.distance_plot import distance_figure, read_distances
+from mmamd.visualization.loss_plot import Curve
+from mmamd.visualization.maps_plot import maps_figure
+from mmamd.visualization.style import STYLES
+
+SHOWN = Maps('spectrum', 'Spectra', 'How to read them.', 'share', {
+    'teacher: backbone.stages.2.blocks.17': [[1., 2.], [3., 4.]], 'teacher: backbone.norm3': [[0.]],
+    'student: backbone.layer3': [[1., 2., 3.]], 'student: backbone.layer4': [[1.]], 'fifth': [[2.]]})
+
+
+@pytest.mark.parametrize('style', STYLES, ids=lambda style: style.name)
+def test_maps_are_drawn_side_by_side_on_one_scale(style, check_texts):
+    figure = maps_figure(SHOWN, style)
+    *panels, bar = figure.axes
+    assert [axes.images[0].get_array().tolist() for axes in panels] == list(SHOWN.panels.values())
+    assert {axes.images[0].get_clim() for axes in panels} == {(0., 4.)} and bar.get_ylabel() == 'share'
+    check_texts(figure, least=6)
+
+
+def test_distances_are_told_apart_by_network():
+    rows = [{'step': 5, '0.30.alternative_distance': 1., 'loss': 9.}, {'step': 9, '0.30.alternative_distance': 0.5},
+            {'step': 9, '0.60.alternative_distance': 2.}]
+    found = read_distances(rows)
+    assert found == {'0.30': Curve([5, 9], [1., 0.5]), '0.60': Curve([9], [2.])}
+    lines = distance_figure({'with DFM': found['0.30'], 'without': found['0.60']}).axes[0].lines
+    assert [line.get_ydata().tolist() for line in lines] == [[1., 0.5], [2.]]
+    with pytest.raises(ValueError, match='no distances to draw'):
+        distance_figure({})
+
+
+def test_a_run_shows_what_its_terms_have_left(run_by):
+    folder = run_by('KD')
+    (folder / 'export' / 'terms.json').write_text(json.dumps({'student': [asdict(SHOWN)]}))
+    log, = folder.glob('student/*/vis_data/scalars.json')
+    log.write_text(''.join(json.dumps({**json.loads(line), '0.25.alternative_distance': 1.}) + '\n'
+                           for line in log.read_text().splitlines()))
+    pictures, _ = make_pictures(read_run(folder))
+    names = [picture.name for picture in pictures]
+    assert {'distance_student', 'spectrum_student'} < set(names)
+    assert pictures[names.index('spectrum_student')].title == 'Spectra: student'
+    (folder / 'export' / 'terms.json').write_text('["x"]')
+    with pytest.raises(ValueError, match='terms.json .*--start-from export$'):
+        read_run(folder)
