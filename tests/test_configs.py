@@ -64,11 +64,12 @@ def network_of(path):
     if path.parent.name == 'scalekd':  # '<teacher>_<student>_<data>'
         teacher, _, data = path.stem.split('_')
         return f'{teacher}_{data}'
-    return path.stem.removeprefix('kd_').removeprefix('teacher_')
+    return re.sub('^(search_)?(kd|teacher|kd-zero|distpro)_', '', path.stem)
 
 
 def test_each_network_has_a_compression_and_a_teacher_and_those_with_a_result_a_baseline():
-    names = {path.relative_to(CONFIGS).as_posix() for path in SHIPPED if path.parent.name != 'scalekd'}
+    names = {path.relative_to(CONFIGS).as_posix() for path in SHIPPED
+             if path.parent.name in ('amd', 'kd', 'teacher')}
     assert names == {*(f'amd/{network}.py' for network in NETWORKS), *(f'kd/kd_{network}.py' for network in BASELINES),
                      *(f'teacher/teacher_{network}.py' for network in NETWORKS)}
     assert len(names) == 49
@@ -127,7 +128,7 @@ def test_recipe_card_gives_the_schedule_of_the_config(path):
     cfg, schedule = read(path), card_of(path)[1]['Schedule']
     if path.parent.name == 'teacher':
         expected = [f'{cfg.train_cfg.max_epochs} epochs']
-    elif path.parent.name in ('kd', 'scalekd'):
+    elif path.parent.name in ('kd', 'scalekd', 'kd_zero', 'distpro'):
         expected = [f'student {cfg.student.train_cfg.max_epochs} epochs']
     else:
         joint, student = (cfg[stage].train_cfg.max_epochs for stage in ('joint', 'student'))

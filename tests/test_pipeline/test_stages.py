@@ -14,17 +14,22 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest, identity
 from mmamd.pipeline.stages import STAGES, Stage, fingerprint
+from mmamd.search.distpro.stage import DistPro
+from mmamd.search.kd_zero.stage import KDZero
 from mmamd.selection import NPSDSelectionHook
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def stages(tiny_config, refit_config, finished_run):
     """One stage of each kind, as the finished run's config lays them, by kind."""
     def of(cfg):
         context = Context(cfg, Settings.from_cfg(cfg), finished_run[0], 0, lambda *_: None)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             return {stage.kind: stage for stage in context.settings.method.stages(context)}
-    return {**of(refit_config()), **of(tiny_config(**{'model.teacher': None})), **of(tiny_config())}
+    searching = [of(tiny_config(search=dict(type=f'mmamd.{name}Search'), **{'method.type': 'mmamd.KD'}))
+                 for name in (DistPro.__name__, KDZero.__name__)]
+    return {**searching[0], **searching[1], **of(refit_config()), **of(tiny_config(**{'model.teacher': None})),
+            **of(tiny_config())}
 
 
 def changed(value):
@@ -47,7 +52,8 @@ def changed(value):
 
 
 def test_every_kind_of_stage_is_registered_and_laid_by_some_config(stages):
-    assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export', 'refit'}
+    assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export', 'refit', 'distpro',
+                                          'kd_zero'}
 
 
 @pytest.mark.parametrize('kind', sorted(STAGES))
