@@ -47,8 +47,8 @@ class MultiStepRunner:
 
     Args:
         cfg: A config whose model is :class:`AMDDistiller`. Beside MMEngine's own keys it reads ``compression``,
-            ``method``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``, ``data_root``,
-            ``allow_overlap``, ``trust_checkpoints``, ``reuse_stages``, ``start_from`` and ``resume``.
+            ``method``, ``search``, ``joint``, ``student``, ``pretrain``, ``teacher``, ``teacher_config``,
+            ``data_root``, ``allow_overlap``, ``trust_checkpoints``, ``reuse_stages``, ``start_from`` and ``resume``.
 
     Raises:
         ValueError, FileNotFoundError: From :meth:`train`, before anything is written, if the config, its data, its

@@ -76,6 +76,7 @@ KEYS = {
     'joint': [None, *PART],
     'student': [None, *PART],
     'pretrain': PART,
+    'search': PART,
     'teacher': PART,
     'joint.losses': PART,
     'student.losses': PART,

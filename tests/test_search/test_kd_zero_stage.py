@@ -21,6 +21,7 @@ EVOLUTION = dict(evaluations=4, population=2, parents=1., shrinkage=dict(interva
 SEARCH = dict(type='mmamd.KDZeroSearch', proxy_epochs=1, proxy_images=32, num_held_out=20, give_up_after=None,
               evolution=EVOLUTION)
 KD = Genome('logits', ('no', 'no', 'no'), 'KL', tau=4.)
+EMBEDDED = Genome('embedding', ('no', 'no', 'no'), 'l2')
 SP = Genome('feature', ('mm', 'norm_C', 'no'), 'l2', weight=10.)
 
 
@@ -47,9 +48,9 @@ def started():
 
 @pytest.fixture
 def proxies(laid):
-    """Function from changes of the search to its proxies."""
-    def make(**changed):
-        context = laid(SEARCH | changed, custom_hooks=[dict(type='StartHook')])
+    """Function from changes of the search, and of the config, to its proxies."""
+    def make(folder='run', student=(), **changed):
+        context = laid(SEARCH | changed, folder, custom_hooks=[dict(type='StartHook')], **dict(student))
         return Proxies(stage_named(context, 'search'), context)
 
     return make
@@ -136,6 +137,13 @@ def test_every_student_starts_from_the_same_weights_random_numbers_and_images(pr
     first, other, again = (found.evaluate(genome) for genome in (KD, SP, KD))
     assert first == again != other
     assert len(started.starts) == 3 and len(set(started.starts)) == 1
+    drawn = proxies('drawn', student={'model.losses.feat.weight': 0., 'compression.student_architecture': dict(
+        type='ImageClassifier', backbone=dict(type='mmamd.CifarResNet', depth=8),
+        neck=dict(type='GlobalAveragePooling'), head=dict(type='LinearClsHead', num_classes=10, in_channels=64))})
+    for genome in (KD, EMBEDDED):
+        torch.rand(7)
+        drawn.evaluate(genome)
+    assert started.starts[3] == started.starts[4] != started.starts[0], 'also where it is drawn'
     assert set(first) == {'fitness', 'task', 'gap', 'cka'}
     assert first['fitness'] == pytest.approx(first['task'] + first['gap'] + 1 - first['cka'])
 
