@@ -130,7 +130,7 @@ def test_tokens_are_maps_and_a_class_token_an_embedding(make_distiller):
     assert block.startswith('backbone.layers.') and distiller.terms['embedding'].pairs == [[('backbone', 'backbone')]]
     images = torch.randn(3, *distiller.teacher.backbone.input_shape, generator=torch.Generator().manual_seed(0))
     teacher, = distiller.teach(images, [None] * 3)
-    student = distiller._run(images, [None] * 3)
+    student = distiller.run(images, [None] * 3)
     for each in distiller.terms.values():
         assert each.compare(teacher, teacher, 0).item() == pytest.approx(0., abs=1e-6)
         assert each.compare(student, teacher, 0).isfinite()
