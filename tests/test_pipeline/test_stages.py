@@ -17,7 +17,7 @@ from mmamd.pipeline.stages import STAGES, Stage, fingerprint
 from mmamd.selection import NPSDSelectionHook
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def stages(tiny_config, refit_config, finished_run):
     """One stage of each kind, as the finished run's config lays them, by kind."""
     def of(cfg):
