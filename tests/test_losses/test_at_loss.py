@@ -82,7 +82,7 @@ def test_what_is_no_pair_of_maps_is_refused_rather_than_broadcast(student, teach
 def test_term_is_built_from_a_config_and_adds_up_layers_without_the_class_token(make_distiller):
     distiller = make_distiller(losses={'at': dict(type='mmamd.ATLoss', layers=[0, 2], p=4.)}).eval()
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    student, (teacher,) = distiller._run(images, None), distiller.teach(images, None)
+    student, (teacher,) = distiller.run(images, None), distiller.teach(images, None)
     own, others = (list(outputs.states.values()) for outputs in (student, teacher))
     assert [tuple(state.shape) for state in own] == [(2, 5, 8)] * 2, 'a class token and 2 x 2 others'
     expected = sum(at_loss(as_maps(a), as_maps(b), 4.) for a, b in zip(own, others, strict=True))

@@ -93,7 +93,7 @@ def test_the_temperature_is_checked_before_training_and_in_the_function(temperat
 def test_term_is_built_from_a_config_and_compares_the_last_state_without_the_class_token(make_distiller):
     distiller = make_distiller(losses={'cwd': dict(type='mmamd.CWDLoss', temperature=2.)}).eval()
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    student, (teacher,) = distiller._run(images, None), distiller.teach(images, None)
+    student, (teacher,) = distiller.run(images, None), distiller.teach(images, None)
     own, others = (as_maps(outputs.states['backbone.layers.1']) for outputs in (student, teacher))
     assert distiller.terms['cwd'].compare(student, teacher, 0) == cwd_loss(own, others, 2.) > 0
     term = MODELS.build(dict(type='mmamd.CWDLoss'))

@@ -102,7 +102,7 @@ def test_term_is_built_from_a_config_and_calls_the_functions(make_distiller):
         'backbone.pre_norm', 'backbone.layers.1')]
     images = torch.randn(2, 3, 8, 8)
     distiller.eval()
-    student = distiller._run(images, None)
+    student = distiller.run(images, None)
     teacher, = distiller.teach(images, None)
     expected = feature_loss(list(student.states.values()), list(teacher.states.values()), normalize=True)
     assert distiller.terms['only'].compare(student, teacher, 0) == expected

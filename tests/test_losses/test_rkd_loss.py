@@ -135,7 +135,7 @@ def test_another_number_of_images_is_refused():
 def test_term_is_built_from_a_config_and_takes_the_mean_of_the_last_state(make_distiller):
     distiller = make_distiller(losses={'rkd': dict(type='mmamd.RKDLoss', angle=2.)}).eval()
     images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    student, (teacher,) = distiller._run(images, None), distiller.teach(images, None)
+    student, (teacher,) = distiller.run(images, None), distiller.teach(images, None)
     own, others = (outputs.states['backbone.layers.1'] for outputs in (student, teacher))
     expected = rkd_loss(own[:, 1:].mean(1), others[:, 1:].mean(1), 25., 2.)  # token 0 is the class token
     torch.testing.assert_close(distiller.terms['rkd'].compare(student, teacher, 0), expected)

@@ -86,7 +86,7 @@ def test_what_is_no_vector_an_image_is_refused(student, teacher):
 def test_term_is_built_from_a_config_and_takes_all_positions_of_the_last_state(make_distiller):
     distiller = make_distiller(losses={'sp': dict(type='mmamd.SPLoss')}).eval()
     images = torch.randn(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    student, (teacher,) = distiller._run(images, None), distiller.teach(images, None)
+    student, (teacher,) = distiller.run(images, None), distiller.teach(images, None)
     own, others = (outputs.states['backbone.layers.1'] for outputs in (student, teacher))
     expected = sp_loss(own[:, 1:].flatten(1), others[:, 1:].flatten(1))  # token 0 is the class token
     torch.testing.assert_close(distiller.terms['sp'].compare(student, teacher, 0), expected)
