@@ -63,11 +63,11 @@ def run_small(tiny_config, tmp_path, monkeypatch):
 
         handle = register_module_forward_hook(count)
         try:
-            train(context, stage, *args, **kwargs)
+            return train(context, stage, *args, **kwargs)
         finally:
             handle.remove()
-        counted[stage.name] = sum(images * network_cost(network, dict(active)).macs
-                                  for (network, active), images in passes.items())
+            counted[stage.name] = sum(images * network_cost(network, dict(active)).macs
+                                      for (network, active), images in passes.items())
 
     monkeypatch.setattr('mmamd.pipeline.stages.distil.train', counting)
 

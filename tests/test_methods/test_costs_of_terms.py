@@ -17,7 +17,7 @@ def test_what_a_term_computes_is_planned_of_every_candidate(planned, method, sta
         context = planned(method, **overrides)
         training, = (each for each in context.stages if each.name == stage)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
-            planned_macs, terms = training.macs_of(context, 1), training._untrained(context).terms
+            planned_macs, terms = training.macs_of(context, 1), training.untrained(context).terms
         return planned_macs, terms['scalekd'].macs if 'scalekd' in terms else 0
 
     (with_it, macs), (without, nothing) = epoch(**SCALEKD), epoch(**WITHOUT)
