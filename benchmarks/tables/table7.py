@@ -76,7 +76,8 @@ RESNET = Table(
     recipes={'micro': 'amd/resnet20_cifar100.py', 'full': 'amd/resnet56_cifar100.py'},
     teachers={'micro': 'results/teachers/resnet20_cifar100.pth'},
     at={'micro': {'compression.student_architecture': RESNET_8, 'compression.student_scale': 0.31,
-                  'compression.num_candidates': 4, 'student.losses': dict(feat=dict(layers=STAGES))}},
+                  'compression.num_candidates': 4, 'student.losses': dict(feat=dict(layers=STAGES)),
+                  'student.train_cfg.max_epochs': 15}},  # drawn anew, it has 12 % after five
     rows=_rows(1, STAGES), reference='KD',
     notes=('The paper has ResNet-56 and ResNet-20 (teacher 73.44 %); at the micro budget it is ResNet-20 and the '
            'ResNet-8 of the family.', NOTE))
