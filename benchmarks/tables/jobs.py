@@ -47,5 +47,5 @@ def job(table: Table, budget: str, name: str, seed: int, work_dir: Path, args: a
     """Run a row; the stages that another run beside it has made from the same inputs are taken over from there."""
     cfg = config_of(table, budget, name, seed, args)
     cfg.reuse_stages = [str(path.parent) for path in sorted(args.work_dir.glob('*/stages.json'))
-                      if path.parent != work_dir]
+                        if path.parent != work_dir]
     return study.carry_out(cfg, work_dir)

@@ -1,6 +1,7 @@
 """Table 3 of the supplement: optimizers and learning rates."""
 
 from tables.table import Row, Table
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 RATES = {'AdamW': (3e-4, 1e-3, 3e-3, 1e-2), 'SGD': (1e-3, 1e-2, 1e-1)}
 OPTIMIZERS = {'AdamW': dict(type='AdamW', weight_decay=0.05),
@@ -8,9 +9,9 @@ OPTIMIZERS = {'AdamW': dict(type='AdamW', weight_decay=0.05),
 
 TABLE = Table(
     name='optimizers', title='Optimizers and learning rates', source='AMD, supplement, Table 3 and section 5.2',
-    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py', 'full': 'amd/vit-b_cifar100.py'},
-    teachers={'micro': 'data/vit-micro_cifar100.pth'},
-    at={'micro': {'compression.refit': dict(num_reported=0)}},
+    recipes=RECIPES,
+    teachers=TEACHERS,
+    at={'micro': REFIT},
     rows=tuple(Row(f'{name}, {rate:g}', {'optim_wrapper.optimizer': dict(OPTIMIZERS[name], lr=rate, _delete_=True)},
                    'missing') for name, rates in RATES.items() for rate in rates),
     reference='AdamW, 0.003',

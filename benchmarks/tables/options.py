@@ -1,7 +1,8 @@
 """Options of ours, each beside the run without it at the cost of one plain distillation; where a joint stage starts."""
 
-from tables.ablations import OURS, RECIPES, REFIT, RULE, TEACHERS
+from tables.ablations import OURS, RULE
 from tables.table import Row, Table
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 FROM_REFIT = {'method': dict(type='mmamd.AMD', candidates='refit'), RULE: 'npsd_cost'}
 FEW = {'compression.importance.num_images': 256, 'compression.refit': dict(num_images=1536, num_images_candidates=384)}
@@ -10,7 +11,7 @@ KEPT = {'teacher_cache': dict(views=4), 'model.losses.feat.weight': 0.}
 OPTIONS = Table(
     name='options', title='Options at equal cost', source='ours', recipes=RECIPES, teachers=TEACHERS,
     overrides=FROM_REFIT, reference='as it is', notes=OURS,
-    at={'micro': {**REFIT['micro'], 'compression.num_candidates': 4, 'compression.budget': 1.0}},
+    at={'micro': {**REFIT, 'compression.num_candidates': 4, 'compression.budget': 1.0}},
     rows=(Row('as it is'),
           Row('without L_feat', {'model.losses.feat.weight': 0.}),
           Row('averaged weights', {'student.average': dict(share=0.1)}),
@@ -23,6 +24,6 @@ OPTIONS = Table(
 STARTS = Table(
     name='starts', title='Where a joint stage starts', source='ours', recipes=RECIPES, teachers=TEACHERS,
     reference='none', notes=(*OURS, 'A joint stage of three epochs before five of the student, as in samplers.'),
-    at={'micro': {**REFIT['micro'], 'custom_hooks.0.sampler': 'smallest_random'}},
+    at={'micro': {**REFIT, 'custom_hooks.0.sampler': 'smallest_random'}},
     rows=tuple(Row(start, {'method': dict(type='mmamd.AMD', candidates='joint', start=start)})
                for start in ('none', 'smallest', 'nested', 'together')))

@@ -22,9 +22,7 @@ def cells_of(table: Table, rows: list[dict]) -> list[tuple[str, ...]]:
         table: The table.
         rows: Finished jobs of it, all of one budget.
     """
-    by_name = defaultdict(dict)
-    for row in rows:
-        by_name[row['point']][row['seed']] = row
+    by_name = _by_name(rows)
     return [(row.name, _percent(row.paper), row.cost or '-', *_ours(by_name.get(row.name, {}), by_name.get(
         table.reference, {})), row.note) for row in table.rows]
 
@@ -52,9 +50,7 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
-    by_name = defaultdict(dict)
-    for row in rows:
-        by_name[row['point']][row['seed']] = row
+    by_name = _by_name(rows)
     measured = [row for row in table.rows if row.name in by_name]
     if not measured:
         raise ValueError(f'{table.name}: no row has been run at the budget {budget!r}, so there is nothing to draw')
@@ -75,6 +71,14 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150)
     plt.close(fig)
+
+
+def _by_name(rows: list[dict]) -> dict[str, dict[int, dict]]:
+    """Name of a row -> seed -> its finished job."""
+    found = defaultdict(dict)
+    for row in rows:
+        found[row['point']][row['seed']] = row
+    return found
 
 
 def _ours(seeds: dict[int, dict], reference: dict[int, dict]) -> tuple[str, ...]:

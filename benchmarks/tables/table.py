@@ -5,7 +5,6 @@ from typing import Any
 
 from mmamd.nearest import did_you_mean
 
-BUDGETS = ('smoke', 'micro', 'full')
 TABLES: dict[str, 'Table'] = {}
 
 

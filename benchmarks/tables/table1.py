@@ -2,6 +2,7 @@
 
 from tables.table import Row, Table
 from tables.terms import ALONE, CRD, DKD
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 KD = {'method.type': 'mmamd.KD'}
 # Whole blocks in place of units: two of twelve in the paper, one of eight at the micro budget.
@@ -12,10 +13,10 @@ OF_BLOCKS = {'smoke': {'compression.student_scale': 0.25, 'compression.num_candi
 
 TABLE = Table(
     name='table1', title='Methods, ViT on CIFAR-100', source='AMD, supplement, Table 1',
-    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py', 'full': 'amd/vit-b_cifar100.py'},
-    teachers={'micro': 'data/vit-micro_cifar100.pth'},
+    recipes=RECIPES,
+    teachers=TEACHERS,
     overrides={'compression.student_scale': 0.15},
-    at={'micro': {'compression.num_candidates': 4, 'compression.refit': dict(num_reported=0)}},
+    at={'micro': {'compression.num_candidates': 4, **REFIT}},
     rows=(
         Row('KD, whole blocks', {**KD, **ALONE, **BLOCKS}, 59.85, '1x', at=OF_BLOCKS),
         Row('DKD, whole blocks', {**KD, **ALONE, **DKD, **BLOCKS}, 69.10, '1x', at=OF_BLOCKS),

@@ -1,12 +1,13 @@
 """Table 2 of the supplement: the manual search, with and without the choice by NPSD, beside AMD."""
 
 from tables.table import Row, Table
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 TABLE = Table(
     name='table2', title='Choice without a student of every assistant', source='AMD, supplement, Table 2 and section 3',
-    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py', 'full': 'amd/vit-b_cifar10.py'},
-    teachers={'micro': 'data/vit-micro_cifar100.pth'},
-    at={'micro': {'compression.num_candidates': 4, 'compression.refit': dict(num_reported=0)}},
+    recipes={**RECIPES, 'full': 'amd/vit-b_cifar10.py'},
+    teachers=TEACHERS,
+    at={'micro': {'compression.num_candidates': 4, **REFIT}},
     rows=(
         Row('MMD', {'method.type': 'mmamd.MMD'}, 'missing', '20x'),
         Row('MMD-OS', {'method.type': 'mmamd.MMDOS'}, 95.53, '10x'),

@@ -2,12 +2,13 @@
 
 from tables.table import Row, Table
 from tables.terms import DKD
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 TABLE = Table(
     name='table4', title='Terms of the loss', source='AMD, supplement, Table 4',
-    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py', 'full': 'amd/vit-b_cifar100.py'},
-    teachers={'micro': 'data/vit-micro_cifar100.pth'},
-    at={'micro': {'compression.refit': dict(num_reported=0)}},
+    recipes=RECIPES,
+    teachers=TEACHERS,
+    at={'micro': REFIT},
     rows=(
         Row('AMD', {}, 80.19),
         Row('without L_ce', {'model.losses.ce.weight': 0.}, 78.32),

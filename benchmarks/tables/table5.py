@@ -1,14 +1,15 @@
 """Table 5 of the supplement: how many candidates the assistant is chosen among."""
 
 from tables.table import Row, Table
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 PAPER = {1: (78.39, '2x'), 3: (79.46, '2x'), 6: (79.84, '2.1x'), 9: (80.19, '2.2x'), 15: (80.22, '2.6x')}
 
 TABLE = Table(
     name='table5', title='Number of candidates', source='AMD, supplement, Table 5',
-    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py', 'full': 'amd/vit-b_cifar100.py'},
-    teachers={'micro': 'data/vit-micro_cifar100.pth'},
-    at={'micro': {'compression.refit': dict(num_reported=0)}},
+    recipes=RECIPES,
+    teachers=TEACHERS,
+    at={'micro': REFIT},
     rows=(*(Row(f'm = {m}', {'compression.num_candidates': m}, top, cost, x=m) for m, (top, cost) in PAPER.items()),
           Row('MMD', {'method.type': 'mmamd.MMD', 'compression.num_candidates': 9}, 80.11, '20x')),
     reference='m = 9', axis='candidates m',

@@ -2,6 +2,7 @@
 
 from tables.table import Row, Table
 from tables.terms import ALONE, instead
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 # Of each term the weight at which it is about 1 on refit weights of the ViT-micro, where L_ce is 3.2 and L_logit 1.7.
 BALANCED = {
@@ -22,8 +23,8 @@ def _rows():
 
 TABLE = Table(
     name='vit_terms', title='Terms of the loss beside task and logits, ViT-micro to 10 %, two epochs', source='ours',
-    recipes={'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py'},
-    teachers={'micro': 'data/vit-micro_cifar100.pth'}, overrides={'method.type': 'mmamd.KD'},
-    at={'micro': {'compression.refit': dict(num_reported=0), 'student.train_cfg.max_epochs': 2}},
+    recipes={budget: RECIPES[budget] for budget in ('smoke', 'micro')},
+    teachers=TEACHERS, overrides={'method.type': 'mmamd.KD'},
+    at={'micro': {**REFIT, 'student.train_cfg.max_epochs': 2}},
     rows=tuple(_rows()), reference='task and logits',
     notes=("Plain distillation from refit weights; DKD, NKD and WSLD take the place of the logits' term.",))
