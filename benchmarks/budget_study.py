@@ -1,9 +1,10 @@
 """Accuracy of the student against total cost: plain distillation and AMD, each from cut and from refit weights.
 
-ViT-micro on CIFAR-100 at the budget of study.py, students of 10 % and of 15 % of the MACs; Swin-micro to 10 % and
-ResNet-20 to 30 %, by teachers of results/teachers/. A budget is counted in runs of plain KD of five epochs, all stages
-but the last test included: scoring, refit, selection, the teacher's stored outputs. Every line has as many student
-epochs as its budget leaves it, to the nearest whole one, so a cost is read off the table.
+ViT-micro on CIFAR-100 at the budget of study.py, students of 10 % and of 15 % of the MACs; ViT-S/4 to 10 %, by the
+teacher of its recipe; Swin-micro to 10 % and ResNet-20 to 30 %, by teachers of results/teachers/. A budget is counted
+in runs of plain KD of five epochs, all stages but the last test included: scoring, refit, selection, the teacher's
+stored outputs. Every line has as many student epochs as its budget leaves it, to the nearest whole one, so a cost is
+read off the table.
 
 Lines whose points were measured before are taken from the rows of sampler_study.py and peer_study.py.
 
@@ -42,17 +43,19 @@ LINES = {
     'plain KD from refit, kept outputs': (REFIT, None, True),
     'AMD from refit': (FROM_REFIT, CHEAPEST, False),
     'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True)}
-# End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, and MACs
-# of plain KD of five epochs.
+# End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, MACs of
+# plain KD of five epochs where they are known, and budgets.
 TASKS = {
-    '': (study.RECIPE, None, {}, 7.905e12),
-    ', 15 %': (study.RECIPE, None, {'compression.student_scale': 0.15}, 8.716e12),
+    '': (study.RECIPE, None, {}, 7.905e12, tuple(BUDGETS)),
+    ', 15 %': (study.RECIPE, None, {'compression.student_scale': 0.15}, 8.716e12, ('2',)),
+    ', ViT-S': (study.ROOT / 'configs/amd/vit-s-p4_cifar100.py',
+                study.ROOT / 'work_dirs/teacher_vit-s-p4_cifar100/teacher.pth', {}, None, ('1', '2', '4')),
     ', Swin-micro': (study.ROOT / 'configs/amd/swin-micro_cifar100.py',
-                     study.ROOT / 'results/teachers/swin-micro_cifar100.pth', {}, None),
+                     study.ROOT / 'results/teachers/swin-micro_cifar100.pth', {}, None, ('2',)),
     ', ResNet-20': (study.ROOT / 'configs/amd/resnet20_cifar100.py',
-                    study.ROOT / 'results/teachers/resnet20_cifar100.pth', {}, None)}
-TITLES = {'': 'ViT-micro to 10 %', ', 15 %': 'ViT-micro to 15 %', ', Swin-micro': 'Swin-micro to 10 %',
-          ', ResNet-20': 'ResNet-20 to 30 %'}
+                    study.ROOT / 'results/teachers/resnet20_cifar100.pth', {}, None, ('2',))}
+TITLES = {'': 'ViT-micro to 10 %', ', 15 %': 'ViT-micro to 15 %', ', ViT-S': 'ViT-S/4 to 10 %',
+          ', Swin-micro': 'Swin-micro to 10 %', ', ResNet-20': 'ResNet-20 to 30 %'}
 # Points of the other studies -> line and budget, task.
 EARLIER = {
     'kd': ('plain KD', '1', ''), 'kd, 11 epochs': ('plain KD', '2', ''), 'kd, 21 epochs': ('plain KD', '4', ''),
@@ -63,20 +66,20 @@ EARLIER = {
     'kd, 11 epochs, 15 %': ('plain KD', '2', ', 15 %'),
     'Torch-Pruning + kd, 11 epochs, 15 %': ('Torch-Pruning + KD', '2', ', 15 %'),
     'smallest + random, 3 joint epochs, 15 %': ('AMD, joint training', '2', ', 15 %')}
-POINTS = {f'{line}, {budget}{task}': (line, budget, task) for task in TASKS for budget in BUDGETS for line in LINES
-          if (line, budget, task) not in EARLIER.values() and (not task or budget == '2')}
+POINTS = {f'{line}, {budget}{task}': (line, budget, task) for task in TASKS for budget in TASKS[task][4]
+          for line in LINES if (line, budget, task) not in EARLIER.values()}
 
 
 def job(point, seed, work_dir, args):
     """One run."""
     line, budget, task = point
     overrides, rule, is_kept = LINES[line]
-    recipe, teacher, of_task, _ = TASKS[task]
+    recipe, teacher, of_task, *_ = TASKS[task]
     views = VIEWS['teacher' if rule is None else 'assistant'][budget]
     kept = {'teacher_cache': dict(views=views), 'model.losses.feat.weight': 0.} if is_kept else {}
     scarce = {} if budget != '0.3' else {**SCARCE, **(SCARCE_REFIT if 'compression.refit' in overrides else {})}
     cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=5, **{
-        **overrides, **of_task, **kept, **scarce, 'compression.budget': BUDGETS[budget]},
+        'compression.refit': None, **overrides, **of_task, **kept, **scarce, 'compression.budget': BUDGETS[budget]},
         **({'selecting': slice(JUDGED_BY)} if rule else {}))
     cfg.custom_hooks[1].update(rule or {})
     return study.carry_out(cfg, work_dir)
@@ -103,7 +106,7 @@ def table(task, budget, rows):
     present = {line: points[budget] for line, points in by_line(task, rows).items() if budget in points}
     if not present:
         return []
-    unit = unit_of(task, present)
+    unit = unit_of(task, budget, present)
     lines = [f'{TITLES[task]}, budget {budget}:', '',
              '| line | seeds | cost | assistant | top-1 | to plain KD [95 %] | | to plain KD from refit [95 %] | |',
              '|---|---|---|---|---|---|---|---|---|']
@@ -119,9 +122,9 @@ def table(task, budget, rows):
     return [*lines, '']
 
 
-def unit_of(task, present):
-    """MACs of plain KD of five epochs; where no run of it was made, from those of the longer one."""
-    return TASKS[task][3] or mean_macs(present['plain KD']) / BUDGETS['2']
+def unit_of(task, budget, present):
+    """MACs of plain KD of five epochs; where no run of it was made, from one of the budget."""
+    return TASKS[task][3] or mean_macs(present['plain KD']) / BUDGETS[budget]
 
 
 def accuracy(seeds):

@@ -165,6 +165,11 @@ def context(options: argparse.Namespace) -> dict:
             'date': time.strftime('%Y-%m-%d')}
 
 
+def device_name() -> str:
+    """Name of what runs compute on: the GPU where there is one."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
+
+
 def processor() -> str:
     """Name of the processor."""
     info = Path('/proc/cpuinfo')

@@ -24,7 +24,7 @@ import torch
 from compare_runs import correct
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
-from side_by_side import processor
+from side_by_side import device_name
 
 import mmamd
 from mmamd.pipeline.inputs import fill_data_root
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
                 print(f'{point}, seed {seed}: left to the process that runs it ({error})')
                 continue
             row = {'point': point, 'seed': seed, **found, 'processor_seconds': round(processor_seconds() - before),
-                   'bfloat16': args.amp, 'date': time.strftime('%Y-%m-%d'), 'processor': processor(),
+                   'bfloat16': args.amp, 'date': time.strftime('%Y-%m-%d'), 'processor': device_name(),
                    'torch': torch.__version__}
             rows.parent.mkdir(parents=True, exist_ok=True)
             with rows.open('a') as file:  # one write, so that processes do not mix their rows
@@ -120,7 +120,7 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
            if stage in cfg and cfg[stage].param_scheduler[0].type == 'LinearLR'}})
     cfg.merge_from_dict(overrides)
     if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16')
     return cfg
 
 

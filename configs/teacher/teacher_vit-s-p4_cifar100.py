@@ -1,0 +1,44 @@
+"""ViT-S/4 from scratch -> CIFAR-100 at 32 px: the teacher of configs/amd/vit-s-p4_cifar100.py.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
+Row: no row; a network of the paper's size on the paper's data, at 32 px.
+Weights: none, trained from scratch.
+Command: tools/train.py configs/teacher/teacher_vit-s-p4_cifar100.py --amp --cfg-options optim_wrapper.dtype=bfloat16
+Hardware: one H100. Hours: not measured.
+Schedule: 100 epochs, AdamW, 1e-3, 512 images a step; RandAugment, mixup and CutMix, averaged weights (ours).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/vit-s-p4_100-classes.py',
+    '../_base_/datasets/cifar100_32.py',
+    '../_base_/default_runtime.py']
+
+# From scratch, 45,000 images are learnt by heart without augmentation and dropped paths.
+model = dict(
+    **_base_.architecture,
+    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)], probs=[0.4, 0.6]))
+model['backbone']['drop_path_rate'] = 0.1
+
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomCrop', crop_size=32, padding=4),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='RandAugment', policies='timm_increasing', num_policies=2, total_level=10, magnitude_level=9,
+         magnitude_std=0.5, hparams=dict(pad_val=[112, 124, 129], interpolation='bilinear')),
+    dict(type='PackInputs')]
+train_dataloader = dict(batch_size=512, num_workers=4, dataset=dict(pipeline=train_pipeline))
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(flat_decay_mult=0.0,
+                       custom_keys={'.cls_token': dict(decay_mult=0.0), '.pos_embed': dict(decay_mult=0.0)}),
+    clip_grad=dict(max_norm=1.0))
+auto_scale_lr = dict(base_batch_size=512)  # one process
+train_cfg = dict(by_epoch=True, max_epochs=100)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-2, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]
+
+custom_hooks = [
+    dict(type='EMAHook', momentum=2e-3, update_buffers=True),  # about the last 500 steps
+    # Written once, at the end: an unfinished teacher cannot be distilled by mistake.
+    dict(type='CheckpointHook', interval=-1, save_last=True, save_optimizer=False, filename_tmpl='teacher.pth')]
