@@ -4,7 +4,34 @@ Each one names the modules that register its components, so that ``type='mmamd.X
 ``custom_imports``.
 """
 
+from importlib import import_module
+from typing import Any
+
 from mmengine import registry as root
+
+# Components built on MMSegmentation: each is imported when it is asked for by its name, and no earlier.
+NEED_MMSEG = {'MaskedMiT': 'mmamd.backbones.masked_mit', 'MaskedResNetV1c': 'mmamd.backbones.masked_resnet_v1c'}
+
+
+class ModelRegistry(root.Registry):
+    """A registry without MMSegmentation until someone asks for what needs it."""
+
+    def get(self, key: str) -> Any:
+        """As the host's.
+
+        Raises:
+            ImportError: If a component needs MMSegmentation, and that cannot be imported.
+        """
+        name = str(key).rpartition('.')[2]
+        if name in NEED_MMSEG:
+            try:
+                import_module(NEED_MMSEG[name])
+            except ImportError as error:
+                raise ImportError(f'mmamd.{name} is built on MMSegmentation, which cannot be imported ({error}). '
+                                  'Install it with the full mmcv, not mmcv-lite: pip install mmcv==2.1.0 '
+                                  'mmsegmentation==1.2.2 ftfy regex') from error
+        return super().get(key)
+
 
 DATASETS = root.Registry('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'])
 DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmamd', locations=['mmamd.datasets'])
@@ -17,7 +44,7 @@ KD_TRANSFORMS = root.Registry('knowledge transform', scope='mmamd', locations=['
 LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
                       locations=['mmamd.distillation', 'mmamd.selection', 'mmamd.search.distpro'])
 METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])
-MODELS = root.Registry('model', parent=root.MODELS, scope='mmamd',
+MODELS = ModelRegistry('model', parent=root.MODELS, scope='mmamd',
                        locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection'])
 OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
                                locations=['mmamd.distillation'])

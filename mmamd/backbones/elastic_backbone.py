@@ -61,9 +61,16 @@ class ElasticBackbone:
         """
         raise ValueError(f'{type(self).__name__} offers no steps to refit; set compression.refit=None')
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
-        """What the backbone returns, of which the last is made from the stream behind its last step."""
+    def finish(self, stream: Tensor) -> tuple[Tensor | None, ...]:
+        """What the backbone returns: its last output, made from the stream behind its last step, and None for others.
+
+        A head that reads several outputs cannot be refitted from the last one.
+        """
         raise NotImplementedError
+
+    def padded_outputs(self, last: Tensor) -> tuple[Tensor | None, ...]:
+        """As many outputs as ``out_indices`` names, of which the last is known."""
+        return (*(len(self.out_indices) - 1) * (None,), last)
 
     def tail(self) -> Tail:
         """Its last stage, to be run again on another stream.
@@ -84,13 +91,20 @@ class ElasticBackbone:
         return tail.before, tail.behind
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        """A state dict of an earlier version of the host under the names of the present one.
+        """A state dict of an earlier version of the host, or of another host, under the names of the present one.
 
         Args:
             state: Weights of a network that contains the backbone.
             prefix: What the names of the backbone's weights start with.
         """
         return state
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
+        present = self.present_names(state_dict, prefix)
+        if present is not state_dict:
+            state_dict.clear()
+            state_dict.update(present)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def unit_groups(self) -> list[UnitGroup]:
         """One group a branch, in network order."""

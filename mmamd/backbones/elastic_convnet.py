@@ -22,6 +22,7 @@ from mmamd.backbones.elastic_conv import (
     ZeroMap,
 )
 from mmamd.backbones.elastic_layers import num_params
+from mmamd.backbones.elastic_sync_norm import ElasticSyncBatchNorm2d
 from mmamd.passes import frozen_eval, watch
 from mmamd.pruning.filter_norms import FilterLayer
 from mmamd.structures import Cost
@@ -127,12 +128,12 @@ class ElasticConvNet(ElasticBackbone):
             # Not a subclass, such as one with standardised weights: what is sliced here is the host's plain function.
             if type(module) is nn.Conv2d and module.groups == 1:
                 sides = {group_name(reads): module.in_channels, group_name(writes): module.out_channels}
-            elif type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats:
+            elif _is_batch_norm(module) and module.affine and module.track_running_stats:
                 sides = {group_name(reads): module.num_features}
             else:
                 raise ValueError(f'{layer} is {module}, which cannot be pruned by filters; expected a Conv2d of one '
                                  'group, or a BatchNorm2d with weight, bias and running statistics: leave out '
-                                 "conv_cfg, set norm_cfg=dict(type='BN')")
+                                 "conv_cfg, set norm_cfg=dict(type='BN'), or 'SyncBN'")
             for name, count in sides.items():
                 expected = found.setdefault(name, Channels(name, count, min_count=1)).count
                 if count != expected:
@@ -144,7 +145,9 @@ class ElasticConvNet(ElasticBackbone):
     def _elastic(self, wire: Wire) -> ElasticLayer:
         host = self.get_submodule(wire.layer)
         reads, writes = (self._channels[group_name(name)] for name in (wire.reads, wire.writes))
-        return ElasticConv2d(host, reads, writes) if isinstance(host, nn.Conv2d) else ElasticBatchNorm2d(host, reads)
+        if isinstance(host, nn.Conv2d):
+            return ElasticConv2d(host, reads, writes)
+        return (ElasticSyncBatchNorm2d if isinstance(host, nn.SyncBatchNorm) else ElasticBatchNorm2d)(host, reads)
 
     def _residual(self, layers: tuple[str, ...], wires: list[Wire]) -> Residual:
         convs = [wire for wire in wires if wire.layer in layers and self._is_conv(wire)]
@@ -257,6 +260,10 @@ class ElasticConvNet(ElasticBackbone):
                 self, names, lambda output, _before: read(output)) as seen:
             self(torch.zeros(1, *self.input_shape, dtype=like.dtype, device=like.device))
         return seen
+
+
+def _is_batch_norm(module: nn.Module) -> bool:
+    return type(module) is nn.BatchNorm2d or isinstance(module, nn.SyncBatchNorm)
 
 
 def group_name(channels: str) -> str:
