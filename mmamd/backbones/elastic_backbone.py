@@ -61,16 +61,12 @@ class ElasticBackbone:
         """
         raise ValueError(f'{type(self).__name__} offers no steps to refit; set compression.refit=None')
 
-    def finish(self, stream: Tensor) -> tuple[Tensor | None, ...]:
-        """What the backbone returns: its last output, made from the stream behind its last step, and None for others.
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
+        """What the backbone returns last, in a tuple of one, made from the stream behind its last step.
 
-        A head that reads several outputs cannot be refitted from the last one.
+        A head that reads outputs of several stages cannot run on it.
         """
         raise NotImplementedError
-
-    def padded_outputs(self, last: Tensor) -> tuple[Tensor | None, ...]:
-        """As many outputs as ``out_indices`` names, of which the last is known."""
-        return (*(len(self.out_indices) - 1) * (None,), last)
 
     def tail(self) -> Tail:
         """Its last stage, to be run again on another stream.

@@ -223,7 +223,7 @@ class ElasticConvNet(ElasticBackbone):
         has_bias = getattr(ending, 'bias', None) is not None
         self._exchange(last, ElasticConstant(constant, writes) if has_bias else nn.Identity())
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
         return (stream,)
 
     def cut_arguments(self, kept: dict[str, int]) -> dict[str, list[int]]:

@@ -62,12 +62,12 @@ class ElasticMixFFN(ElasticBranch):
         return identity + self.outer(self.inner(x_NLC, map_size))
 
     def inner(self, x_NLC: Tensor, map_size: tuple[int, int]) -> Tensor:
+        N, num = x_NLC.shape[0], self.active
         pointwise, depthwise, act, drop, *_ = self.layers
-        num = self.active
         hidden_NLF = F.linear(x_NLC, _leading(pointwise.weight, num).flatten(1), _leading(pointwise.bias, num))
         kernel_F1hw, bias_F = _leading(depthwise.weight, num), _leading(depthwise.bias, num)
         if num:
-            hidden_NFhw = hidden_NLF.transpose(1, 2).reshape(len(x_NLC), num, *map_size)
+            hidden_NFhw = hidden_NLF.transpose(1, 2).reshape(N, num, *map_size)
             hidden_NFhw = F.conv2d(hidden_NFhw, kernel_F1hw, bias_F, padding=depthwise.padding, groups=num)
             hidden_NLF = hidden_NFhw.flatten(2).transpose(1, 2)
         else:  # no kernel does it; the empty product keeps its weights in the graph

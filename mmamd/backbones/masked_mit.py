@@ -79,8 +79,8 @@ class MaskedMiT(ElasticTransformer, MixVisionTransformer):
                 return Step(f'layers.{i + 1}.0', partial(self._enter, i + 1))
         return None
 
-    def finish(self, stream: Tensor) -> tuple[Tensor | None, ...]:
-        return self.padded_outputs(self._leave(len(self.layers) - 1, stream))
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
+        return (self._leave(len(self.layers) - 1, stream),)
 
     def tail(self) -> Tail:
         """The last stage, the patch embedding before it, and the norm behind it."""

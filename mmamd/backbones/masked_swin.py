@@ -81,10 +81,10 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
                 return Step(f'stages.{i}.downsample', partial(_merged, stage.downsample, map_size))
         return None
 
-    def finish(self, stream: Tensor) -> tuple[Tensor | None, ...]:
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
         last = len(self.stages) - 1
         out_NLC = getattr(self, f'norm{last}')(stream)
-        return self.padded_outputs(out_NLC.view(len(stream), *self._map_sizes()[last], -1).permute(0, 3, 1, 2))
+        return (out_NLC.view(len(stream), *self._map_sizes()[last], -1).permute(0, 3, 1, 2),)
 
     def tail(self) -> Tail:
         """The last stage, the patch merging before it, and the norm behind it."""

@@ -59,9 +59,9 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
         # Images have the size that the network was built for, so its positions need no resizing.
         return self.pre_norm(self.drop_after_pos(x_NLC + self.pos_embed))
 
-    def finish(self, stream: Tensor) -> tuple[Tensor | None, ...]:
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
         x_NLC = self.ln1(stream) if self.final_norm else stream
-        return self.padded_outputs(self._format_output(x_NLC, self.patch_resolution))
+        return (self._format_output(x_NLC, self.patch_resolution),)
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         # MMSegmentation's VisionTransformer holds the same attention in torch's MultiheadAttention.
