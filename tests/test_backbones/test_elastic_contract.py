@@ -21,7 +21,6 @@ from mmamd.backbones.recalibration import batch_norms, recalibrate
 from mmamd.export import cut_network, export_candidate, export_onnx
 from mmamd.pruning import cost_function, make_family, network_cost, rank, score, unit_scores
 from mmamd.registry import MODELS as OUR_MODELS
-from mmamd.registry import NEED_MMSEG
 from mmamd.structures import Candidate, Cost, Importance
 
 TOLERANCE = 1e-5  # of the largest absolute logit
@@ -127,7 +126,7 @@ def network(architecture):
 
 def test_no_elastic_backbone_is_left_out():
     elastic = {name for name, kind in OUR_MODELS.module_dict.items() if issubclass(kind, ElasticBackbone)}
-    assert {f'mmamd.{name}' for name in elastic | NEED_MMSEG.keys()} == {
+    assert {f'mmamd.{name}' for name in elastic | OUR_MODELS.of_mmseg.keys()} == {
         architecture.elastic for architecture in ARCHITECTURES.values()}
 
 
