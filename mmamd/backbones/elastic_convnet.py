@@ -5,12 +5,14 @@ A family says in plain data how its layers are joined; unit groups, gates, order
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.func import functional_call
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.elastic_conv import (
@@ -248,17 +250,20 @@ class ElasticConvNet(ElasticBackbone):
         """Positions of the output of each convolution; the same for every candidate, so they are seen once."""
         if self._map_sizes is None:
             convs = [name for name, layer in self._layers().items() if isinstance(layer, ElasticConv2d)]
-            self._map_sizes = self._see(convs, lambda out: prod(out.shape[2:]))
+            # Shapes alone, without arithmetic: a large map through a deep network takes a CPU half a minute.
+            self._map_sizes = self._see(convs, lambda out: prod(out.shape[2:]), device='meta')
         return self._map_sizes
 
-    def _see(self, names: list[str], read: Callable[[Tensor], Any]) -> dict[str, Any]:
+    def _see(self, names: list[str], read: Callable[[Tensor], Any], device: str | None = None) -> dict[str, Any]:
         """What ``read`` makes of the outputs of some modules, for one image of zeros in eval mode."""
         if not names:
             return {}
         like = next(self.parameters())
+        tensors = {name: tensor.to(device) for name, tensor in chain(self.named_parameters(), self.named_buffers())}
+        image = torch.zeros(1, *self.input_shape, dtype=like.dtype, device=device or like.device)
         with frozen_eval(self), torch.no_grad(), watch(
                 self, names, lambda output, _before: read(output)) as seen:
-            self(torch.zeros(1, *self.input_shape, dtype=like.dtype, device=like.device))
+            functional_call(self, tensors, (image,))
         return seen
 
 
