@@ -14,6 +14,7 @@ from mmamd.pipeline.config.compression import Compression
 from mmamd.pruning.complexity import cost_by_part
 from mmamd.registry import MODELS
 from mmamd.structures import Cost
+from mmamd.tasks import task_of
 
 CONVENTION = """\
 A MAC is one multiply-accumulate (two floating-point operations) of a matrix product or a convolution, the two products
@@ -78,7 +79,8 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
     lines += [f'{name:<13}{cost.macs:>18,}{cost.params:>15,}' for name, cost in {**parts, 'total': total}.items()]
     if 'compression' in cfg:
         compression = Compression.from_cfg(cfg)
-        lines += ['', f'student: {_budget(compression, total)}']
+        whole = total - parts['rest'] if task_of(network).scales_backbone else total
+        lines += ['', f'student: {_budget(compression, whole)}']
     return '\n'.join([*lines, '', CONVENTION])
 
 
