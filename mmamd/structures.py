@@ -47,6 +47,9 @@ class Cost:
     def __add__(self, other: 'Cost') -> 'Cost':
         return Cost(self.macs + other.macs, self.params + other.params)
 
+    def __sub__(self, other: 'Cost') -> 'Cost':
+        return Cost(self.macs - other.macs, self.params - other.params)
+
 
 @dataclass(frozen=True)
 class Importance:

@@ -147,6 +147,16 @@ for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller TaskLoss Logit
 assert RUNNERS.get('mmamd.MultiStepRunner') is not None
 from mmamd.registry import METHODS
 assert {'AMD', 'KD'} <= {name for name in 'AMD KD'.split() if METHODS.get(f'mmamd.{name}') is not None}
+assert 'mmseg' not in sys.modules, 'only what is built on MMSegmentation imports it'
+sys.modules['mmseg'] = None  # as if it were not installed
+for type in ('MaskedMiT', 'MaskedResNetV1c'):
+    try:
+        registry.MODELS.get(f'mmamd.{type}')
+    except ImportError as error:
+        assert f'{type} is built on MMSegmentation, which cannot be imported' in str(error), error
+        assert 'pip install mmcv==2.1.0 mmsegmentation==1.2.2' in str(error), error
+    else:
+        raise AssertionError(type)
 """
     done = subprocess.run([sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': str(ROOT)},
                           capture_output=True, text=True)

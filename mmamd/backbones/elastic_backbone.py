@@ -61,8 +61,11 @@ class ElasticBackbone:
         """
         raise ValueError(f'{type(self).__name__} offers no steps to refit; set compression.refit=None')
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
-        """What the backbone returns, of which the last is made from the stream behind its last step."""
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
+        """What the backbone returns last, in a tuple of one, made from the stream behind its last step.
+
+        A head that reads outputs of several stages cannot run on it.
+        """
         raise NotImplementedError
 
     def tail(self) -> Tail:
@@ -84,13 +87,20 @@ class ElasticBackbone:
         return tail.before, tail.behind
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        """A state dict of an earlier version of the host under the names of the present one.
+        """A state dict of an earlier version of the host, or of another host, under the names of the present one.
 
         Args:
             state: Weights of a network that contains the backbone.
             prefix: What the names of the backbone's weights start with.
         """
         return state
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
+        present = self.present_names(state_dict, prefix)
+        if present is not state_dict:
+            state_dict.clear()
+            state_dict.update(present)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def unit_groups(self) -> list[UnitGroup]:
         """One group a branch, in network order."""

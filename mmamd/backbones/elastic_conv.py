@@ -176,13 +176,17 @@ class ElasticBatchNorm2d(ElasticLayer, _BatchNorm):
             if factor is None:  # a cumulative average, as in the host
                 factor = 1. / float(self.num_batches_tracked)
         if self.normalises.active:
-            out_NCHW = F.batch_norm(x_NCHW, mean, variance, weight, bias, self.training or mean is None,
-                                    factor or 0., self.eps)
+            out_NCHW = self._normalise(x_NCHW, mean, variance, weight, bias, factor or 0.)
         else:  # nothing, which keeps the affine parameters in the graph
             out_NCHW = x_NCHW if weight is None else x_NCHW * weight[:, None, None] + bias[:, None, None]
         if self.normalises.gate is not None:
             out_NCHW = out_NCHW * self.normalises.gate[:, :self.normalises.active, None, None]
         return out_NCHW
+
+    def _normalise(self, x_NCHW: Tensor, mean_C: Tensor | None, variance_C: Tensor | None, weight_C: Tensor,
+                   bias_C: Tensor, factor: float) -> Tensor:
+        return F.batch_norm(x_NCHW, mean_C, variance_C, weight_C, bias_C, self.training or mean_C is None, factor,
+                            self.eps)
 
     def cut(self) -> None:
         super().cut()

@@ -5,12 +5,14 @@ A family says in plain data how its layers are joined; unit groups, gates, order
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.func import functional_call
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.elastic_conv import (
@@ -22,6 +24,7 @@ from mmamd.backbones.elastic_conv import (
     ZeroMap,
 )
 from mmamd.backbones.elastic_layers import num_params
+from mmamd.backbones.elastic_sync_norm import ElasticSyncBatchNorm2d
 from mmamd.passes import frozen_eval, watch
 from mmamd.pruning.filter_norms import FilterLayer
 from mmamd.structures import Cost
@@ -127,12 +130,12 @@ class ElasticConvNet(ElasticBackbone):
             # Not a subclass, such as one with standardised weights: what is sliced here is the host's plain function.
             if type(module) is nn.Conv2d and module.groups == 1:
                 sides = {group_name(reads): module.in_channels, group_name(writes): module.out_channels}
-            elif type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats:
+            elif _is_batch_norm(module) and module.affine and module.track_running_stats:
                 sides = {group_name(reads): module.num_features}
             else:
                 raise ValueError(f'{layer} is {module}, which cannot be pruned by filters; expected a Conv2d of one '
                                  'group, or a BatchNorm2d with weight, bias and running statistics: leave out '
-                                 "conv_cfg, set norm_cfg=dict(type='BN')")
+                                 "conv_cfg, set norm_cfg=dict(type='BN'), or 'SyncBN'")
             for name, count in sides.items():
                 expected = found.setdefault(name, Channels(name, count, min_count=1)).count
                 if count != expected:
@@ -144,7 +147,9 @@ class ElasticConvNet(ElasticBackbone):
     def _elastic(self, wire: Wire) -> ElasticLayer:
         host = self.get_submodule(wire.layer)
         reads, writes = (self._channels[group_name(name)] for name in (wire.reads, wire.writes))
-        return ElasticConv2d(host, reads, writes) if isinstance(host, nn.Conv2d) else ElasticBatchNorm2d(host, reads)
+        if isinstance(host, nn.Conv2d):
+            return ElasticConv2d(host, reads, writes)
+        return (ElasticSyncBatchNorm2d if isinstance(host, nn.SyncBatchNorm) else ElasticBatchNorm2d)(host, reads)
 
     def _residual(self, layers: tuple[str, ...], wires: list[Wire]) -> Residual:
         convs = [wire for wire in wires if wire.layer in layers and self._is_conv(wire)]
@@ -220,7 +225,7 @@ class ElasticConvNet(ElasticBackbone):
         has_bias = getattr(ending, 'bias', None) is not None
         self._exchange(last, ElasticConstant(constant, writes) if has_bias else nn.Identity())
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
         return (stream,)
 
     def cut_arguments(self, kept: dict[str, int]) -> dict[str, list[int]]:
@@ -245,18 +250,25 @@ class ElasticConvNet(ElasticBackbone):
         """Positions of the output of each convolution; the same for every candidate, so they are seen once."""
         if self._map_sizes is None:
             convs = [name for name, layer in self._layers().items() if isinstance(layer, ElasticConv2d)]
-            self._map_sizes = self._see(convs, lambda out: prod(out.shape[2:]))
+            # Shapes alone, without arithmetic: a large map through a deep network takes a CPU half a minute.
+            self._map_sizes = self._see(convs, lambda out: prod(out.shape[2:]), device='meta')
         return self._map_sizes
 
-    def _see(self, names: list[str], read: Callable[[Tensor], Any]) -> dict[str, Any]:
+    def _see(self, names: list[str], read: Callable[[Tensor], Any], device: str | None = None) -> dict[str, Any]:
         """What ``read`` makes of the outputs of some modules, for one image of zeros in eval mode."""
         if not names:
             return {}
         like = next(self.parameters())
+        tensors = {name: tensor.to(device) for name, tensor in chain(self.named_parameters(), self.named_buffers())}
+        image = torch.zeros(1, *self.input_shape, dtype=like.dtype, device=device or like.device)
         with frozen_eval(self), torch.no_grad(), watch(
                 self, names, lambda output, _before: read(output)) as seen:
-            self(torch.zeros(1, *self.input_shape, dtype=like.dtype, device=like.device))
+            functional_call(self, tensors, (image,))
         return seen
+
+
+def _is_batch_norm(module: nn.Module) -> bool:
+    return type(module) is nn.BatchNorm2d or isinstance(module, nn.SyncBatchNorm)
 
 
 def group_name(channels: str) -> str:

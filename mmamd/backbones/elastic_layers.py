@@ -71,8 +71,8 @@ class ElasticBranch(BaseModule):
         """The branch that has only the first ``kept`` units, with their weights; at zero, its bias alone."""
         raise NotImplementedError
 
-    def cost(self, kept: int, num_tokens: int) -> Cost:
-        """MACs for one sample of ``num_tokens`` tokens, and parameters, of ``cut(kept)``."""
+    def cost(self, kept: int, num_tokens: int, *place) -> Cost:
+        """MACs for one sample of ``num_tokens`` tokens, and parameters, of ``cut(kept)``; ``place`` as in inner."""
         raise NotImplementedError
 
 
@@ -227,6 +227,13 @@ class BiasBranch(BaseModule):
     def forward(self, x_NLC: Tensor, identity: Tensor | None = None) -> Tensor:
         out_NLC = self.drop_path(self.scale(self.drop(self.bias.expand_as(x_NLC))))
         return out_NLC if identity is None else identity + out_NLC
+
+
+class MapBiasBranch(BiasBranch):
+    """The same where the branch is told the size of its map."""
+
+    def forward(self, x_NLC: Tensor, map_size: tuple[int, int], identity: Tensor | None = None) -> Tensor:
+        return super().forward(x_NLC, identity)
 
 
 def leading_columns(weight_CK: Tensor, count: int) -> Tensor:

@@ -25,7 +25,7 @@ class Site(NamedTuple):
         block: The block.
         norm, branch: Names of the norm and of the branch behind it within the block.
         num_tokens: Tokens of one image that the branch runs on.
-        place: Further arguments of the branch's forward pass.
+        place: Further arguments of the branch: the size of its map, for one that asks for it.
     """
 
     block_name: str
@@ -126,7 +126,7 @@ class ElasticTransformer(ElasticBackbone):
             if isinstance(branch, BiasBranch):
                 continue
             count = kept[site.group]
-            total += Cost(0, -num_params(branch)) + branch.cost(count, site.num_tokens)
+            total += Cost(0, -num_params(branch)) + branch.cost(count, site.num_tokens, *site.place)
             if count == 0:
                 total += Cost(0, -num_params(norm))
         return total

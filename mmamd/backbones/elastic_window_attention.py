@@ -5,6 +5,7 @@ head.
 """
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 import torch.nn as nn
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from mmamd.backbones.attention import attend
 from mmamd.backbones.elastic_layers import (
-    BiasBranch,
     ElasticBranch,
+    MapBiasBranch,
     cost_of_heads,
     cut_heads,
     leading_columns,
@@ -145,25 +146,19 @@ class ElasticWindowAttention(ElasticBranch):
     def cut(self, kept: int) -> BaseModule:
         w_msa = self.w_msa
         if kept == 0:
-            return WindowBiasBranch(w_msa.proj.bias, w_msa.proj_drop, nn.Identity(), self.drop)
+            return MapBiasBranch(w_msa.proj.bias, w_msa.proj_drop, nn.Identity(), self.drop)
         w_msa.qkv, w_msa.proj = cut_heads(w_msa.qkv, w_msa.proj, self.count, kept)
         w_msa.relative_position_bias_table = nn.Parameter(
             w_msa.relative_position_bias_table.detach()[:, :kept].clone())
         w_msa.num_heads = self.count = self.active = kept
         return self
 
-    def cost(self, kept: int, num_tokens: int) -> Cost:
-        """As in the base; ``num_tokens`` counts the tokens of the padded map."""
+    def cost(self, kept: int, num_tokens: int, map_size: tuple[int, int]) -> Cost:
+        """As in the base; the tokens of the padded map are counted."""
         w_msa = self.w_msa
-        heads = cost_of_heads(w_msa.qkv, w_msa.proj, self.count, kept, num_tokens, attended=self.window_size ** 2)
+        heads = cost_of_heads(w_msa.qkv, w_msa.proj, self.count, kept, prod(self.padded(map_size)),
+                              attended=self.window_size ** 2)
         return heads + Cost(0, kept * len(w_msa.relative_position_bias_table))
-
-
-class WindowBiasBranch(BiasBranch):
-    """What is left of a windowed attention without heads."""
-
-    def forward(self, x_NLC: Tensor, map_size: tuple[int, int]) -> Tensor:
-        return super().forward(x_NLC)
 
 
 def split_windows(x_NhwC: Tensor, window: int) -> Tensor:

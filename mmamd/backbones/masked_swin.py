@@ -26,6 +26,9 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
     Units are ranked within their stage: a head of an early stage has many tokens and few weights, one of a late stage
     few tokens and many weights, so that no budget makes them comparable.
 
+    For segmentation: several ``out_indices`` give a map a stage, and images of any size run. The weights of
+    MMSegmentation's SwinTransformer, whose names are the same, load too.
+
     Does not support Swin V2, nor gradient checkpointing.
 
     Args:
@@ -57,8 +60,7 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
 
     def sites(self) -> Iterator[Site]:
         for name, block, map_size in self._blocks():
-            run_on = block.attn.padded(map_size) if isinstance(block.attn, ElasticWindowAttention) else map_size
-            yield Site(name, 'head', block, 'norm1', 'attn', prod(run_on), place=(map_size,))
+            yield Site(name, 'head', block, 'norm1', 'attn', prod(map_size), place=(map_size,))
             yield Site(name, 'neuron', block, 'norm2', 'ffn', prod(map_size))
 
     def fixed_macs(self) -> int:
@@ -79,7 +81,7 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
                 return Step(f'stages.{i}.downsample', partial(_merged, stage.downsample, map_size))
         return None
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
         last = len(self.stages) - 1
         out_NLC = getattr(self, f'norm{last}')(stream)
         return (out_NLC.view(len(stream), *self._map_sizes()[last], -1).permute(0, 3, 1, 2),)
@@ -125,17 +127,11 @@ class MaskedSwin(ElasticTransformer, SwinTransformer):
                 'type': 'SwinTransformer', 'stage_cfgs': stages}
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        # Once there was one norm, of the last stage, and the masks of shifted windows were stored.
+        # Once there was one norm, of the last stage, and the masks of shifted windows were stored. The host mends this
+        # for its own class alone, not for a subclass.
         last = f'{prefix}norm{len(self.stages) - 1}.'
         return {last + key.removeprefix(f'{prefix}norm.') if key.startswith(f'{prefix}norm.') else key: value
                 for key, value in state.items() if not (key.startswith(prefix) and key.endswith('.attn.attn_mask'))}
-
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
-        # The host brings checkpoints of its earlier versions up to date for its own class alone, not for a subclass.
-        present = self.present_names(state_dict, prefix)
-        state_dict.clear()
-        state_dict.update(present)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _blocks(self) -> Iterator[tuple[str, nn.Module, tuple[int, int]]]:
         """Name, block and size of its map, in network order."""

@@ -22,6 +22,9 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     Keys and shapes of the state dict are the host's, so any MMPretrain checkpoint of the network loads, and with all
     units active it computes the host's function. The forward pass slices weights; it never multiplies by zeros.
 
+    For segmentation: ``out_type='featmap'`` and several ``out_indices`` give maps of several blocks, and images of any
+    size run, for which the positions are interpolated. The weights of MMSegmentation's VisionTransformer load too.
+
     Does not support SwiGLU feed-forward layers, nor more than two linear layers in one.
 
     Args:
@@ -56,9 +59,14 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
         # Images have the size that the network was built for, so its positions need no resizing.
         return self.pre_norm(self.drop_after_pos(x_NLC + self.pos_embed))
 
-    def finish(self, stream: Tensor) -> tuple[Tensor, ...]:
+    def finish(self, stream: Tensor) -> tuple[Tensor]:
         x_NLC = self.ln1(stream) if self.final_norm else stream
         return (self._format_output(x_NLC, self.patch_resolution),)
+
+    def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+        # MMSegmentation's VisionTransformer holds the same attention in torch's MultiheadAttention.
+        return {_name_of_mmpretrain(key) if key.startswith(f'{prefix}layers.') else key: value
+                for key, value in state.items()}
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -105,3 +113,7 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     def timm_form(classifier: nn.Module) -> TimmForm:
         """See :func:`mmamd.backbones.timm_form.timm_form`; the classifier's backbone has been cut."""
         return timm_form(classifier)
+
+
+def _name_of_mmpretrain(key: str) -> str:
+    return key.replace('.attn.attn.in_proj_', '.attn.qkv.').replace('.attn.attn.out_proj.', '.attn.proj.')

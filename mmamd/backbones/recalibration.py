@@ -18,6 +18,7 @@ from mmengine import dist
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmamd.backbones.elastic_sync_norm import apart
 from mmamd.files.checkpoint import read_checkpoint, write_checkpoint
 from mmamd.passes import frozen_eval
 
@@ -58,14 +59,18 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
 
 @contextmanager
 def renewed(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Batch norms that run as in training, and whose statistics are the means over what runs in the context."""
+    """Batch norms that run as in training, and whose statistics are the means over what runs in the context.
+
+    Elastic ones do so for this process alone: processes need not run equally many batches.
+    """
     before = [(norm.momentum, norm.training) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the host's word for a cumulative average
         norm.train()
     try:
-        yield
+        with apart(norms):
+            yield
     finally:
         for norm, (momentum, training) in zip(norms, before, strict=True):
             norm.momentum = momentum

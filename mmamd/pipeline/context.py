@@ -20,7 +20,7 @@ from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.progress import Progress
 from mmamd.pruning.candidates import make_family
-from mmamd.pruning.complexity import cost_function, profiled_cost
+from mmamd.pruning.complexity import cost_function, profiled_cost, rest_cost
 from mmamd.structures import CandidateFamily, Cost, Importance, Network
 from mmamd.tasks import Task, task_of
 from mmamd.weights.networks import build_network, find_network, read_networks, with_preprocessor
@@ -99,7 +99,7 @@ class Context:
         """
         groups, settings = self.network.backbone.unit_groups(), self.settings.compression
         flat = Importance({group.name: [1.] * group.count for group in groups}, 1, 'sample')
-        return make_family(groups, flat, cost_function(self.network), settings.family_scales,
+        return make_family(groups, flat, cost_function(self.network), settings.family_scales, unscaled=self.unscaled,
                            scale_by=settings.scale_by, prune=settings.prune, round_to=settings.round_to)
 
     @property
@@ -110,6 +110,15 @@ class Context:
     @property
     def teacher_cost(self) -> Cost:
         return self.flat_family.teacher_cost
+
+    @cached_property
+    def unscaled(self) -> Cost:
+        """What of the teacher's cost scales are no fraction of; every candidate has it whole."""
+        return rest_cost(self.network) if self.task.scales_backbone else Cost(0, 0)
+
+    def macs_at(self, summed_scales: float, number: float = 1) -> float:
+        """MACs, together, of so many networks of the teacher's kind whose scales have this sum."""
+        return summed_scales * (self.teacher_cost - self.unscaled).macs + number * self.unscaled.macs
 
     @property
     def teacher(self) -> str | Weights:
@@ -166,7 +175,7 @@ class Context:
         try:
             return find_network(self.work_dir, reference).cost.macs
         except FileNotFoundError:
-            return self.scale_of(reference) * self.teacher_cost.macs
+            return self.macs_at(self.scale_of(reference))
 
     def references_of(self, reference: str) -> list[str]:
         """References to the single networks that a reference stands for: as they are, or as they are planned."""

@@ -8,12 +8,13 @@ import torch.nn as nn
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
-import mmamd.backbones
+import mmamd.backbones  # noqa: F401  registers the backbones
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.pipeline.config.compression import Compression
 from mmamd.pruning.complexity import cost_by_part
 from mmamd.registry import MODELS
 from mmamd.structures import Cost
+from mmamd.tasks import task_of
 
 CONVENTION = """\
 A MAC is one multiply-accumulate (two floating-point operations) of a matrix product or a convolution, the two products
@@ -52,8 +53,10 @@ def _elastic(name: str) -> str:
     """The elastic counterpart of a backbone, which has the same arguments, parameters and products."""
     with MODELS.switch_scope_and_registry(None) as registry:
         backbone = registry.get(name)
-    ours = [cls for cls in vars(mmamd.backbones).values()
-            if isinstance(cls, type) and issubclass(cls, ElasticBackbone)]
+    if backbone is not None and backbone.__module__.startswith('mmseg.'):
+        for ours in MODELS.of_mmseg:
+            MODELS.get(ours)  # registers it
+    ours = [cls for cls in MODELS.module_dict.values() if issubclass(cls, ElasticBackbone)]
     counterparts = {host: f'mmamd.{cls.__name__}' for cls in ours for host in cls.__bases__
                     if not issubclass(host, ElasticBackbone)}
     if backbone in ours:
@@ -76,7 +79,8 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
     lines += [f'{name:<13}{cost.macs:>18,}{cost.params:>15,}' for name, cost in {**parts, 'total': total}.items()]
     if 'compression' in cfg:
         compression = Compression.from_cfg(cfg)
-        lines += ['', f'student: {_budget(compression, total)}']
+        whole = total - parts['rest'] if task_of(network).scales_backbone else total
+        lines += ['', f'student: {_budget(compression, whole)}']
     return '\n'.join([*lines, '', CONVENTION])
 
 

@@ -1,9 +1,9 @@
 """From a ranking to nested candidates, one for each scale.
 
 Under ``scale_by='flops'`` or ``'params'`` a candidate keeps the longest prefix of the ranked units with which the
-whole network, head and embedding included, costs at most scale x teacher. Under ``'units'`` it keeps that share of the
-units of each kind and scope, as MiniDisc does. Both ways every candidate contains the smaller ones. With
-``prune=('block',)`` the same is done with whole blocks in place of units.
+whole network, head and embedding included, costs at most scale x teacher; of a segmentor, the backbone alone. Under
+``'units'`` it keeps that share of the units of each kind and scope, as MiniDisc does. Both ways every candidate
+contains the smaller ones. With ``prune=('block',)`` the same is done with whole blocks in place of units.
 """
 
 from bisect import bisect_right
@@ -18,6 +18,7 @@ from mmamd.structures import Candidate, CandidateFamily, Cost, Importance, UnitG
 
 SCALE_BY = ('flops', 'params', 'units')
 MEASURES = {'flops': 'macs', 'params': 'params'}  # field of Cost that a budget is in
+NOTHING = Cost(0, 0)
 ROUNDED_KINDS = ('neuron', 'filter')  # widths of matrices that hardware likes in multiples; a head is a whole matrix
 
 
@@ -72,7 +73,7 @@ def check_scales(scales: Sequence[float]) -> None:
 
 def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callable[[dict[str, int]], Cost],
                 scales: Sequence[float], *, scale_by: str = 'flops', prune: Sequence[str] = ('head', 'neuron'),
-                round_to: int = 1) -> CandidateFamily:
+                round_to: int = 1, unscaled: Cost = NOTHING) -> CandidateFamily:
     """Nested candidates of one teacher.
 
     Args:
@@ -85,6 +86,8 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
         prune: Kinds of units that may be removed; groups of other kinds keep all. ``('block',)`` removes whole blocks.
         round_to: Kept neurons and filters of a layer are a multiple of it, rounded down; heads, and the neurons of
             blocks that stay whole, are not rounded.
+        unscaled: What of the teacher's cost the scales are no fraction of: that of a segmentor's heads, where they are
+            of its backbone.
 
     Raises:
         ValueError: If an argument is invalid; if a scale lies below the network's fixed part, leaves no unit at all,
@@ -108,7 +111,8 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
         if scale_by == 'units':
             kept = cut(_share(groups, ranking.sequence, scale))
         else:
-            kept = _longest_prefix(ranking.sequence, cut, cost_of, scale, teacher_cost, scale_by)
+            kept = _longest_prefix(ranking.sequence, cut, lambda kept: cost_of(kept) - unscaled, scale,
+                                   teacher_cost - unscaled, scale_by)
         if not any(kept.values()):
             raise ValueError(f'scale {scale} leaves {" and ".join(f"no {kind}" for kind in prune)} at all with '
                              f'scale_by={scale_by!r} and round_to={round_to}; use a larger scale')

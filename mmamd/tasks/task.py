@@ -86,6 +86,8 @@ class Task:
 
     # --- what is behind the backbone ---
 
+    scales_backbone = False  # whether scales are fractions of the backbone's cost, and not of the whole network's
+
     def rest(self, network: nn.Module, features: tuple) -> Any:
         """Run all of the network that is behind its backbone on what the backbone returns."""
         raise NotImplementedError

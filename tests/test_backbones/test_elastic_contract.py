@@ -67,6 +67,11 @@ RESNET = dict(stem_channels=6, base_channels=6, num_stages=2, strides=(1, 2), di
               drop_path_rate=0.3)
 SMALL, TINY = dict(img_size=(24, 20)), dict(img_size=8)
 
+# Of MMSegmentation. Three stages: of one head a block, reduced by 4; of two, reduced by 2; of four, not reduced.
+MIT = dict(embed_dims=4, num_stages=3, num_layers=[2, 1, 1], num_heads=[1, 2, 4], patch_sizes=[7, 3, 3],
+           strides=[2, 2, 1], sr_ratios=[4, 2, 1], out_indices=(0, 1, 2), mlp_ratio=2, drop_path_rate=0.3)
+V1C = dict(stem_channels=8, base_channels=4, norm_cfg=dict(type='SyncBN', requires_grad=True))
+
 # A backbone that is added here, and nowhere else, is held to all of the following.
 ARCHITECTURES = {
     'ViT': Architecture('mmamd.MaskedViT', 'VisionTransformer', VIT, width=12, pooled=False),
@@ -87,7 +92,16 @@ ARCHITECTURES = {
     'WRN-10-1': Architecture('mmamd.MaskedWideResNet', 'mmamd.WideResNet', dict(depth=10), width=64, own=TINY),
     'VGG-13': Architecture('mmamd.MaskedCifarVGG', 'mmamd.CifarVGG', dict(depth=13, widths=(6, 7, 8, 9, 10)), width=10,
                            own=TINY),
+    'MiT': Architecture('mmamd.MaskedMiT', 'mmseg.MixVisionTransformer', MIT, width=16, own=dict(img_size=(24, 20))),
+    'ResNetV1c, basic blocks': Architecture('mmamd.MaskedResNetV1c', 'mmseg.ResNetV1c', dict(
+        V1C, depth=18, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,)), width=8, own=SMALL),
+    # The output stride of a PSPNet: the third stage keeps its map, and spreads its kernels.
+    'ResNetV1c, dilated': Architecture('mmamd.MaskedResNetV1c', 'mmseg.ResNetV1c', dict(
+        V1C, depth=50, num_stages=3, strides=(1, 2, 1), dilations=(1, 1, 2), contract_dilation=True,
+        out_indices=(1, 2)), width=64, own=SMALL),
 }
+EACH = [pytest.param(architecture, id=name, marks=[pytest.mark.seg] if architecture.host.startswith('mmseg.') else [])
+        for name, architecture in ARCHITECTURES.items()]
 
 
 def drawn_at_random(module, seed=0):
@@ -100,7 +114,7 @@ def drawn_at_random(module, seed=0):
     return module
 
 
-@pytest.fixture(scope='module', params=ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+@pytest.fixture(scope='module', params=EACH)
 def architecture(request):
     return request.param
 
@@ -111,8 +125,9 @@ def network(architecture):
 
 
 def test_no_elastic_backbone_is_left_out():
-    elastic = {f'mmamd.{name}' for name, kind in OUR_MODELS.module_dict.items() if issubclass(kind, ElasticBackbone)}
-    assert elastic == {architecture.elastic for architecture in ARCHITECTURES.values()}
+    elastic = {name for name, kind in OUR_MODELS.module_dict.items() if issubclass(kind, ElasticBackbone)}
+    assert {f'mmamd.{name}' for name in elastic | OUR_MODELS.of_mmseg.keys()} == {
+        architecture.elastic for architecture in ARCHITECTURES.values()}
 
 
 # --- candidates: all units, none but what must stay, none of one kind, some of each group, some of which are empty ---

@@ -15,7 +15,7 @@ from mmpretrain.registry import MODELS
 
 from mmamd.backbones import MaskedSwin
 from mmamd.backbones.elastic_window_attention import (
-    WindowBiasBranch,
+    MapBiasBranch,
     join_windows,
     shift_mask,
     split_windows,
@@ -200,7 +200,7 @@ def test_the_cut_model_is_the_candidate(options):
 def test_a_network_cut_at_construction_holds_only_what_it_was_asked_for():
     network = MaskedSwin(heads=[0, 2, 3, 4], neurons=[4, 8, 0, 16], **TOY)
     first, third = network.stages[0].blocks[0], network.stages[1].blocks[0]
-    assert isinstance(first.attn, WindowBiasBranch) and isinstance(first.norm1, torch.nn.Identity)
+    assert isinstance(first.attn, MapBiasBranch) and isinstance(first.norm1, torch.nn.Identity)
     assert isinstance(third.norm2, torch.nn.Identity)
     assert third.attn.w_msa.relative_position_bias_table.shape == (7 * 7, 3)
     assert third.attn.w_msa.qkv.weight.shape == (3 * 3 * 4, 16) and third.attn.w_msa.proj.weight.shape == (16, 3 * 4)
@@ -366,7 +366,7 @@ def test_a_tenth_of_the_units_leaves_blocks_without_heads_and_the_student_works(
         assert_close(small(images, mode='tensor'), expected)
     assert network_cost(small) == student.cost
     gone = [name.removesuffix('.head') for name, kept in heads.items() if not kept]
-    assert all(isinstance(small.backbone.get_submodule(f'{name}.attn'), WindowBiasBranch) for name in gone)
+    assert all(isinstance(small.backbone.get_submodule(f'{name}.attn'), MapBiasBranch) for name in gone)
 
 
 # --- what is refused ---

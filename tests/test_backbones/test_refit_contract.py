@@ -7,7 +7,7 @@ import copy
 
 import pytest
 import torch
-from test_elastic_contract import ARCHITECTURES, CANDIDATES, assert_same_logits, images, some_units
+from test_elastic_contract import CANDIDATES, EACH, assert_same_logits, images, some_units
 from test_elastic_contract import candidate as candidate_of
 
 from mmamd.export import cut_network
@@ -18,7 +18,7 @@ from mmamd.tasks import task_of
 EXACT = 1e-6  # of the largest absolute logit, in double precision
 
 
-@pytest.fixture(scope='module', params=ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+@pytest.fixture(scope='module', params=EACH)
 def network(request):
     """A network in double precision whose batch norms have the statistics of the images below, as its steps find them.
 

@@ -5,7 +5,7 @@ import timm
 import torch
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
-from test_elastic_contract import ARCHITECTURES, all_units, drawn_at_random, images, no_units, some_units
+from test_elastic_contract import EACH, all_units, drawn_at_random, images, no_units, some_units
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.timm_vit import architecture_of_model, from_timm
@@ -15,7 +15,7 @@ from mmamd.passes import watch
 EXACT = 1e-6  # of the largest absolute value
 
 
-@pytest.fixture(scope='module', params=ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+@pytest.fixture(scope='module', params=EACH)
 def network(request):
     return request.param.network()
 

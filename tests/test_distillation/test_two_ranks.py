@@ -48,8 +48,23 @@ def train_on_half_the_batch(rank, folder, settings):
         results[name] = joint_steps(one, half, len(candidates))
     results['connector'] = joint_steps({**settings, 'losses': CONNECTOR}, half, 3)
     results['no head'] = joint_steps({**settings, 'losses': terms(feat=1)}, half, 2)
+    results['synchronised'] = step_of_a_convnet(half, lambda network: MODEL_WRAPPERS.build(
+        {**compat.model_wrapper_cfg(), 'module': network}))
     torch.save(results, folder / f'rank_{rank}.pth')
     torch.distributed.destroy_process_group()
+
+
+def step_of_a_convnet(part, wrap):
+    """Gradients and running statistics of a candidate with synchronised batch norms, after a part of a batch."""
+    torch.manual_seed(0)
+    network = MODELS.build(dict(type='mmamd.MaskedResNet', depth=18, stem_channels=6, base_channels=6, num_stages=2,
+                                strides=(1, 2), dilations=(1, 1), out_indices=(1,), norm_cfg=dict(type='SyncBN')))
+    network.activate({group.name: group.count // 2 for group in network.unit_groups()})
+    wrapped = wrap(network)  # it reduces gradients while it lives
+    maps, = wrapped(torch.randn(4, 3, 16, 16)[part])
+    maps.square().mean().backward()
+    return dict(gradients={name: p.grad for name, p in network.named_parameters()},
+                buffers=dict(network.named_buffers()))
 
 
 def joint_steps(settings, half, num_candidates):
@@ -140,6 +155,10 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
         assert all(torch.equal(value, ranks[1][name]['remembered'][key])
                    for key, value in ranks[0][name]['remembered'].items() if '.running_' not in key), name
     assert {'network.head.fc.weight', 'network.head.fc.bias'} < set(ranks[0]['no head']['frozen'])
+    alone = step_of_a_convnet(slice(4), lambda network: network)
+    for rank in ranks:
+        assert_same_gradients(rank['synchronised']['gradients'], alone['gradients'])
+        torch.testing.assert_close(rank['synchronised']['buffers'], alone['buffers'])
     # Ranks that drew other candidates would mix gradients of different networks in silence.
     assert ranks[0][1]['sampled'] == ranks[1][1]['sampled']
     assert len(set(ranks[0][1]['sampled'])) > 1

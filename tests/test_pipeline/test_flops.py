@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mmamd.pipeline.flops import countable_network, format_flops
 from mmamd.pruning.complexity import cost_by_part, network_cost
@@ -64,6 +65,23 @@ def test_parts_sum_up_to_the_whole(backbone):
         cfg.model.neck = dict(type='GlobalAveragePooling')
     network = countable_network(cfg)
     assert sum(cost_by_part(network).values(), Cost(0, 0)) == network_cost(network)
+
+
+@pytest.mark.seg
+@pytest.mark.parametrize('backbone, elastic, width', [
+    (dict(type='MixVisionTransformer', embed_dims=4, num_layers=[1, 1, 1, 1], num_heads=[1, 2, 2, 4]), 'MaskedMiT', 16),
+    (dict(type='ResNetV1c', depth=18, stem_channels=8, base_channels=4), 'MaskedResNetV1c', 32)])
+def test_a_plain_segmentor_is_counted_by_its_elastic_counterpart(backbone, elastic, width):
+    head = dict(type='FCNHead', in_channels=width, in_index=3, channels=width, num_classes=3, num_convs=0,
+                concat_input=False)
+    cfg = Config(dict(default_scope='mmseg', model=dict(
+        type='EncoderDecoder', backbone=backbone, decode_head=head, test_cfg=dict(mode='whole'))))
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        network = countable_network(cfg, shape=(64, 96))
+        parts = cost_by_part(network)
+    assert type(network.backbone).__name__ == elastic
+    # The classifier alone, 3 x width weights at the 2 x 3 positions of the last map, and its biases.
+    assert parts['rest'] == Cost(2 * 3 * 3 * width, 3 * width + 3)
 
 
 def test_an_exported_student_is_counted_as_the_summary_says(finished_run):

@@ -1,9 +1,15 @@
 """What a step is planned to cost."""
 
 import pytest
+from mmengine.registry import DefaultScope
 
 from mmamd.distillation import SandwichSparsityHook
+from mmamd.pipeline.config.settings import Settings
+from mmamd.pipeline.context import Context
 from mmamd.pipeline.stages.expected import expected_scale_sum
+from mmamd.pruning import rest_cost
+from mmamd.structures import Cost
+from mmamd.tasks.classification import Classification
 
 NINE = [i / 10 for i in range(1, 10)]
 
@@ -29,3 +35,17 @@ def test_summed_scale_of_a_progressive_step_is_the_mean_over_the_stage():
 
 def test_without_a_hook_a_step_trains_all():
     assert expected_scale_sum(NINE, None) == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize('scales_backbone', [False, True])
+def test_scales_are_of_the_whole_network_or_of_its_backbone(scales_backbone, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(Classification, 'scales_backbone', scales_backbone)
+    cfg = tiny_config()
+    context = Context(cfg, Settings.from_cfg(cfg), tmp_path / 'nowhere', 0, lambda *_: None)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        whole = context.teacher_cost
+    rest = rest_cost(context.network) if scales_backbone else Cost(0, 0)
+    for candidate in context.flat_family.candidates:
+        assert (candidate.cost - rest).macs <= candidate.scale * (whole - rest).macs
+    assert context.macs_at(0.5) == 0.5 * (whole - rest).macs + rest.macs
+    assert context.macs_at(0.5 + 1., 2) == pytest.approx(context.macs_at(0.5) + whole.macs)

@@ -203,9 +203,11 @@ class Distil(TrainingStage):
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:
             trained = [scale for scale in trained if scale < below]
-        step = 3 * (1 + own) * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
-        step += beside * expected_number(trained, self.sampler)
-        recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
+        number = expected_number(trained, self.sampler)
+        step = context.macs_at(3 * (1 + own) * expected_scale_sum(trained, self.sampler), 3 * (1 + own) * number)
+        step += beside * number
+        images = context.num_recalibration * bool(self.recalibration)
+        recalibrated = context.macs_at(images * sum(trained), images * len(trained))
         seen = self.images_seen * epochs / self.recipe_epochs
         return taught_by * (self.images_taught(seen) + again * seen) + step * seen + recalibrated
 

@@ -91,10 +91,11 @@ class Refit(Stage):
 
     def macs(self, context: Context) -> float:
         scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
-        passes = (1 + sum(scales)) * context.teacher_cost.macs
+        passes = context.macs_at(1 + sum(scales), 1 + len(scales))
         products = (self._shared_products(context) if self.sharing else
                     sum(self._products(context, scale) for scale in scales))
-        return self.num_images * (passes + products) + self._report_macs(1., sum(scales)) * context.teacher_cost.macs
+        return self.num_images * (passes + products) + context.macs_at(
+            self._report_macs(1., sum(scales)), self._report_macs(1., len(scales)))
 
     def _report_macs(self, teacher: float, networks: float) -> float:
         """What judging takes, in the unit of the arguments: the teacher once, each network before and after."""
