@@ -90,7 +90,7 @@ def _find(folder: Path, state: RunState, scale: float | str) -> Network:
         nearest = (did_you_mean(scale, NAMED) if isinstance(scale, str) else
                    f'; the nearest is {min(known, key=lambda s: abs(s - scale))}')
         raise ValueError(f'the run {folder} has made no network of scale {scale!r}; expected one of {known}, '
-                         f'{" or ".join(map(repr, NAMED))}{nearest}')
+                         f'{", ".join(map(repr, NAMED[:-1]))} or {NAMED[-1]!r}{nearest}')
     return networks[scale_key(scale)]
 
 

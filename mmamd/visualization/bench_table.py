@@ -31,4 +31,4 @@ def _points(comparison: dict | None) -> str:
 
 
 def _digits(value: float) -> str:
-    return f'{value:.0f}' if value >= 100 else f'{value:#.3g}'
+    return f'{value:.0f}' if value >= 99.95 else f'{value:#.3g}'

@@ -157,8 +157,8 @@ def _cost(run: Run) -> list[Picture] | str:
 
 
 def _latency(run: Run) -> list[Picture] | str:
-    if run.bench is None:
-        return f'nothing has been timed yet; tools/bench.py {run.work_dir.name} does it'
+    if run.bench is None:  # a run times nothing by itself
+        return []
     return [Picture('latency', 'latency', 'How long a call takes',
                     f'Median time of a call, and its quartiles, by each runtime, on {run.bench["processor"]}; shorter '
                     'is faster.', partial(latency_figure, run.bench['networks']))]

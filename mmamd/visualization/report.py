@@ -99,7 +99,20 @@ def _tiles(run: Run) -> list[dict]:
         cost = run.summary['cost']
         tiles.append(dict(name='Arithmetic of the run', value=f'{short_amount(cost["macs"])} MACs',
                           note=f'in {cost["trainings"]} training{"s" * (cost["trainings"] != 1)}'))
-    return tiles
+    return tiles + _latency_tile(run)
+
+
+def _latency_tile(run: Run) -> list[dict]:
+    """Of the teacher and the first student, at the first batch size."""
+    timed = {(row['network'].partition(' ')[0], row['runtime']): row['timings'][0]
+             for row in reversed(run.bench['networks'] if run.bench else []) if row['precision'] == 'float32'}
+    for runtime in ('ONNX Runtime', 'torch'):
+        if ('teacher', runtime) in timed:
+            before, after = timed['teacher', runtime], timed['student', runtime]
+            return [dict(name=f'Latency by {runtime}, batch {before["batch"]}',
+                         value=f'{before["median"]:.3g} \N{RIGHTWARDS ARROW} {after["median"]:.3g} ms',
+                         note=f'{before["median"] / after["median"]:.1f} times faster')]
+    return []
 
 
 def _table(run: Run) -> dict:
