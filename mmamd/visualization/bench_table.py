@@ -1,8 +1,21 @@
 """What was timed of a run, as a table: one row a network and a way to run it."""
 
+from pathlib import Path
+
+from mmamd.files.json_file import read_json
 from mmamd.visualization.units import byte_text
 
 FILE = 'bench.json'  # in export/, so that it goes when the student is made anew
+KEYS = ('networks', 'device', 'processor', 'threads', 'versions', 'notes', 'warnings')
+
+
+def read_bench(path: Path) -> dict:
+    """What :func:`mmamd.bench` has found; ValueError if the file is damaged."""
+    def checked(raw: dict) -> dict:
+        bench_rows(raw)
+        return {key: raw[key] for key in KEYS}
+
+    return read_json(path, checked)
 
 
 def bench_rows(found: dict) -> list[list[str]]:
