@@ -36,7 +36,8 @@ def main() -> None:
     except (ValueError, FileNotFoundError, FileExistsError, ImportError, RuntimeError) as error:
         sys.exit(f'export.py: {error}')
     print(format_exported(written))
-    sys.exit(any(form.refused for form in written))
+    if any(form.refused for form in written):
+        sys.exit(1)
 
 
 if __name__ == '__main__':

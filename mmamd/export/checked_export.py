@@ -106,10 +106,11 @@ def _refused(subject: Subject, forms: list[str], say: Callable[[str], None]) -> 
             FORMS[name].prepare(subject)
         except (ValueError, FileNotFoundError, ImportError) as error:
             errors[name] = error
+    if len(forms) > 1:
+        for name, error in errors.items():
+            say(f'{name} is not written: {error}')
     if len(errors) == len(forms):
         raise errors[forms[0]]
-    for error in errors.values():
-        say(f'not written: {error}')
     return {name: str(error) for name, error in errors.items()}
 
 

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])
 entry, = session.get_inputs()
@@ -14,7 +14,7 @@ how, classes = json.loads(world['preprocessing']), json.loads(world.get('classes
 for name in how['others']:
     print(f'the test pipeline of this model also has {name}, which is left out here', file=sys.stderr)
 for path in sys.argv[2:]:
-    picture = Image.open(path).convert('L' if how['channels'] == 'L' else 'RGB')
+    picture = ImageOps.exif_transpose(Image.open(path)).convert('L' if how['channels'] == 'L' else 'RGB')
     for step, size, *resampling in how['steps']:
         if step == 'short edge':
             size = [int(size * side / min(picture.size)) for side in picture.size]

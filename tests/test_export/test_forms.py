@@ -299,7 +299,7 @@ def test_forms_that_cannot_be_are_named_before_the_others_are_written(make_run, 
         FORMS['safetensors'], write=lambda *arguments: (events.append('written'), write(*arguments))))
     plain, tensors = export_candidate(*make_run(**SMALL), PRUNED, ['mmpretrain', 'safetensors'], tmp_path,
                                       say=events.append)
-    assert events == [f'not written: {plain.refused}', 'written']
+    assert events == [f'mmpretrain is not written: {plain.refused}', 'written']
     assert "'mmpretrain' cannot express candidate 0.50: layers.0 keeps 2 of 3 heads" in plain.refused
     assert [path.name for path in tmp_path.iterdir()] == ['model.safetensors'] and tensors.refused is None
     assert format_exported([plain, tensors]).splitlines()[-1] == 'mmpretrain: not written'

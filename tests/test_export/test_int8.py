@@ -65,5 +65,5 @@ def test_without_training_images_the_form_that_needs_none_is_named(run, tmp_path
                                         say=said.append)
     assert refused.refused == ("the form 'int8' is calibrated on training images: no data/train. The form "
                                "'int8-dynamic' needs none")
-    assert said == [f'not written: {refused.refused}'] and not refused.files
+    assert said == [f'int8 is not written: {refused.refused}'] and not refused.files
     assert written.comparison and 'int8: not written' in format_exported([refused, written])

@@ -27,7 +27,9 @@ def test_it_names_the_class_that_the_network_names(make_run, tmp_path, pixels):
         dict(type='CenterCrop', crop_size=8), dict(type='my.Sharpen'), dict(type='PackInputs')]
     export_candidate(config, network, WHOLE, ['onnx'], tmp_path, pixels=pixels)
     rgb_HWC = np.random.default_rng(1).integers(0, 256, (10, 14, 3), dtype=np.uint8)
-    Image.fromarray(rgb_HWC).save(tmp_path / 'a picture.png')
+    turned = Image.Exif()
+    turned[0x0112] = 6  # as a camera that was held upright: to be turned by 90 degrees clockwise
+    Image.fromarray(np.rot90(rgb_HWC).copy()).save(tmp_path / 'a picture.png', exif=turned)
     done = subprocess.run(
         [sys.executable, '-c', f"{WITHOUT}; runpy.run_path('predict.py')", 'model.onnx', 'a picture.png'],
         cwd=tmp_path, capture_output=True, text=True)
