@@ -21,11 +21,11 @@ The folders follow the method:
 """
 
 from mmamd import compat
-from mmamd.api import compress, export_model, load_student
+from mmamd.api import bench, compress, export_model, load_student
 from mmamd.files.checkpoint import read_checkpoint
 from mmamd.files.whole import write_whole
 from mmamd.version import __version__
 
 compat.apply(read_checkpoint, write_whole)
 
-__all__ = ['__version__', 'compress', 'export_model', 'load_student']
+__all__ = ['__version__', 'bench', 'compress', 'export_model', 'load_student']

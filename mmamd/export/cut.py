@@ -1,6 +1,7 @@
 """From the shared network to a small model that stands alone."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch.nn as nn
@@ -12,7 +13,8 @@ from mmamd.structures import Candidate, Network
 
 # What a config needs to rebuild, evaluate and use a model; schedules and pipeline settings stay behind.
 _STUDENT_KEYS = ('default_scope', 'custom_imports', 'data_preprocessor', 'val_dataloader', 'val_evaluator', 'val_cfg',
-                 'test_dataloader', 'test_evaluator', 'test_cfg', 'default_hooks', 'env_cfg', 'visualizer', 'log_level')
+                 'test_dataloader', 'test_evaluator', 'test_cfg', 'default_hooks', 'env_cfg', 'visualizer', 'log_level',
+                 'class_names')
 
 
 def cut_network(network: nn.Module, candidate: Candidate | Network) -> nn.Module:
@@ -41,8 +43,11 @@ def config_of(cfg: Config, model: dict) -> Config:
                    'model': copy.deepcopy(model)})
 
 
-def save_student(small: nn.Module, path: Path) -> None:
-    """Save the weights as plain tensors that load under ``weights_only=True``; ValueError if some are not finite."""
+def save_student(small: nn.Module, path: Path, class_names: Sequence[str] | None = None) -> None:
+    """Save the weights as plain tensors that load under ``weights_only=True``; ValueError if some are not finite.
+
+    Names of classes are written where the host looks for them.
+    """
     check_finite(small, f'the network of {path}')
     write_checkpoint({'state_dict': {key: value.cpu().contiguous() for key, value in small.state_dict().items()},
-                      'meta': {}}, path)
+                      'meta': {'dataset_meta': {'classes': list(class_names)}} if class_names else {}}, path)

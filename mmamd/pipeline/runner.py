@@ -99,6 +99,7 @@ class MultiStepRunner:
         for stage in stages:
             stage.check(context)
             field_digests(stage)  # refuses what no run that continues could be known by
+        _ = context.class_names  # refuses names that fit no head
         check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
@@ -148,7 +149,7 @@ class MultiStepRunner:
                              delivered=list(stages[-1].delivered))
         if is_main_process():
             state.save()
-            write_run_config(self._own_config(), self.work_dir)
+            write_run_config(context.with_class_names(self._own_config()), self.work_dir)
 
     def _own_config(self) -> Config:
         """The config without how this process was told to continue the run."""

@@ -14,6 +14,7 @@ from mmamd.visualization.distance_plot import distance_figure
 from mmamd.visualization.examples_plot import examples_figure, read_images
 from mmamd.visualization.importance_plot import importance_figure
 from mmamd.visualization.kept_plot import kept_figure
+from mmamd.visualization.latency_plot import latency_figure
 from mmamd.visualization.loss_plot import loss_figure
 from mmamd.visualization.maps_plot import maps_figure
 from mmamd.visualization.refit_plot import Refitted, refit_figure
@@ -155,6 +156,14 @@ def _cost(run: Run) -> list[Picture] | str:
                     partial(cost_figure, seconds, run.planned_macs, unfinished))]
 
 
+def _latency(run: Run) -> list[Picture] | str:
+    if run.bench is None:  # a run times nothing by itself
+        return []
+    return [Picture('latency', 'latency', 'How long a call takes',
+                    f'Median time of a call, and its quartiles, by each runtime, on {run.bench["processor"]}; shorter '
+                    'is faster.', partial(latency_figure, run.bench['networks']))]
+
+
 def _examples(run: Run) -> list[Picture] | str:
     if run.examples is None:
         return 'the stage export has written no examples'
@@ -173,4 +182,4 @@ def _round_of(stage: str) -> str:
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
     'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'refit': _refits,
-    'loss': _losses, 'distance': _distances, 'terms': _terms, 'cost': _cost}
+    'loss': _losses, 'distance': _distances, 'terms': _terms, 'latency': _latency, 'cost': _cost}

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row, amount_text, signed
 from mmamd.structures import scale_key
+from mmamd.visualization.bench_table import bench_rows
 from mmamd.visualization.pictures import Picture, make_pictures
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.selection_plot import student_label
@@ -35,7 +36,7 @@ def report_html(run: Run) -> str:
     return environment.get_template('report.html.j2').render(
         title=run.work_dir.resolve().name, light=LIGHT, dark=DARK, lead=_lead(run), tiles=_tiles(run),
         table=_table(run), warnings=_warnings(run), pictures=[_inlined(picture) for picture in pictures],
-        missing=missing, costs=_costs(run), record=_record(run), config=run.config_text)
+        missing=missing, bench=_bench(run), costs=_costs(run), record=_record(run), config=run.config_text)
 
 
 # --- pictures ---
@@ -98,7 +99,20 @@ def _tiles(run: Run) -> list[dict]:
         cost = run.summary['cost']
         tiles.append(dict(name='Arithmetic of the run', value=f'{short_amount(cost["macs"])} MACs',
                           note=f'in {cost["trainings"]} training{"s" * (cost["trainings"] != 1)}'))
-    return tiles
+    return tiles + _latency_tile(run)
+
+
+def _latency_tile(run: Run) -> list[dict]:
+    """Of the teacher and the first student, at the first batch size."""
+    timed = {(row['network'].partition(' ')[0], row['runtime']): row['timings'][0]
+             for row in reversed(run.bench['networks'] if run.bench else []) if row['precision'] == 'float32'}
+    for runtime in ('ONNX Runtime', 'torch'):
+        if ('teacher', runtime) in timed:
+            before, after = timed['teacher', runtime], timed['student', runtime]
+            return [dict(name=f'Latency by {runtime}, batch {before["batch"]}',
+                         value=f'{before["median"]:.3g} \N{RIGHTWARDS ARROW} {after["median"]:.3g} ms',
+                         note=f'{before["median"] / after["median"]:.1f} times faster')]
+    return []
 
 
 def _table(run: Run) -> dict:
@@ -189,6 +203,14 @@ def overlap_warnings(summary: dict) -> list[str]:
             'common, ' + (f"as allow_overlap=['{pair}'] lets them." if found['allowed'] else
                           'pixel for pixel: the data set holds them twice.')
             for pair, found in summary['record'].get('overlaps', {}).items()]
+
+
+def _bench(run: Run) -> dict | None:
+    """Rows and notes of what was timed; None where nothing was."""
+    if run.bench is None:
+        return None
+    header, *rows = bench_rows(run.bench)
+    return dict(header=header, rows=rows, notes=run.bench['notes'], warnings=run.bench['warnings'])
 
 
 def _costs(run: Run) -> dict:

@@ -10,6 +10,8 @@ from mmamd.files.json_file import read_json
 from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
 from mmamd.selection.table import Row, rows_of
 from mmamd.structures import CandidateFamily, Cost, Importance, Maps, Network, Selection, check_run_format
+from mmamd.visualization.bench_table import FILE as BENCH
+from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.loss_plot import Losses, read_losses
@@ -40,6 +42,7 @@ class Run:
         distances: Stage -> distances of a ScaleKD term, for each training that has logged some.
         shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
+        bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
         summary: The content of ``summary.json``, once the run is finished.
     """
 
@@ -59,6 +62,7 @@ class Run:
     distances: dict[str, Distances]
     shown: dict[str, list[Maps]]
     examples: Examples | None
+    bench: dict | None
     summary: dict | None
 
     @property
@@ -151,6 +155,7 @@ def read_run(work_dir: str | Path) -> Run:
         distances={name: curves for name, curves in distances.items() if curves},
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
+        bench=_load(read_bench, export / BENCH),
         # That of an earlier outcome is still there while a part of the run is redone.
         summary=(_load(read_json, folder / 'summary.json')
                  if stages.get(export.name, {}).get('finished') else None))

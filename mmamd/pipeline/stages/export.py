@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 from mmamd.export import (
+    PREDICT,
     check_finite,
     config_of,
     cut_network,
@@ -38,7 +39,8 @@ UNCHECKED = 'unchecked'
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
-    """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors and ONNX.
+    """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors, ONNX and
+    ``predict.py``.
 
     Where it delivers several networks, each has a folder of its own, ``student/<reference>/``. The files are written
     and tested in ``export/unchecked/`` and put in their places when all networks have passed, ``student.pth`` of each
@@ -115,14 +117,15 @@ class Export(Stage):
     def _write(self, context: Context, reference: str, network: Network) -> Network:
         """Write the forms of a network where nobody looks for them; returns the small network that stands alone."""
         folder = context.work_dir / self.name / UNCHECKED / reference
-        config, small = stand_alone(context.cfg, network)
+        config, small = stand_alone(context.with_class_names(context.cfg), network)
         check_finite(small, f'the network {reference!r}')
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth')
+            save_student(small, folder / 'student.pth', context.class_names)
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
+            shutil.copyfile(PREDICT, folder / PREDICT.name)
             export_onnx(small, folder / 'model.onnx', metadata, input_shape=context.input_shape)
         barrier()
         return Network(config.model.to_dict(), str(folder / 'student.pth'), network.scale, None, network.cost)
