@@ -18,9 +18,11 @@ from mmengine.registry import init_default_scope
 from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
+from mmamd.notices import forget
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
+from mmamd.pipeline.config.twin import take_twin
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.check import check_images
 from mmamd.pipeline.inputs import fill_data_root
@@ -59,6 +61,7 @@ class MultiStepRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
+        forget()
         check_kinds(cfg, TOP_LEVEL)  # before anything stumbles over a wrong type
         if not cfg.get('work_dir'):
             raise ValueError('work_dir is not set; give --work-dir, or work_dir= in the config')
@@ -76,6 +79,7 @@ class MultiStepRunner:
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
         check_scope(self.cfg.get('default_scope', 'mmpretrain'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
+        take_twin(self.cfg)
         settings = Settings.from_cfg(self.cfg)
         # What the work_dir holds is data: of types that are no components it may name those of the configs alone.
         own = [self.cfg.to_dict()]

@@ -18,6 +18,7 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.registry import VISUALIZERS
 
 from mmamd.files.json_file import read_json, write_json
+from mmamd.files.training_log import TRAINING
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
@@ -26,7 +27,6 @@ from mmamd.structures import Network, Selection
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
 from mmamd.visualization.report import overlap_warnings
-from mmamd.visualization.run_files import TRAINING
 from mmamd.weights.networks import find_network, read_judged, read_networks
 
 

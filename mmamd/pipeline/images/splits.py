@@ -9,9 +9,9 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from mmamd.notices import notice
 from mmamd.pipeline.images.overlap import image_key, join_keys
 from mmamd.pipeline.inputs import Images, leaf_datasets
 from mmamd.pipeline.plain import plain
@@ -70,8 +70,8 @@ def _check_classes(dataset: BaseDataset, where: str, outputs: int | None, task: 
     missing = [classes[i] if classes else i for i in range(outputs) if i not in seen]
     if seen and missing:
         more = f' and {len(missing) - MOST_NAMED} more' if len(missing) > MOST_NAMED else ''
-        print_log(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
-                  f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}', 'current', logging.WARNING)
+        notice(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
+               f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}', logging.WARNING)
 
 
 def images_of(dataset: BaseDataset, split: str, task: Task) -> Images:
