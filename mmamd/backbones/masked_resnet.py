@@ -141,7 +141,7 @@ class MaskedResNet(ElasticResNet, ResNet):
 
 @MODELS.register_module()
 class MaskedResNetCIFAR(ElasticResNet, ResNet_CIFAR):
-    """MMPretrain's ResNet for images of 32 x 32 pixels, of ImageNet's widths, with a small stem and no pooling behind it.
+    """MMPretrain's ResNet for images of 32 x 32 pixels, of ImageNet's widths, its stem small and without pooling.
 
     Args:
         img_size, filters: As :class:`MaskedResNet` has them.
