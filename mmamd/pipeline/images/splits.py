@@ -109,8 +109,9 @@ def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> No
     got, expected = tuple(images.shape[1:]), tuple(network.backbone.input_shape)
     if got != expected:
         raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
-                         f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
-                         'images in the pipeline of test_dataloader')
+                         f'costs for {expected}; resize the images in the pipelines of the data sets '
+                         f"(dict(type='Resize', scale={expected[:0:-1]})), or, if the teacher was trained on such ones, "
+                         f'set model.architecture.backbone.img_size={got[1:]}')
 
 
 def check_batch_size(loader: dict, where: str) -> None:
