@@ -1,6 +1,8 @@
 """What a run tells its user in passing, once, however many of its stages come upon it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _said: set[str] = set()
 
@@ -22,3 +24,31 @@ def notice(text: str, level: int = logging.INFO, about: str | None = None) -> No
     if (about or text) not in _said:
         _said.add(about or text)
         print_log(text, 'current', level)
+
+
+class _Once(logging.Filter):
+    """Lets each text pass once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        is_new = text not in self._passed
+        self._passed.add(text)
+        return is_new
+
+
+@contextmanager
+def host_notices_once() -> Iterator[None]:
+    """What the host logs whenever it builds a part, beside the logs of the stages, is shown once from here on."""
+    from mmengine.logging import MMLogger
+    once, handlers = _Once(), list(MMLogger.get_instance('mmengine').handlers)
+    for handler in handlers:
+        handler.addFilter(once)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(once)

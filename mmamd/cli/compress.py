@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
     if args.dry_run:
         print(f'to run it: mmamd compress ... without --dry-run, or tools/train.py {path} --work-dir {work_dir}')
         return
-    options = args.cfg_options | ({'optim_wrapper.type': 'AmpOptimWrapper'} if args.amp else {})
-    compress(path, work_dir=work_dir, **options)
+    amp = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'} if args.amp else {}
+    compress(path, work_dir=work_dir, **amp, **args.cfg_options)
     print(f'next: mmamd predict {work_dir} IMAGE, mmamd export {work_dir} --form onnx')
 
 

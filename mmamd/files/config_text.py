@@ -10,8 +10,12 @@ class _CallsOfDict(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        is_plain = isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args
-        if not is_plain or any(word.arg is None for word in node.keywords):
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict' or any(
+                word.arg is None for word in node.keywords):
+            return node
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Dict) and not node.keywords:
+            return node.args[0]  # the host's way to write keys that are no names
+        if node.args:
             return node
         return ast.Dict([ast.Constant(word.arg) for word in node.keywords], [word.value for word in node.keywords])
 

@@ -40,8 +40,8 @@ def _check_heads(theirs: dict, ours: dict, source: str) -> None:
     counts = [_heads(backbone) for backbone in (theirs, ours)]
     if None not in counts and counts[0] != counts[1]:
         raise ValueError(f'the teacher {source} was trained with {_counted(counts[0])} heads a layer, says its own '
-                         f'config, and model.architecture.backbone has {_counted(counts[1])}; the shapes of weights are '
-                         f'the same, the function is not: set model.architecture.backbone.arch.num_heads. {MEANT}')
+                         f'config, and model.architecture.backbone has {_counted(counts[1])}; the shapes of weights '
+                         f'are the same, the function is not: set model.architecture.backbone.arch.num_heads. {MEANT}')
 
 
 def _heads(backbone: dict) -> list[int] | None:
@@ -65,8 +65,8 @@ def check_normalisation(theirs: dict, ours: dict, source: str) -> None:
         expected, found = (plain(each.get(key, default)) for each in (theirs, ours))
         if not _alike(expected, found):
             raise ValueError(f'the teacher {source} was trained on images with data_preprocessor.{key}={expected!r}, '
-                             f'says its own config, and this run has {found!r}; set data_preprocessor.{key}={expected!r}. '
-                             f'{MEANT}')
+                             f'says its own config, and this run has {found!r}; set '
+                             f'data_preprocessor.{key}={expected!r}. {MEANT}')
 
 
 def _alike(one: Any, other: Any) -> bool:
@@ -80,9 +80,9 @@ def check_size(theirs: tuple[int, int], ours: tuple[int, int], source: str) -> N
     ratio = max(ours) / max(theirs)
     if ratio >= TOO_FAR or ratio <= 1 / TOO_FAR:
         raise ValueError(f'the teacher {source} was trained on images of {theirs[0]} x {theirs[1]}, says its own '
-                         f'config, and this run has {ours[0]} x {ours[1]}; resize them in the pipelines of the data sets '
-                         f"(dict(type='Resize', scale={theirs[::-1]})) and set model.architecture.backbone.img_size="
-                         f'{theirs}. {MEANT}')
+                         f'config, and this run has {ours[0]} x {ours[1]}; resize them in the pipelines of the data '
+                         f"sets (dict(type='Resize', scale={theirs[::-1]})) and set "
+                         f'model.architecture.backbone.img_size={theirs}. {MEANT}')
 
 
 def check_classes(theirs: tuple[str, ...], ours: tuple[str, ...] | None, source: str) -> None:

@@ -18,7 +18,8 @@ from mmengine.registry import init_default_scope
 from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
-from mmamd.notices import forget
+from mmamd.notices import forget, host_notices_once
+from mmamd.pipeline.advice import advise_after, advise_before
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
@@ -85,7 +86,7 @@ class MultiStepRunner:
         own = [self.cfg.to_dict()]
         if not self.cfg.model.get('teacher') and Path(self.cfg.get('teacher_config') or '').is_file():
             own.append(Config.fromfile(self.cfg.teacher_config).to_dict())
-        with compat.registered_types_only(types_in(own)):
+        with compat.registered_types_only(types_in(own)), host_notices_once():
             return self._run(settings)
 
     def _run(self, settings: Settings) -> dict:
@@ -109,8 +110,8 @@ class MultiStepRunner:
         with ExitStack() as held:
             on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
-            if context.settings.compression.budget is not None:
-                _console()('\n'.join(plan_of(context)))
+            _console()('\n'.join(plan_of(context)))
+            advise_before(context, state, _console())
             with ExitStack() as stack:
                 listeners = [stack.enter_context(listener) for listener in (
                     (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
@@ -252,6 +253,7 @@ class MultiStepRunner:
         broadcast_object_list(spent)  # later stages may go by it, on every rank
         entry.update(finished=True, macs=spent[0])
         context.progress.finish(stage.name)
+        advise_after(stage, context, state, _console())
 
     def _reused(self, stage: Stage, state: RunState) -> bool:
         """Take a stage over from a run of ``reuse_stages``, with what it has cost there."""

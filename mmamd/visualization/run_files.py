@@ -1,6 +1,6 @@
 """What a run has left in its work_dir, read for drawing; a run may be finished, interrupted or going on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
@@ -38,6 +38,7 @@ class Run:
         shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
         summary: The content of ``summary.json``, once the run is finished.
+        advice: What would make the run better, as it was noticed.
     """
 
     work_dir: Path
@@ -57,6 +58,7 @@ class Run:
     shown: dict[str, list[Maps]]
     examples: Examples | None
     summary: dict | None
+    advice: list[str] = field(default_factory=list)
 
     @property
     def assistants(self) -> dict[str, Selection]:
@@ -149,6 +151,7 @@ def read_run(work_dir: str | Path) -> Run:
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
+        advice=state.get('advice', []),
         summary=(_load(read_json, folder / 'summary.json')
                  if stages.get(export.name, {}).get('finished') else None))
 

@@ -110,7 +110,7 @@ def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> No
     if got != expected:
         raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
                          f'costs for {expected}; resize the images in the pipelines of the data sets '
-                         f"(dict(type='Resize', scale={expected[:0:-1]})), or, if the teacher was trained on such ones, "
+                         f"(dict(type='Resize', scale={expected[:0:-1]})), or, if the teacher was trained on them, "
                          f'set model.architecture.backbone.img_size={got[1:]}')
 
 
