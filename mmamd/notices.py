@@ -44,11 +44,11 @@ class _Once(logging.Filter):
 def host_notices_once() -> Iterator[None]:
     """What the host logs whenever it builds a part, beside the logs of the stages, is shown once from here on."""
     from mmengine.logging import MMLogger
-    once, handlers = _Once(), list(MMLogger.get_instance('mmengine').handlers)
-    for handler in handlers:
+    filters = {handler: _Once() for handler in MMLogger.get_instance('mmengine').handlers}
+    for handler, once in filters.items():
         handler.addFilter(once)
     try:
         yield
     finally:
-        for handler in handlers:
+        for handler, once in filters.items():
             handler.removeFilter(once)

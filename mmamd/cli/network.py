@@ -32,6 +32,8 @@ IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_
 # Of a network's config, what belongs to its own training.
 OF_TRAINING = ('train_cfg', 'init_cfg', 'data_preprocessor', 'pretrained', '_scope_')
 
+OF_REPORTING = ('cal_acc', 'topk')  # of a head: what the host logs while it trains
+
 
 @dataclass(frozen=True)
 class Described:
@@ -107,6 +109,8 @@ def _described(origin: Origin, place: str) -> Described:
     if not isinstance((architecture.get('head') or {}).get('num_classes'), int):
         raise ValueError(f'the network over {kind} has no head of so many classes, got '
                          f'head={architecture.get("head")!r}; expected head=dict(type=..., num_classes=...)')
+    for key in OF_REPORTING:
+        architecture['head'].pop(key, None)
     found = {'architecture': place, 'image size': place}
     size = origin.image_size
     if size is None:

@@ -94,7 +94,8 @@ def config_text(title: str, source: str, teacher: Described, data: Data, goal: d
 def _head(title: str, source: str, teacher: Described, data: Data, goal: dict) -> list[str]:
     base = 'amd_filters' if teacher.is_convolutional else 'amd'
     return [f'"""{title} Edit it, and run it with tools/train.py."""',
-            f"_base_ = ['mmamd::_base_/methods/{base}.py', 'mmamd::_base_/default_runtime.py']",
+            *written('_base_', [f'mmamd::_base_/{name}.py' for name in (
+                f'methods/{base}', 'datasets/own_images', 'default_runtime')]),
             f'data_root = {str(data.root)!r}',
             *written('data_preprocessor', dict(num_classes=teacher.num_classes, **teacher.preprocessor)),
             *written('architecture', teacher.architecture),
@@ -124,35 +125,24 @@ def _reading(pipeline: list | None) -> list | None:
 
 
 def _loaders(data: Data, schedule: Schedule) -> list[str]:
-    held = every(data.smallest)
-    train = _images(data, data.parts['train'], Name('train_pipeline'))
-    again = _images(data, data.parts['train'], Name('test_pipeline'))
-    if 'test' in data.parts:
-        test = _images(data, data.parts['test'], Name('test_pipeline'))
-    else:
-        test = _held_out('held_out', held, again)
-        train, again = (_held_out('train', held, images) for images in (train, again))
-    if 'val' in data.parts:
-        val = _images(data, data.parts['val'], Name('test_pipeline'))
-    else:
-        train, val = _held_out('train', held, train), _held_out('held_out', held, again)
-    shared = (f'loader = dict(batch_size={schedule.batch_size}, num_workers=2, persistent_workers=False, '
-              "collate_fn=dict(type='default_collate'))")
-    lines = [shared]
-    for split, images, options in (('train', train, 'drop_last=True, '), ('val', val, ''), ('test', test, '')):
-        lines += [f"{split}_dataloader = dict(**loader, {options}sampler=dict(type='DefaultSampler', "
-                  f'shuffle={split == "train"}),', f'    dataset={expression(images)})']
-    return [*lines, "val_evaluator = test_evaluator = dict(type='Accuracy', topk=(1,))", 'val_cfg = test_cfg = dict()']
+    lines = written('images', _images(data.parts['train']))
+    train, again = 'dict(**images, pipeline=train_pipeline)', 'dict(**images, pipeline=test_pipeline)'
+    if not {'val', 'test'} <= data.parts.keys():
+        lines += written('held', dict(type='mmamd.HoldOut', every=every(data.smallest)))
+    found = {split: expression(dict(**_images(data.parts[split]), pipeline=Name('test_pipeline')))
+             for split in ('val', 'test') if split in data.parts}
+    for split in ('test', 'val'):  # the test images first: what chooses is held out of what is left
+        if split not in found:
+            found[split] = f"dict(**held, part='held_out', dataset={again})"
+            train, again = (f"dict(**held, part='train', dataset={images})" for images in (train, again))
+    return [*lines, f'train_dataloader = dict(batch_size={schedule.batch_size}, dataset={train})',
+            *(f'{split}_dataloader = dict(dataset={found[split]})' for split in ('val', 'test'))]
 
 
-def _images(data: Data, part: Part, pipeline: Name) -> dict:
+def _images(part: Part) -> dict:
     listed = {} if part.ann_file is None else dict(
         ann_file=part.ann_file, classes=part.ann_file.rpartition('/')[0] + '/classes.txt')
-    return dict(type='CustomDataset', data_prefix=part.prefix, **listed, pipeline=pipeline)
-
-
-def _held_out(part: str, held: int, images: dict) -> dict:
-    return dict(type='mmamd.HoldOut', part=part, every=held, dataset=images)
+    return dict(type='CustomDataset', data_prefix=part.prefix, **listed)
 
 
 def _training(teacher: Described, schedule: Schedule, extra: dict) -> list[str]:

@@ -41,33 +41,30 @@ def read_config_text(text: str) -> dict[str, Any]:
 
 
 def written(name: str, value: Any, width: int = 118) -> list[str]:
-    """An assignment as lines of a config, as few as fit into a width."""
-    return list(_packed(f'{name} = ', value, '', '', width))
-
-
-def _packed(before: str, value: Any, after: str, indent: str, width: int) -> Iterator[str]:
-    line = f'{indent}{before}{expression(value)}{after}'
-    if len(line) <= width or not isinstance(value, (dict, list, tuple)) or not value:
-        yield line
-        return
-    opening, closing = ('dict(', ')') if _is_call(value) else ('{', '}') if isinstance(value, dict) else (
-        '[', ']') if isinstance(value, list) else ('(', ')')
-    items = ([(f'{key}=' if _is_call(value) else f'{key!r}: ', item) for key, item in value.items()]
-             if isinstance(value, dict) else [('', item) for item in value])
-    yield f'{indent}{before}{opening}'
-    row, inner = '', f'{indent}    '
-    for number, (name, item) in enumerate(items, 1):
-        last = number == len(items)
-        text = f'{name}{expression(item)}{f"{closing}{after}" if last else ","}'
-        if row and len(f'{inner}{row} {text}') > width:
-            yield inner + row
-            row = ''
-        if not row and len(inner + text) > width:
-            yield from _packed(name, item, f'{closing}{after}' if last else ',', inner, width)
+    """An assignment as lines of a config, as few as fit into a width; broken between items alone."""
+    lines, indent = [''], '    '
+    for piece in _pieces(f'{name} = ', value, ''):
+        if lines[-1] and len(f'{lines[-1]} {piece}') > width:
+            lines.append(indent + piece)
         else:
-            row = f'{row} {text}'.lstrip()
-    if row:
-        yield inner + row
+            lines[-1] = f'{lines[-1]} {piece}' if lines[-1] else piece
+    return lines
+
+
+def _pieces(before: str, value: Any, after: str) -> Iterator[str]:
+    """The parts between which an expression may be broken: each ends with an item."""
+    if not isinstance(value, (dict, list, tuple)) or not value:
+        yield f'{before}{expression(value)}{after}'
+        return
+    if isinstance(value, dict):
+        opening, closing = ('dict(', ')') if _is_call(value) else ('{', '}')
+        items = [(f'{key}=' if _is_call(value) else f'{key!r}: ', item) for key, item in value.items()]
+    else:
+        opening, closing = '[]' if isinstance(value, list) else ('(', ',)' if len(value) == 1 else ')')
+        items = [('', item) for item in value]
+    for number, (name, item) in enumerate(items, 1):
+        yield from _pieces(f'{before if number == 1 else ""}{opening if number == 1 else ""}{name}', item,
+                           f'{closing}{after}' if number == len(items) else ',')
 
 
 def expression(value: Any) -> str:
