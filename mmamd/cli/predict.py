@@ -1,7 +1,9 @@
 """``mmamd predict RUN IMAGE FOLDER/``: what the delivered student takes images for."""
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
@@ -30,7 +32,9 @@ def run(args: argparse.Namespace) -> None:
     if args.top < 1:
         raise ValueError(f'--top must be a positive integer, got {args.top}')
     paths = list(_files(args.images))
-    student, cfg = load_student(args.work_dir, args.device), read_run_config(args.work_dir)
+    with redirect_stdout(sys.stderr):  # where the host prints what it reads
+        student = load_student(args.work_dir, args.device)
+    cfg = read_run_config(args.work_dir)
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     task, classes = task_of(student), class_names(cfg)
     pipeline = Compose(reading(cfg))
