@@ -101,5 +101,6 @@ setup(
     package_data={'': ['*.j2']},  # the template of the report
     install_requires=requirements('runtime'),
     extras_require=extras(),
+    entry_points={'console_scripts': ['mmamd = mmamd.cli.main:main']},
     cmdclass={'build_py': BuildWithMim, 'sdist': SourceWithMim},
     zip_safe=False)  # mim and MMEngine open the configs as files

@@ -18,9 +18,12 @@ from mmengine.registry import init_default_scope
 from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
+from mmamd.notices import forget, host_notices_once
+from mmamd.pipeline.advice import advise_after, advise_before
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
+from mmamd.pipeline.config.twin import take_twin
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.check import check_images
 from mmamd.pipeline.inputs import fill_data_root
@@ -59,6 +62,7 @@ class MultiStepRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
+        forget()
         check_kinds(cfg, TOP_LEVEL)  # before anything stumbles over a wrong type
         if not cfg.get('work_dir'):
             raise ValueError('work_dir is not set; give --work-dir, or work_dir= in the config')
@@ -76,12 +80,13 @@ class MultiStepRunner:
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
         check_scope(self.cfg.get('default_scope', 'mmpretrain'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
+        take_twin(self.cfg)
         settings = Settings.from_cfg(self.cfg)
         # What the work_dir holds is data: of types that are no components it may name those of the configs alone.
         own = [self.cfg.to_dict()]
         if not self.cfg.model.get('teacher') and Path(self.cfg.get('teacher_config') or '').is_file():
             own.append(Config.fromfile(self.cfg.teacher_config).to_dict())
-        with compat.registered_types_only(types_in(own)):
+        with compat.registered_types_only(types_in(own)), host_notices_once():
             return self._run(settings)
 
     def _run(self, settings: Settings) -> dict:
@@ -106,8 +111,8 @@ class MultiStepRunner:
         with ExitStack() as held:
             on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
-            if context.settings.compression.budget is not None:
-                _console()('\n'.join(plan_of(context)))
+            _console()('\n'.join(plan_of(context)))
+            advise_before(context, state, _console())
             with ExitStack() as stack:
                 listeners = [stack.enter_context(listener) for listener in (
                     (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
@@ -249,6 +254,7 @@ class MultiStepRunner:
         broadcast_object_list(spent)  # later stages may go by it, on every rank
         entry.update(finished=True, macs=spent[0])
         context.progress.finish(stage.name)
+        advise_after(stage, context, state, _console())
 
     def _reused(self, stage: Stage, state: RunState) -> bool:
         """Take a stage over from a run of ``reuse_stages``, with what it has cost there."""

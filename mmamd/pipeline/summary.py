@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.registry import VISUALIZERS
 
 from mmamd.files.json_file import read_json, write_json
+from mmamd.files.training_log import TRAINING
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
@@ -26,7 +27,6 @@ from mmamd.structures import Network, Selection
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
 from mmamd.visualization.report import overlap_warnings
-from mmamd.visualization.run_files import TRAINING
 from mmamd.weights.networks import find_network, read_judged, read_networks
 
 
@@ -39,7 +39,10 @@ def summarise(context: Context, state: RunState, say: Callable[[str], None]) -> 
     if is_main_process():
         summary = _collect(context, state)
         write_json(path, summary)
-        say(format_summary(summary, [context.work_dir / name / 'selection.png' for name in state.of_kind('select')]))
+        warnings = [text for name in state.of_kind('select')
+                    for text in Selection.load(context.work_dir / name / 'selection.json').warnings]
+        say(format_summary(summary, [context.work_dir / name / 'selection.png' for name in state.of_kind('select')],
+                           warnings, state.advice))
         run = read_run(context.work_dir)
         write_report(run, context.work_dir / 'report.html')
         say(f'report: {context.work_dir / "report.html"}')
@@ -111,8 +114,10 @@ def _entry(row: Row) -> dict:
             **({'collapsed': row.collapsed} if row.collapsed else {})}
 
 
-def format_summary(summary: dict, pictures: list[Path]) -> str:
-    """The summary as a table of lines; performances in percent of the metric's range."""
+def format_summary(summary: dict, pictures: list[Path], warnings: Sequence[str] = (),
+                   advice: Sequence[str] = ()) -> str:
+    """The summary as a table of lines, with what to know of the choices; performances in percent of the metric's range.
+    """
     rule = next((shown_rule(found) for found in summary['selections']), 'npsd')
     width = max(10, len(rule) + 2)
     lines = ['', f'{"network":<28}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{rule:>{width}}{"test":>8}']
@@ -138,10 +143,11 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
         lines.append(row('student', student['scale'], student, test=student['value']))
     student, teacher, cost = summary['student'], summary['teacher'], summary['cost']
     share = student['value'] / teacher['value'] if teacher['value'] else float('nan')
-    lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
-              f'{student["macs"] / teacher["macs"]:.3f} of its MACs',
+    lines += [f'{summary["metric"]} in percent; the student has {share:.1%} of the teacher on the test images, at '
+              f'{student["macs"] / teacher["macs"]:.1%} of its MACs',
               *_recalibration_line(summary['recalibration_images']),
               *(f'warning: {text[:1].lower()}{text[1:-1]}' for text in overlap_warnings(summary)),
+              *(f'warning: {text}' for text in warnings), *(f'advice: {text}' for text in advice),
               f'cost: {cost["trainings"]} trainings, {amount_text(round(cost["macs"]))} MACs, {cost["seconds"]:.0f} s',
               'seconds: ' + ', '.join(f'{name} {stage["seconds"]:.0f}' for name, stage in summary['stages'].items()),
               *(f'student: {student["path"]}' for student in summary['students'])]

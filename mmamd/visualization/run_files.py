@@ -1,24 +1,21 @@
 """What a run has left in its work_dir, read for drawing; a run may be finished, interrupted or going on."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmamd.files.json_file import read_json
 from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
+from mmamd.files.training_log import TRAINING, Losses, read_log, read_losses
 from mmamd.selection.table import Row, rows_of
 from mmamd.structures import CandidateFamily, Cost, Importance, Maps, Network, Selection, check_run_format
 from mmamd.visualization.bench_table import FILE as BENCH
 from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
-from mmamd.visualization.loss_plot import Losses, read_losses
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.weights.networks import read_judged
-
-TRAINING = ('teacher', 'distil')  # kinds of stages that train
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,7 @@ class Run:
         examples: Test images and predictions of the stage export.
         bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
         summary: The content of ``summary.json``, once the run is finished.
+        advice: What would make the run better, as it was noticed.
     """
 
     work_dir: Path
@@ -64,6 +62,7 @@ class Run:
     examples: Examples | None
     bench: dict | None
     summary: dict | None
+    advice: list[str] = field(default_factory=list)
 
     @property
     def assistants(self) -> dict[str, Selection]:
@@ -157,31 +156,9 @@ def read_run(work_dir: str | Path) -> Run:
         examples=_load(Examples.load, export / 'examples.json'),
         bench=_load(read_bench, export / BENCH),
         # That of an earlier outcome is still there while a part of the run is redone.
+        advice=state.get('advice', []),
         summary=(_load(read_json, folder / 'summary.json')
                  if stages.get(export.name, {}).get('finished') else None))
-
-
-def read_log(folder: Path) -> list[dict]:
-    """Rows of a stage's training log, ascending by ``'step'``.
-
-    Every start of a stage logs to a folder of its own, named after its time. A stage that was interrupted goes on from
-    its last whole epoch, so what was logged after that point is replaced by the later start's rows.
-    """
-    rows: list[dict] = []
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        try:
-            started = [row for row in map(json.loads, _whole_lines(path)) if 'loss' in row]
-        except ValueError as error:
-            raise ValueError(f'{path} has a line that is no JSON ({error}); delete the file, and the curves are drawn '
-                             'without it') from error
-        if started:
-            rows = [row for row in rows if row['step'] < started[0]['step']] + started
-    return rows
-
-
-def _whole_lines(path: Path) -> list[str]:
-    # A run that is going on may be in the middle of its last line.
-    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith('}\n')]
 
 
 def _read_shown(path: Path) -> dict[str, list[Maps]]:

@@ -218,7 +218,7 @@ def test_fewer_equations_than_unknowns_are_warned_of(monkeypatch):
 
     layers = nn.Linear(8, 8), nn.Linear(8, 8)
     said = []
-    monkeypatch.setattr(mmamd.pruning.refit, 'print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr(mmamd.pruning.refit, 'notice', lambda text, *_, **__: said.append(text))
     teacher, small = ([Step('stem', nn.Identity()), Doubling('layer', layer, 8)] for layer in layers)
     refit(teacher, {'small': small}, [torch.randn(8, 8)])
     assert said == []

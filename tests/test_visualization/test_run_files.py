@@ -11,11 +11,11 @@ from picture_toys import (
     write_log,
 )
 
+from mmamd.files.training_log import read_log, read_losses
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row
 from mmamd.structures import Cost
-from mmamd.visualization.loss_plot import read_losses
-from mmamd.visualization.run_files import read_log, read_run
+from mmamd.visualization.run_files import read_run
 
 
 def test_a_finished_run_is_read_whole(work_dir):

@@ -25,7 +25,8 @@ class ImportanceSettings:
         num_images: Training images that the expectation is taken over; all, when there are fewer.
         level: ``'sample'`` or ``'batch'``.
         batch_size: Images a backward pass on each rank. It changes the scores at level ``'batch'`` only.
-        check_teacher: Whether a teacher that is no better than chance on these images is refused.
+        check_teacher: Whether a teacher is refused that is no better than chance on these images, or whose checkpoint
+            says other heads, normalisation, image size or order of classes than the config.
     """
 
     method: Annotated[str, one_of(SCORES)] = 'taylor'

@@ -9,9 +9,9 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from mmamd.notices import notice
 from mmamd.pipeline.images.overlap import image_key, join_keys
 from mmamd.pipeline.inputs import Images, leaf_datasets
 from mmamd.pipeline.plain import plain
@@ -70,8 +70,8 @@ def _check_classes(dataset: BaseDataset, where: str, outputs: int | None, task: 
     missing = [classes[i] if classes else i for i in range(outputs) if i not in seen]
     if seen and missing:
         more = f' and {len(missing) - MOST_NAMED} more' if len(missing) > MOST_NAMED else ''
-        print_log(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
-                  f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}', 'current', logging.WARNING)
+        notice(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
+               f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}', logging.WARNING)
 
 
 def images_of(dataset: BaseDataset, split: str, task: Task) -> Images:
@@ -109,8 +109,9 @@ def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> No
     got, expected = tuple(images.shape[1:]), tuple(network.backbone.input_shape)
     if got != expected:
         raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
-                         f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
-                         'images in the pipeline of test_dataloader')
+                         f'costs for {expected}; resize the images in the pipelines of the data sets '
+                         f"(dict(type='Resize', scale={expected[:0:-1]})), or, if the teacher was trained on them, "
+                         f'set model.architecture.backbone.img_size={got[1:]}')
 
 
 def check_batch_size(loader: dict, where: str) -> None:

@@ -10,6 +10,8 @@ nor the final test is part of it.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmamd.selection.table import amount_text
+
 if TYPE_CHECKING:
     from mmamd.pipeline.context import Context
     from mmamd.pipeline.stages.distil import Distil
@@ -93,8 +95,13 @@ def _without_mere_warm_up(schedulers: list, epochs: int) -> list:
 
 
 def plan_of(context: 'Context') -> list[str]:
-    """Lines that say what each stage of a run will cost, in runs of plain distillation."""
+    """Lines that say what a run will cost, in runs of plain distillation; stage by stage where it has a budget."""
+    if not any(stage.kind == 'distil' and stage.section == 'student' for stage in context.stages):
+        return []
     unit = plain_run(context)
+    if context.settings.compression.budget is None:
+        macs = sum(stage.macs(context) for stage in context.stages)
+        return [f'plan: {amount_text(round(macs))} MACs, {macs / unit:.2f} runs of plain distillation']
     lines, total = [], 0.
     for stage in context.stages:
         if stage.kind in BEYOND:

@@ -26,7 +26,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.images.splits import check_image_size, check_metric
 from mmamd.pipeline.inputs import Images, Loader, Weights
-from mmamd.pipeline.progress import EvaluationProgressHook
+from mmamd.pipeline.progress_hooks import EvaluationProgressHook
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.term_pictures import write_term_pictures

@@ -9,7 +9,7 @@ from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.splits import check_metric
 from mmamd.pipeline.inputs import Loader
-from mmamd.pipeline.progress import EvaluationProgressHook
+from mmamd.pipeline.progress_hooks import EvaluationProgressHook
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.selection.npsd_hook import NPSDSelectionHook
