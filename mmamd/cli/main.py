@@ -12,6 +12,7 @@ COMMANDS = {
     'compress': 'make a trained classifier small, from its checkpoint and a folder of images',
     'status': 'say what a run is doing',
     'export': 'write any network of a run in any form',
+    'bench': 'time the networks of a run, by torch and ONNX Runtime',
     'predict': 'say what the small model of a run takes images for',
 }
 EXPECTED = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, ImportError, RuntimeError)
