@@ -78,7 +78,9 @@ class Context:
 
     @cached_property
     def task(self) -> Task:
-        return task_of(self.network)
+        task = task_of(self.network)
+        task.check_network(self.network)
+        return task
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -244,7 +246,11 @@ class Context:
 
 @torch.no_grad()
 def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    return tuple(network(torch.zeros(1, *input_shape), mode='tensor').shape[1:])
+    logits = network(torch.zeros(1, *input_shape), mode='tensor')
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(f'the head of a {type(network).__name__} gives a {type(logits).__name__} and not logits alone, '
+                         'so there is nothing that teacher and student could be compared by; take another head')
+    return tuple(logits.shape[1:])
 
 
 def _untrained(where: str, architecture: dict) -> nn.Module:

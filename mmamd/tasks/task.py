@@ -21,19 +21,37 @@ class Task:
 
     Attributes:
         scope: The host's registry scope.
-        logits_from: Name of the module whose output is the logits, where a config names none.
         metric: Key of the metric that a choice rests on, where a config names none; larger is better.
         is_percent: Whether that metric is in percent.
+        classes_key: Where the network's config says how many classes there are.
+        any_size: Whether images may have another size than the one that costs speak of.
+        answers: What a network answers once each, in the plural.
     """
 
     scope: str
-    logits_from: str
     metric: str
     is_percent: bool
+    classes_key: str
+    any_size = False
+    answers = 'training images'
+
+    def check_installed(self) -> None:
+        """Raise ValueError, with what to install, unless the host can build its networks here."""
 
     @staticmethod
     def is_of(network: nn.Module) -> bool:
         """Whether a network that has been built is of this task."""
+        raise NotImplementedError
+
+    def check_network(self, network: nn.Module) -> None:
+        """Raise ValueError for a network of this task that cannot be compressed, or that its own settings break."""
+
+    def logits_from(self, network: nn.Module) -> str:
+        """Name of the module whose output is the logits, where a config names none.
+
+        Raises:
+            ValueError: If the network has no such module.
+        """
         raise NotImplementedError
 
     def collate(self, samples: list[dict]) -> dict:
@@ -41,7 +59,11 @@ class Task:
         raise NotImplementedError
 
     def preprocess(self, network: nn.Module, batch: dict, training: bool) -> dict:
-        """``inputs`` and ``data_samples`` of a batch, as the network wants them."""
+        """``inputs`` and ``data_samples`` of a batch, as the network wants them.
+
+        Raises:
+            ValueError: If its images cannot be one batch.
+        """
         raise NotImplementedError
 
     def example(self, network: nn.Module) -> Any:
@@ -56,6 +78,10 @@ class Task:
         """What is wrong with the label of one image of a data set, in a clause; None if nothing is."""
         raise NotImplementedError
 
+    def about_missing(self, classes: list[int]) -> str:
+        """What may be the cause where a data set has none of some classes, in a clause; empty where nothing is known."""
+        return ''
+
     def classes_in(self, info: dict) -> set[int] | None:
         """Classes of one image of a data set, whose label has been checked; None where annotations do not tell."""
         return None
@@ -68,8 +94,12 @@ class Task:
         """One class index a position to classify."""
         raise NotImplementedError
 
+    def labelled(self, samples: list, size: tuple[int, int]) -> Tensor | None:
+        """Which positions of logits of (height, width) have a class, bool, shape (N, height, width); None where all."""
+        return None
+
     def classified(self, logits: Tensor, samples: list) -> tuple[Tensor, Tensor] | None:
-        """Classes that logits say and those that are right, int64, shape (N,) each; None where an image has not one."""
+        """Classes that logits say and those that are right, int64, of equal shapes (M,); None where that is not known."""
         return None
 
     def measure(self, metric: Any, results: list) -> dict[str, float]:
