@@ -10,6 +10,7 @@ from mmamd.datasets.stream_sampler import StreamSampler
 
 __all__ = ['Digits', 'HoldOut', 'RepeatedViews', 'StreamSampler', 'split_by_class', 'split_in_blocks']
 
-if find_spec('mmseg') is not None:  # those of segmentation are of its classes
+# Those of segmentation are of classes of MMSegmentation, which needs the compiled operators of the full mmcv.
+if find_spec('mmseg') and find_spec('mmcv._ext'):
     from mmamd.datasets.camvid import CamVid
     __all__ += ['CamVid']

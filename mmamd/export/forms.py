@@ -143,6 +143,9 @@ FORMS: dict[str, Form] = {
 
 
 def _host_model(config: Path, weights: Path) -> Function:
+    if Config.fromfile(config).get('default_scope') == 'mmseg':
+        from mmseg.apis import init_model
+        return Logits(init_model(str(config), str(weights), device='cpu'))
     from mmpretrain import get_model
     return Logits(get_model(str(config), pretrained=str(weights)))
 

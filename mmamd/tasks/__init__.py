@@ -2,6 +2,6 @@
 
 from mmamd.tasks.classification import Classification
 from mmamd.tasks.segmentation import Segmentation
-from mmamd.tasks.task import Task, register_task, task_named, task_of
+from mmamd.tasks.task import TASKS, Task, register_task, task_named, task_of
 
-__all__ = ['Classification', 'Segmentation', 'Task', 'register_task', 'task_named', 'task_of']
+__all__ = ['TASKS', 'Classification', 'Segmentation', 'Task', 'register_task', 'task_named', 'task_of']

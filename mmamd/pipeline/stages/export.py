@@ -3,8 +3,9 @@
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
@@ -145,7 +146,12 @@ class Export(Stage):
             randomness=dict(seed=self.seed))
         load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
         runner.register_hook(EvaluationProgressHook(self.name, context.progress, test=part))
-        return runner.test()
+        return {key: _plain_number(value) for key, value in runner.test().items()}
+
+
+def _plain_number(value: Any) -> Any:
+    """NumPy's numbers as Python's, with the digits that they show: float32 of 43.12 is 43.12."""
+    return float(str(value)) if isinstance(value, np.floating) else value
 
 
 def stand_alone(cfg: Config, network: Network) -> tuple[Config, nn.Module]:
