@@ -7,6 +7,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from mmamd.export.adaptive_pooling import pooled_by_matrices
 from mmamd.export.logits import Function, Logits, check_difference, largest_difference
 
 
@@ -29,7 +30,7 @@ def export_onnx(network: nn.Module, path: Path, metadata: dict[str, str] | None 
     shape = input_shape or network.backbone.input_shape
     wrapper = Logits(network).eval()
     example = torch.zeros(2, *shape)
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), pooled_by_matrices(wrapper, example):
         # The host compares shapes in Python, which the exporter warns about; the image size is fixed on purpose.
         warnings.simplefilter('ignore')
         # torch calls this exporter, dynamo=False, deprecated. The other one needs one more package, onnxscript, while

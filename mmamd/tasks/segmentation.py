@@ -6,6 +6,7 @@ Shapes: N images, H x W pixels, C classes, h x w positions of the head's logits.
 """
 
 import copy
+import math
 import os
 import sys
 from functools import lru_cache
@@ -88,15 +89,22 @@ class Segmentation(Task):
         return _heads(network)[-1].num_classes
 
     def rest(self, network: nn.Module, features: tuple) -> Tensor:
+        """As the contract says; of a head that reads the last stage alone, its features may be all that there are."""
         features = network.neck(features) if network.with_neck else features
         first, *others = _heads(network)
+        if self.classifiers(network):
+            features = (features[-1],) * (max(first.in_index, 0) + 1)
         logits = first(features)
         for head in others:
             logits = head(features, logits)
         return logits
 
-    def classifiers(self, network: nn.Module) -> dict[str, nn.Linear]:
-        return {}  # of convolutions, which the refit of a head does not solve
+    def classifiers(self, network: nn.Module) -> dict[str, nn.Module]:
+        last, *others = _heads(network)
+        if others or network.with_neck or not isinstance(last.in_index, int) or last.in_index not in (
+                -1, len(network.backbone.out_indices) - 1):
+            return {}
+        return {'conv_seg': last.conv_seg}
 
     def rebuild(self, config: str | Path | Config, weights: str | Path, device: str = 'cpu') -> nn.Module:
         config = config if isinstance(config, Config) else Config.fromfile(config)
@@ -141,7 +149,8 @@ class Segmentation(Task):
         except (OSError, ValueError) as error:
             return f'has a label map {path} that cannot be read: {error}; restore it, or take it out of the data set'
         try:
-            image_size = Image.open(image).size
+            with Image.open(image) as opened:
+                image_size = opened.size
         except OSError as error:
             return f'has an image {image} that cannot be read: {error}; restore it, or take it out of the data set'
         if size != image_size:
@@ -203,8 +212,7 @@ class Segmentation(Task):
         present = areas[3] > 0
         found = metric.total_area_to_metrics(*areas[:, present], metric.metrics, metric.nan_to_num, metric.beta)
         prefix = f'{metric.prefix}/' if metric.prefix else ''
-        means = {key if key == 'aAcc' else f'm{key}': 100 * np.nanmean(value) if np.size(value) else np.nan
-                 for key, value in found.items()}
+        means = {key if key == 'aAcc' else f'm{key}': 100 * _mean(value) for key, value in found.items()}
         return {prefix + key: float(value) for key, value in {**means, 'absent': int((~present).sum())}.items()}
 
     def unseeing(self, results: list) -> list | None:
@@ -233,10 +241,10 @@ class Segmentation(Task):
         return 'each pixel of an image has a class of its own'
 
     def picture(self, labels: Tensor, palette: list) -> Image.Image:
-        """A map of classes (H, W) in the colours of a data set, one an index; ignored pixels are black."""
+        """A map of classes, (H, W) or (1, H, W), in the colours of a data set, one a class; ignored pixels are black."""
         colours = np.zeros((IGNORED + 1, 3), np.uint8)
         colours[:len(palette)] = palette
-        return Image.fromarray(colours[labels.squeeze().to('cpu', torch.uint8).numpy()])
+        return Image.fromarray(colours[labels.reshape(labels.shape[-2:]).to('cpu', torch.uint8).numpy()])
 
 
 def _heads_by_name(network: nn.Module) -> dict[str, nn.Module]:
@@ -278,6 +286,12 @@ def _read_label_map(path: str, _changed: int | None, reduce_zero_label: bool,
         raise ValueError(f'it has the shape {labels_HW.shape}, expected one number a pixel')
     counts = np.bincount(labels_HW.ravel(), minlength=IGNORED + 1)
     return labels_HW.shape[::-1], tuple((int(value), int(counts[value])) for value in counts.nonzero()[0])
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean over the classes for which a measure is defined; NaN where there is none."""
+    defined = np.asarray(values)[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else math.nan
 
 
 def _areas(results: list) -> Tensor | None:

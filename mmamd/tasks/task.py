@@ -120,8 +120,11 @@ class Task:
         """Run all of the network that is behind its backbone on what the backbone returns."""
         raise NotImplementedError
 
-    def classifiers(self, network: nn.Module) -> dict[str, nn.Linear]:
-        """The linear layers whose outputs are the logits, or are added up to them, by name."""
+    def classifiers(self, network: nn.Module) -> dict[str, nn.Module]:
+        """Linear layers or 1 x 1 convolutions whose outputs are the logits, or are added up to them, by name.
+
+        None of a head that reads more than the backbone's last stage.
+        """
         raise NotImplementedError
 
     # --- what a report shows of some images ---
