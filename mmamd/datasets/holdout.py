@@ -131,9 +131,9 @@ class HoldOut:
         try:
             labels = [_only_class(self.dataset.get_cat_ids(index), index) for index in range(len(self.dataset))]
         except NotImplementedError as error:
-            raise ValueError(f'the images of a {type(self.dataset).__name__} have no one class each to be split by; set '
-                             'block=, the number of neighbouring images that stay together, e.g. block=10 for frames '
-                             'of a video and block=1 for single pictures.') from error
+            raise ValueError(f'the images of a {type(self.dataset).__name__} have no one class each to be split by; '
+                             'set block=, the number of neighbouring images that stay together, e.g. block=10 for '
+                             'frames of a video and block=1 for single pictures.') from error
         train, held_out = split_by_class(labels, self.every)
         if not held_out:
             raise ValueError(f'every={self.every} holds no image out: no class of this {type(self.dataset).__name__} '

@@ -58,9 +58,9 @@ class AMDDistiller(BaseModel):
     """
 
     def __init__(self, *, architecture: dict, teacher: str | dict | Sequence | None, losses: dict | None = None,
-                 start: str | None = 'teacher', candidates: Sequence[dict] | None = None, logits_from: str | None = None,
-                 data_preprocessor: dict | None = None, num_images: int = 0, seed: int = 0,
-                 trains: str = 'student', terms_from: str | None = None) -> None:
+                 start: str | None = 'teacher', candidates: Sequence[dict] | None = None,
+                 logits_from: str | None = None, data_preprocessor: dict | None = None, num_images: int = 0,
+                 seed: int = 0, trains: str = 'student', terms_from: str | None = None) -> None:
         architecture = with_preprocessor(architecture, data_preprocessor)
         described = [as_network(each, architecture)
                      for each in (teacher if isinstance(teacher, (list, tuple)) else [teacher])]

@@ -248,8 +248,8 @@ class Context:
 def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...]:
     logits = network(torch.zeros(1, *input_shape), mode='tensor')
     if not isinstance(logits, torch.Tensor):
-        raise ValueError(f'the head of a {type(network).__name__} gives a {type(logits).__name__} and not logits alone, '
-                         'so there is nothing that teacher and student could be compared by; take another head')
+        raise ValueError(f'the head of a {type(network).__name__} gives a {type(logits).__name__} and not logits '
+                         'alone, so there is nothing that teacher and student could be compared by; take another head')
     return tuple(logits.shape[1:])
 
 

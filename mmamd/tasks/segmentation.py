@@ -7,9 +7,7 @@ Shapes: N images, H x W pixels, C classes, h x w positions of the head's logits.
 
 import copy
 import math
-import os
 import sys
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,9 @@ from PIL import Image
 from torch import Tensor
 
 from mmamd.registry import MODELS
+from mmamd.tasks.label_maps import IGNORED, image_size, label_map_of
 from mmamd.tasks.task import Task, register_task
 
-IGNORED = 255  # the label of pixels that are of no class, as the host's data sets write it
 SPOTS = 4  # a side: places of an image that count as answers of their own, which neighbouring pixels are not
 
 
@@ -58,8 +56,8 @@ class Segmentation(Task):
         try:
             import mmseg.models  # noqa: F401
         except (ImportError, AssertionError) as error:
-            raise ValueError(f"default_scope='mmseg' needs MMSegmentation and the full mmcv, and here: {error}. Install "
-                             'mmsegmentation==1.2.2, and mmcv==2.1.0 in the place of mmcv-lite; bash '
+            raise ValueError(f"default_scope='mmseg' needs MMSegmentation and the full mmcv, and here: {error}. "
+                             'Install mmsegmentation==1.2.2, and mmcv==2.1.0 in the place of mmcv-lite; bash '
                              'tools/run_tests.sh --seg makes an environment of its own that has both') from error
 
     def check_network(self, network: nn.Module) -> None:
@@ -145,18 +143,17 @@ class Segmentation(Task):
         if path is None:
             return f'has no label map of {image}; set data_prefix.seg_map_path'
         try:
-            size, labels = _label_map(info)
+            labels = label_map_of(info)
         except (OSError, ValueError) as error:
             return f'has a label map {path} that cannot be read: {error}; restore it, or take it out of the data set'
         try:
-            with Image.open(image) as opened:
-                image_size = opened.size
+            size = image_size(image)
         except OSError as error:
             return f'has an image {image} that cannot be read: {error}; restore it, or take it out of the data set'
-        if size != image_size:
-            return (f'has the image {image} of {image_size[0]} x {image_size[1]} pixels and its label map {path} of '
-                    f'{size[0]} x {size[1]}; make both of one size')
-        wrong = [value for value, _ in labels if value >= num_classes and value != IGNORED]
+        if size != labels.size:
+            return (f'has the image {image} of {size[0]} x {size[1]} pixels and its label map {path} of '
+                    f'{labels.size[0]} x {labels.size[1]}; make both of one size')
+        wrong = [label for label in labels.labels if label >= num_classes]
         if wrong:
             return (f'has label {wrong[0]} in {path}, but the head has {num_classes} classes (0 to {num_classes - 1}), '
                     f'and {IGNORED} is ignored; set model.architecture.{self.classes_key}, or let the label map of the '
@@ -168,12 +165,12 @@ class Segmentation(Task):
                 if 0 in classes else '')
 
     def classes_in(self, info: dict) -> set[int]:
-        return {value for value, _ in _label_map(info)[1]} - {IGNORED}
+        return set(label_map_of(info).labels)
 
     def identity(self, info: dict) -> bytes:
         maps = info.get('label_map'), info.get('reduce_zero_label')
         names = [Path(info.get(key) or '').name for key in ('img_path', 'seg_map_path')]
-        return f'{names} {maps} {_label_map(info)}\n'.encode()
+        return f'{names} {maps} {label_map_of(info)}\n'.encode()
 
     def hard_targets(self, samples: list) -> Tensor:
         """The class of each pixel, int64, shape (N, H, W); :attr:`ignore_index` where there is none.
@@ -241,7 +238,7 @@ class Segmentation(Task):
         return 'each pixel of an image has a class of its own'
 
     def picture(self, labels: Tensor, palette: list) -> Image.Image:
-        """A map of classes, (H, W) or (1, H, W), in the colours of a data set, one a class; ignored pixels are black."""
+        """A map of classes, (H, W) or (1, H, W), in the colours of a data set; ignored pixels are black."""
         colours = np.zeros((IGNORED + 1, 3), np.uint8)
         colours[:len(palette)] = palette
         return Image.fromarray(colours[labels.reshape(labels.shape[-2:]).to('cpu', torch.uint8).numpy()])
@@ -265,27 +262,6 @@ def _heads(network: nn.Module) -> list[nn.Module]:
 def _nearest(maps_NHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Class maps at another size, each position with the class at its middle."""
     return F.interpolate(maps_NHW[:, None].float(), size, mode='nearest-exact')[:, 0].long()
-
-
-def _label_map(info: dict) -> tuple[tuple[int, int], tuple[tuple[int, int], ...]]:
-    """Width and height of a label map, and how many of its pixels have which label, as the host reads it."""
-    mapping = info.get('label_map')
-    path = info['seg_map_path']
-    return _read_label_map(path, os.stat(path).st_mtime_ns if os.path.isfile(path) else None,
-                           bool(info.get('reduce_zero_label')), tuple(mapping.items()) if mapping else None)
-
-
-@lru_cache(maxsize=1 << 16)  # labels are asked for by the checks, and again by what a split is known by
-def _read_label_map(path: str, _changed: int | None, reduce_zero_label: bool,
-                    mapping: tuple | None) -> tuple[tuple[int, int], tuple[tuple[int, int], ...]]:
-    from mmseg.datasets.transforms import LoadAnnotations
-    info = dict(seg_map_path=path, seg_fields=[], reduce_zero_label=reduce_zero_label,
-                label_map=dict(mapping) if mapping else None)
-    labels_HW = LoadAnnotations().transform(info)['gt_seg_map']
-    if labels_HW.ndim != 2:
-        raise ValueError(f'it has the shape {labels_HW.shape}, expected one number a pixel')
-    counts = np.bincount(labels_HW.ravel(), minlength=IGNORED + 1)
-    return labels_HW.shape[::-1], tuple((int(value), int(counts[value])) for value in counts.nonzero()[0])
 
 
 def _mean(values: np.ndarray) -> float:

@@ -79,7 +79,7 @@ class Task:
         raise NotImplementedError
 
     def about_missing(self, classes: list[int]) -> str:
-        """What may be the cause where a data set has none of some classes, in a clause; empty where nothing is known."""
+        """What may be the cause where a data set has none of some classes; empty where nothing is known."""
         return ''
 
     def classes_in(self, info: dict) -> set[int] | None:
@@ -99,7 +99,7 @@ class Task:
         return None
 
     def classified(self, logits: Tensor, samples: list) -> tuple[Tensor, Tensor] | None:
-        """Classes that logits say and those that are right, int64, of equal shapes (M,); None where that is not known."""
+        """Classes that logits say and those that are right, int64, shape (M,) each; None where that is not known."""
         return None
 
     def measure(self, metric: Any, results: list) -> dict[str, float]:
