@@ -79,8 +79,9 @@ class Answers:
         if probability_of(num_right, num, share) > LEVEL:
             raise ValueError(
                 f'the teacher {teacher} is right on {num_right} of {num} {self._task.answers} '
-                f'({num_right / num:.1%}), and the same answers given at random would be on '
-                f'{share * num:.0f} ({share:.1%}): it is no better than chance. Likely causes: another number of heads than it was trained with, which no shape tells '
-                '(model.architecture.backbone.arch.num_heads); another normalisation or order of channels '
-                '(data_preprocessor.mean, .std, .to_rgb); classes in another order than the labels of the data; a '
-                'checkpoint that was never trained. If that is meant, set compression.importance.check_teacher=False')
+                f'({num_right / num:.1%}), and the same answers given at random would be on {share * num:.0f} '
+                f'({share:.1%}): it is no better than chance. Likely causes: another number of heads than it was '
+                'trained with, which no shape tells (model.architecture.backbone.arch.num_heads); another '
+                'normalisation or order of channels (data_preprocessor.mean, .std, .to_rgb or .bgr_to_rgb); classes in '
+                'another order than the labels of the data; a checkpoint that was never trained. If that is '
+                'meant, set compression.importance.check_teacher=False')
