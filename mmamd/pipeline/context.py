@@ -19,8 +19,8 @@ from mmamd.pipeline.images.splits import build_dataset, check_batch_size, images
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.progress import Progress
-from mmamd.pruning.candidates import make_family
-from mmamd.pruning.complexity import cost_function, profiled_cost
+from mmamd.pruning.candidates import NOTHING, make_family
+from mmamd.pruning.complexity import cost_function, profiled_cost, rest_cost
 from mmamd.structures import CandidateFamily, Cost, Importance, Network
 from mmamd.tasks import Task, task_of
 from mmamd.weights.networks import build_network, find_network, read_networks, with_preprocessor
@@ -102,7 +102,8 @@ class Context:
         groups, settings = self.network.backbone.unit_groups(), self.settings.compression
         flat = Importance({group.name: [1.] * group.count for group in groups}, 1, 'sample')
         return make_family(groups, flat, cost_function(self.network), settings.family_scales,
-                           scale_by=settings.scale_by, prune=settings.prune, round_to=settings.round_to)
+                           scale_by=settings.scale_by, prune=settings.prune, round_to=settings.round_to,
+                           beside=self.beside)
 
     @property
     def family(self) -> CandidateFamily:
@@ -112,6 +113,15 @@ class Context:
     @property
     def teacher_cost(self) -> Cost:
         return self.flat_family.teacher_cost
+
+    @cached_property
+    def beside(self) -> Cost:
+        """Cost of what scales do not speak of, as :func:`mmamd.pruning.make_family` takes it."""
+        return rest_cost(self.network) if self.task.scales_backbone else NOTHING
+
+    def macs_at(self, scale: float) -> float:
+        """MACs that a scale promises."""
+        return scale * (self.teacher_cost.macs - self.beside.macs) + self.beside.macs
 
     @property
     def teacher(self) -> str | Weights:
@@ -168,7 +178,7 @@ class Context:
         try:
             return find_network(self.work_dir, reference).cost.macs
         except FileNotFoundError:
-            return self.scale_of(reference) * self.teacher_cost.macs
+            return self.macs_at(self.scale_of(reference))
 
     def references_of(self, reference: str) -> list[str]:
         """References to the single networks that a reference stands for: as they are, or as they are planned."""

@@ -17,6 +17,7 @@ from mmamd.pruning.ranking import rank
 from mmamd.structures import Candidate, CandidateFamily, Cost, Importance, UnitGroup, scale_key
 
 SCALE_BY = ('flops', 'params', 'units')
+NOTHING = Cost(0, 0)
 MEASURES = {'flops': 'macs', 'params': 'params'}  # field of Cost that a budget is in
 ROUNDED_KINDS = ('neuron', 'filter')  # widths of matrices that hardware likes in multiples; a head is a whole matrix
 
@@ -72,7 +73,7 @@ def check_scales(scales: Sequence[float]) -> None:
 
 def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callable[[dict[str, int]], Cost],
                 scales: Sequence[float], *, scale_by: str = 'flops', prune: Sequence[str] = ('head', 'neuron'),
-                round_to: int = 1) -> CandidateFamily:
+                round_to: int = 1, beside: Cost = NOTHING) -> CandidateFamily:
     """Nested candidates of one teacher.
 
     Args:
@@ -85,6 +86,8 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
         prune: Kinds of units that may be removed; groups of other kinds keep all. ``('block',)`` removes whole blocks.
         round_to: Kept neurons and filters of a layer are a multiple of it, rounded down; heads, and the neurons of
             blocks that stay whole, are not rounded.
+        beside: The part of the network's cost that scales do not speak of, such as the heads of a segmentor, which no
+            candidate loses and which may cost more than its backbone.
 
     Raises:
         ValueError: If an argument is invalid; if a scale lies below the network's fixed part, leaves no unit at all,
@@ -108,7 +111,7 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
         if scale_by == 'units':
             kept = cut(_share(groups, ranking.sequence, scale))
         else:
-            kept = _longest_prefix(ranking.sequence, cut, cost_of, scale, teacher_cost, scale_by)
+            kept = _longest_prefix(ranking.sequence, cut, cost_of, scale, full, scale_by, beside)
         if not any(kept.values()):
             raise ValueError(f'scale {scale} leaves {" and ".join(f"no {kind}" for kind in prune)} at all with '
                              f'scale_by={scale_by!r} and round_to={round_to}; use a larger scale')
@@ -118,14 +121,18 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
 
 
 def _longest_prefix(sequence: list[str], cut: Callable[[Counter], dict[str, int]],
-                    cost_of: Callable[[dict[str, int]], Cost], scale: float, teacher_cost: Cost,
-                    scale_by: str) -> dict[str, int]:
+                    cost_of: Callable[[dict[str, int]], Cost], scale: float, full: dict[str, int],
+                    scale_by: str, beside: Cost) -> dict[str, int]:
     """Kept counts of the longest prefix of the sequence whose cost is at most scale x teacher cost."""
     measure = attrgetter(MEASURES[scale_by])
-    teacher = measure(teacher_cost)
+
+    def scaled(kept: dict[str, int]) -> int:
+        return measure(cost_of(kept)) - measure(beside)
 
     def cost_by(length: int) -> int:
-        return measure(cost_of(cut(Counter(sequence[:length]))))
+        return scaled(cut(Counter(sequence[:length])))
+
+    teacher = scaled(full)
 
     fixed = cost_by(0)
     if fixed > scale * teacher:

@@ -41,6 +41,7 @@ class Segmentation(Task):
     metric = 'mIoU'
     is_percent = True
     classes_key = 'decode_head.num_classes'
+    scales_backbone = True  # heads are not pruned, and may cost more than what they read
     any_size = True
     answers = f'places in training images, {SPOTS} x {SPOTS} in each,'
     ignore_index = IGNORED

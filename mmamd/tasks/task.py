@@ -24,6 +24,7 @@ class Task:
         metric: Key of the metric that a choice rests on, where a config names none; larger is better.
         is_percent: Whether that metric is in percent.
         classes_key: Where the network's config says how many classes there are.
+        scales_backbone: Whether scales are shares of the backbone's cost alone; else of the whole network's.
         any_size: Whether images may have another size than the one that costs speak of.
         answers: What a network answers once each, in the plural.
     """
@@ -32,6 +33,7 @@ class Task:
     metric: str
     is_percent: bool
     classes_key: str
+    scales_backbone = False
     any_size = False
     answers = 'training images'
 

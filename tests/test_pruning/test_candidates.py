@@ -283,3 +283,16 @@ def test_what_must_stay_is_kept_at_every_scale_and_belongs_to_the_fixed_part():
     assert kept_at(0.2, 0.5, round_to=3) == [dict(a=1, b=0), dict(a=3, b=0)]
     with pytest.raises(ValueError, match='what pruning never removes has 10 of 80 macs, a share of 0.1250'):
         kept_at(0.1, 0.5)
+
+
+def test_scales_do_not_speak_of_what_lies_beside_them():
+    # Four units of 10 MACs, 20 beside them: half of the 40 are two units, where half of all 60 would be one.
+    groups = [UnitGroup('a', 'filter', 4, 'a', 0)]
+    importance = Importance({'a': [4., 3., 2., 1.]}, 1, 'sample')
+
+    def kept(beside):
+        family = make_family(groups, importance, lambda kept: Cost(20 + 10 * kept['a'], 1), [0.5, 0.8],
+                             prune=('filter',), beside=beside)
+        return [candidate.kept['a'] for candidate in family.candidates]
+
+    assert kept(Cost(20, 0)) == [2, 3] and kept(Cost(0, 0)) == [1, 2]

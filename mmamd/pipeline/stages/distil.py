@@ -203,9 +203,10 @@ class Distil(TrainingStage):
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:
             trained = [scale for scale in trained if scale < below]
-        step = 3 * (1 + own) * expected_scale_sum(trained, self.sampler) * context.teacher_cost.macs
-        step += beside * expected_number(trained, self.sampler)
-        recalibrated = context.num_recalibration * sum(trained) * bool(self.recalibration) * context.teacher_cost.macs
+        number, scales = expected_number(trained, self.sampler), expected_scale_sum(trained, self.sampler)
+        scaled = context.teacher_cost.macs - context.beside.macs
+        step = 3 * (1 + own) * (scales * scaled + number * context.beside.macs) + beside * number
+        recalibrated = context.num_recalibration * bool(self.recalibration) * sum(map(context.macs_at, trained))
         seen = self.images_seen * epochs / self.recipe_epochs
         return taught_by * (self.images_taught(seen) + again * seen) + step * seen + recalibrated
 

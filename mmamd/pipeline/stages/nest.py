@@ -60,7 +60,7 @@ class Nest(Stage):
             importance = Importance.load(context.work_dir / 'score' / 'importance.json')
             check_importance(importance, groups)
             family = make_family(groups, importance, cost_function(network), self.scales, scale_by=self.scale_by,
-                                 prune=self.prune, round_to=self.round_to)
+                                 prune=self.prune, round_to=self.round_to, beside=context.beside)
             network.backbone.reorder(family.order)
             family.save(folder / 'family.json')
             save_student(network, folder / 'reordered.pth')

@@ -92,13 +92,14 @@ class Refit(Stage):
 
     def macs(self, context: Context) -> float:
         scales = [*self.into, *(context.scale_of(reference) for reference in self.chosen.values())]
-        passes = (1 + sum(scales)) * context.teacher_cost.macs
+        networks = sum(map(context.macs_at, scales))
+        passes = context.teacher_cost.macs + networks
         products = (self._shared_products(context) if self.sharing else
                     sum(self._products(context, scale) for scale in scales))
-        return self.num_images * (passes + products) + self._report_macs(1., sum(scales)) * context.teacher_cost.macs
+        return self.num_images * (passes + products) + self._report_macs(context.teacher_cost.macs, networks)
 
     def _report_macs(self, teacher: float, networks: float) -> float:
-        """What judging takes, in the unit of the arguments: the teacher once, each network before and after."""
+        """MACs that judging takes: the teacher once, each network before and after."""
         return 0. if self.reported is None else self.reported.num * (teacher + 2 * networks)
 
     def _products(self, context: Context, scale: float) -> float:

@@ -127,7 +127,7 @@ class DistPro(Distil):
         AlphaUpdate(distiller, wrapper.optimizer, lr=options.lr, betas=options.betas, radius=options.radius)
 
     def macs(self, context: Context) -> float:
-        updates = PASSES * self.scales(context)[0] * context.teacher_cost.macs / self.options.update_every
+        updates = PASSES * context.macs_at(self.scales(context)[0]) / self.options.update_every
         return super().macs(context) + updates * self.images_seen
 
     def carry_out(self, context: Context) -> None:

@@ -144,7 +144,7 @@ class KDZero(Distil):
             super(KDZero, replace(self, losses=self.losses | term)).check(context)
 
     def macs(self, context: Context) -> float:
-        student = self.scales(context)[0] * context.teacher_cost.macs
+        student = context.macs_at(self.scales(context)[0])
         trial = self.macs_of(context, self.recipe_epochs) + self.held_out.num * student
         teacher = self.held_out.num * context.teacher_cost.macs
         return len(self.methods) * self.options.evolution.evaluations * trial + teacher
