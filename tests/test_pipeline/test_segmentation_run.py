@@ -142,6 +142,12 @@ def test_a_run_that_is_killed_and_resumed_ends_where_an_uninterrupted_one_does(r
     assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
 
 
+def test_a_pyramid_of_one_image_is_refused_before_anything_is_written(read, tmp_path):
+    with pytest.raises(ValueError, match="stage 'joint': a batch of one image gives the batch norm decode_head.psp"):
+        mmamd.compress(read(**{'train_dataloader.batch_size': 1}), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
 def test_another_label_map_is_another_run(run, read):
     config = read(**{f'{split}_dataloader.dataset.dataset.reduce_zero_label': True for split in ('train', 'val')})
     with pytest.raises(ValueError, match='images'):

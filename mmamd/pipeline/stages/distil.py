@@ -24,6 +24,7 @@ from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
 from mmamd.pipeline.stages.expected import expected_number, expected_scale_sum
+from mmamd.pipeline.stages.single_images import check_single_images
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.term_files import TERMS, read_found
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_terms, keep_last_weights, train
@@ -123,6 +124,7 @@ class Distil(TrainingStage):
             self._check_other(context)
         self.epochs(context)  # refuses a budget that leaves none
         distiller = self.untrained(context)
+        check_single_images(self, distiller.network, context.input_shape, context.task)
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
