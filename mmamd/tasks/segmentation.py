@@ -236,13 +236,17 @@ class Segmentation(Task):
         return list(classes) if classes else None
 
     def why_not_shown(self, items: list[dict], predicted: Any) -> str | None:
-        return 'each pixel of an image has a class of its own'
+        return 'each pixel of an image has a class of its own; see the scenes'
 
-    def picture(self, labels: Tensor, palette: list) -> Image.Image:
-        """A map of classes, (H, W) or (1, H, W), in the colours of a data set; ignored pixels are black."""
+    def palette(self, dataset: Any) -> list[list[int]]:
+        return [list(colour) for colour in dataset.metainfo['palette']]
+
+    def picture(self, sample: Any, palette: list[list[int]], is_said: bool) -> Image.Image:
+        """As the contract says; ignored pixels are black."""
+        labels_1HW = (sample.pred_sem_seg if is_said else sample.gt_sem_seg).data
         colours = np.zeros((IGNORED + 1, 3), np.uint8)
         colours[:len(palette)] = palette
-        return Image.fromarray(colours[labels.reshape(labels.shape[-2:]).to('cpu', torch.uint8).numpy()])
+        return Image.fromarray(colours[labels_1HW[0].to('cpu', torch.uint8).numpy()])
 
 
 def _heads_by_name(network: nn.Module) -> dict[str, nn.Module]:

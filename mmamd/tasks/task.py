@@ -5,6 +5,7 @@ from typing import Any
 
 import torch.nn as nn
 from mmengine.config import Config
+from PIL.Image import Image
 from torch import Tensor
 
 TASKS: list[type['Task']] = []  # in the order in which a network is asked for its task
@@ -137,6 +138,14 @@ class Task:
 
     def class_names(self, dataset: Any) -> list[str] | None:
         """Names of the classes; None where nothing tells them."""
+        raise NotImplementedError
+
+    def palette(self, dataset: Any) -> list[list[int]] | None:
+        """Colours of the classes, 0 to 255, where each pixel has a class; None where they have none."""
+        return None
+
+    def picture(self, sample: Any, palette: list[list[int]], is_said: bool) -> Image:
+        """The classes of a sample's pixels in colours: those that a network has said, or those that are right."""
         raise NotImplementedError
 
     def why_not_shown(self, items: list[dict], predicted: Any) -> str | None:

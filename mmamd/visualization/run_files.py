@@ -14,6 +14,7 @@ from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.loss_plot import Losses, read_losses
 from mmamd.visualization.refit_plot import Refitted
+from mmamd.visualization.scenes_plot import Scenes
 from mmamd.weights.networks import read_judged
 
 TRAINING = ('teacher', 'distil')  # kinds of stages that train
@@ -40,6 +41,7 @@ class Run:
         distances: Stage -> distances of a ScaleKD term, for each training that has logged some.
         shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
+        scenes: The same where each pixel has a class.
         summary: The content of ``summary.json``, once the run is finished.
     """
 
@@ -59,6 +61,7 @@ class Run:
     distances: dict[str, Distances]
     shown: dict[str, list[Maps]]
     examples: Examples | None
+    scenes: Scenes | None
     summary: dict | None
 
     @property
@@ -151,6 +154,7 @@ def read_run(work_dir: str | Path) -> Run:
         distances={name: curves for name, curves in distances.items() if curves},
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
+        scenes=_load(Scenes.load, export / 'scenes.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
         summary=(_load(read_json, folder / 'summary.json')
                  if stages.get(export.name, {}).get('finished') else None))

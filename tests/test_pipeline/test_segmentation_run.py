@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.image import imread
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from street_scenes import scene, write_scenes
+from street_scenes import PALETTE, scene, write_scenes
 
 import mmamd
 from mmamd.pruning.complexity import network_cost, rest_cost
 from mmamd.registry import MODELS
 from mmamd.structures import Selection
 from mmamd.visualization.refit_plot import Refitted
+from mmamd.visualization.scenes_plot import Scenes
 
 pytestmark = pytest.mark.seg
 TINY = Path(__file__).parent / 'tiny_segmentation.py'
@@ -107,6 +109,19 @@ def test_the_loaded_student_is_as_good_as_the_summary_says(run, scenes):
     shares = [((said == k) & (right == k)).sum() / (((said == k) | (right == k)) & (right != 255)).sum()
               for k in range(4)]
     assert summary['student']['value'] == pytest.approx(float(np.mean(shares)), abs=1e-4)
+
+
+def test_the_report_shows_scenes_in_the_colours_of_the_data_set(run):
+    work_dir, _ = run
+    scenes = Scenes.load(work_dir / 'export' / 'scenes.json')
+    assert list(scenes.columns) == ['image', 'truth', 'teacher', 'assistant', 'student']
+    image, truth, student = (imread(work_dir / 'export' / scenes.columns[name][0]) * 255
+                             for name in ('image', 'truth', 'student'))
+    expected, labels = scene(100)
+    assert abs(image - expected).max() < 1
+    assert (truth[labels == 3] == PALETTE[3]).all() and (truth[labels == 255] == 0).all()
+    assert (student == truth).all(-1).mean() > 0.7
+    assert 'Networks of the run on test scenes' in (work_dir / 'report.html').read_text()
 
 
 def test_the_student_leaves_in_the_forms_that_any_network_does(run, tmp_path):

@@ -204,6 +204,9 @@ def test_ignored_pixels_take_no_part_in_the_logit_loss():
     torch.testing.assert_close(counted, logit_loss(*rest, 2.))
 
 
-def test_a_colour_an_index_and_black_for_what_is_ignored():
-    picture = np.asarray(TASK.picture(torch.tensor([[1, 255]]), [[9, 9, 9], [1, 2, 3]]))
-    assert picture.tolist() == [[[1, 2, 3], [0, 0, 0]]]
+def test_a_colour_a_class_and_black_for_what_is_ignored():
+    sample, = labelled([[1, 255]])
+    sample.pred_sem_seg = PixelData(data=torch.tensor([[[0, 1]]]))
+    palette = [[9, 9, 9], [1, 2, 3]]
+    assert np.asarray(TASK.picture(sample, palette, is_said=False)).tolist() == [[[1, 2, 3], [0, 0, 0]]]
+    assert np.asarray(TASK.picture(sample, palette, is_said=True)).tolist() == [[[9, 9, 9], [1, 2, 3]]]

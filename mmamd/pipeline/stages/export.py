@@ -27,6 +27,7 @@ from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.images.splits import check_image_size, check_metric
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.progress import EvaluationProgressHook
+from mmamd.pipeline.scenes import write_scenes
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.term_pictures import write_term_pictures
@@ -110,6 +111,7 @@ class Export(Stage):
             save_networks(context.work_dir, self.name, written)
             students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
             write_examples(context, self.shown | students)
+            write_scenes(context, self.shown | students)
             write_term_pictures(context)
         barrier()
 
