@@ -238,6 +238,10 @@ class Segmentation(Task):
     def why_not_shown(self, items: list[dict], predicted: Any) -> str | None:
         return 'each pixel of an image has a class of its own; see the scenes'
 
+    def meta(self, dataset: Any) -> dict:
+        """Names and colours of the classes, for which the host would take those of another data set."""
+        return {'dataset_meta': dict(classes=self.class_names(dataset), palette=self.palette(dataset))}
+
     def palette(self, dataset: Any) -> list[list[int]]:
         return [list(colour) for colour in dataset.metainfo['palette']]
 

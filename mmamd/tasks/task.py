@@ -162,6 +162,10 @@ class Task:
 
     # --- the exported network ---
 
+    def meta(self, dataset: Any) -> dict:
+        """What the host's tools look for in a checkpoint beside the weights, as plain values."""
+        return {}
+
     def rebuild(self, config: str | Path | Config, weights: str | Path, device: str = 'cpu') -> nn.Module:
         """The network of an exported config with its weights, in eval mode."""
         raise NotImplementedError

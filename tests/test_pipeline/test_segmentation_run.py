@@ -124,6 +124,15 @@ def test_the_report_shows_scenes_in_the_colours_of_the_data_set(run):
     assert 'Networks of the run on test scenes' in (work_dir / 'report.html').read_text()
 
 
+def test_the_host_reads_the_student_with_the_names_and_colours_of_its_classes(run):
+    from mmseg.apis import inference_model, init_model
+    student = init_model(str(run[0] / 'student' / 'config.py'), str(run[0] / 'student' / 'student.pth'), device='cpu')
+    assert student.dataset_meta == dict(classes=['sky', 'building', 'road', 'car'], palette=PALETTE)
+    image, labels = scene(100)
+    said = inference_model(student, image[..., ::-1].copy()).pred_sem_seg.data[0].numpy()
+    assert (said == labels).mean() > 0.7
+
+
 def test_the_student_leaves_in_the_forms_that_any_network_does(run, tmp_path):
     written = mmamd.export_model(run[0], forms=['pth', 'safetensors', 'onnx', 'torch-export'], out=tmp_path)
     assert max(each.difference for each in written) <= 1e-5

@@ -123,7 +123,7 @@ class Export(Stage):
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth')
+            save_student(small, folder / 'student.pth', context.task.meta(context.dataset('test')))
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
             export_onnx(small, folder / 'model.onnx', metadata, input_shape=context.input_shape)
