@@ -39,7 +39,8 @@ class RegistryWithMMSeg(root.Registry):
         return super().get(key)
 
 
-DATASETS = root.Registry('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'])
+DATASETS = RegistryWithMMSeg('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'],
+                             of_mmseg={'CamVid': 'mmamd.datasets.camvid'})
 DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmamd', locations=['mmamd.datasets'])
 FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', locations=['mmamd.pipeline.seeding'])
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,13 @@ def test_no_function_is_too_long_to_be_understood_at_once():
             if isinstance(node, ast.FunctionDef) and code_lines(node, lines) > MOST_CODE_LINES:
                 found[f'{path.relative_to(ROOT)}:{node.name}'] = code_lines(node, lines)
     assert found == {}
+
+
+def test_only_the_task_and_what_it_is_built_of_know_segmentation():
+    known = ('tasks/segmentation.py', 'backbones/', 'datasets/', 'export/forms.py')
+    others = [path for path in PACKAGE.rglob('*.py') if not path.relative_to(PACKAGE).as_posix().startswith(known)]
+    assert [path for path in others if 'mmseg' in {module.split('.')[0] for module in imported_modules(path)}] == []
+    assert [path for path in others if re.search('decode_head|gt_sem_seg', path.read_text())] == []
 
 
 def test_the_runner_reaches_methods_by_the_registry_alone():

@@ -95,7 +95,8 @@ class Form:
 # --- the forms ---
 
 def _write_pth(subject: Subject, folder: Path) -> None:
-    save_student(subject.small, folder / 'model.pth', subject.config.get('class_names'))
+    names = subject.config.get('class_names')
+    save_student(subject.small, folder / 'model.pth', {'dataset_meta': {'classes': list(names)}} if names else None)
     subject.config.dump(folder / 'config.py')
 
 
@@ -201,6 +202,9 @@ FORMS: dict[str, Form] = {
 
 
 def _host_model(config: Path, weights: Path) -> Function:
+    if Config.fromfile(config).get('default_scope') == 'mmseg':
+        from mmseg.apis import init_model
+        return Logits(init_model(str(config), str(weights), device='cpu'))
     from mmpretrain import get_model
     return Logits(get_model(str(config), pretrained=str(weights)))
 

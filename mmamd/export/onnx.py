@@ -10,6 +10,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from mmamd.export.adaptive_pooling import pooled_by_matrices
 from mmamd.export.logits import Function, Logits, check_difference, draw_images, largest_difference
 from mmamd.export.preprocessing import FromPixels
 
@@ -37,11 +38,11 @@ def export_onnx(network: nn.Module, path: Path, metadata: dict[str, str] | None 
     """
     shape, metadata = input_shape or network.backbone.input_shape, metadata or {}
     module = wrapper = Logits(network).eval()
-    example = torch.zeros(2, *shape)
+    example = images = torch.zeros(2, *shape)
     if 'layout' in metadata:
         module = _from_pixels(metadata, wrapper).eval()
         example = module.pixels_of(example)
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), pooled_by_matrices(wrapper, images):
         # The host compares shapes in Python, which the exporter warns about; the image size is fixed on purpose.
         warnings.simplefilter('ignore')
         # torch calls this exporter, dynamo=False, deprecated. The other one needs one more package, onnxscript, while

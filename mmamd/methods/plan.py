@@ -277,7 +277,7 @@ class Plan:
     def _training(self) -> dict:
         context = self._context
         distiller = {key: value for key, value in plain(context.cfg.model).items() if key not in OF_THE_STAGE}
-        distiller.setdefault('logits_from', context.task.logits_from)
+        distiller.setdefault('logits_from', context.task.logits_from(context.network))
         return dict(distiller=distiller, seed=context.seed)
 
 

@@ -79,7 +79,9 @@ class Context:
 
     @cached_property
     def task(self) -> Task:
-        return task_of(self.network)
+        task = task_of(self.network)
+        task.check_network(self.network)
+        return task
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -242,6 +244,13 @@ class Context:
         encode(names, 'class_names')  # refuses what could not be written
         return names
 
+    @property
+    def meta(self) -> dict:
+        """What the host's readers look for in a checkpoint beside the weights."""
+        meta = self.task.meta(self.dataset('test'))
+        return meta if self.class_names is None else {
+            **meta, 'dataset_meta': {**meta.get('dataset_meta', {}), 'classes': self.class_names}}
+
     def with_class_names(self, cfg: Config) -> Config:
         """A copy of a config of the run that knows the names of the classes, for what leaves the run."""
         return Config({**cfg.to_dict(), **({'class_names': self.class_names} if self.class_names else {})})
@@ -269,7 +278,11 @@ class Context:
 
 @torch.no_grad()
 def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    return tuple(network(torch.zeros(1, *input_shape), mode='tensor').shape[1:])
+    logits = network(torch.zeros(1, *input_shape), mode='tensor')
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(f'the head of a {type(network).__name__} gives a {type(logits).__name__} and not logits '
+                         'alone, so there is nothing that teacher and student could be compared by; take another head')
+    return tuple(logits.shape[1:])
 
 
 def _untrained(where: str, architecture: dict) -> nn.Module:

@@ -71,15 +71,17 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
     lines += [f'{name:<13}{cost.macs:>18,}{cost.params:>15,}' for name, cost in {**parts, 'total': total}.items()]
     if 'compression' in cfg:
         compression = Compression.from_cfg(cfg)
-        whole = total - parts['rest'] if task_of(network).scales_backbone else total
-        lines += ['', f'student: {_budget(compression, whole)}']
+        beside = parts['rest'] if task_of(network).scales_backbone else Cost(0, 0)
+        lines += ['', f'student: {_budget(compression, total, beside)}']
     return '\n'.join([*lines, '', CONVENTION])
 
 
-def _budget(compression: Compression, total: Cost) -> str:
+def _budget(compression: Compression, total: Cost, beside: Cost) -> str:
+    """What a student may cost; ``beside`` is what scales do not speak of."""
     scale = compression.student_scale
     share = f'compression.student_scale={scale}, scale_by={compression.scale_by!r}'
     if compression.scale_by == 'units':
         return f'at most {scale:.2%} of the units of each kind ({share})'
-    name, whole = ('MACs', total.macs) if compression.scale_by == 'flops' else ('parameters', total.params)
-    return f'at most {math.floor(scale * whole):,} {name} ({share})'
+    name, whole, rest = (('MACs', total.macs, beside.macs) if compression.scale_by == 'flops' else
+                         ('parameters', total.params, beside.params))
+    return f'at most {math.floor(scale * (whole - rest)) + rest:,} {name} ({share})'

@@ -19,6 +19,7 @@ from mmamd.visualization.loss_plot import loss_figure
 from mmamd.visualization.maps_plot import maps_figure
 from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
+from mmamd.visualization.scenes_plot import scenes_figure
 from mmamd.visualization.selection_plot import selection_figure
 
 
@@ -167,6 +168,10 @@ def _latency(run: Run) -> list[Picture] | str:
 def _examples(run: Run) -> list[Picture] | str:
     if run.examples is None:
         return 'the stage export has written no examples'
+    if run.scenes is not None:
+        return [Picture('scenes', 'scenes', 'Networks of the run on test scenes',
+                        'Each pixel in the colour of its class, as it is labelled and as each network says; pixels '
+                        'without a label are black.', partial(scenes_figure, run.scenes, run.work_dir / 'export'))]
     if run.examples.skipped is not None:
         return run.examples.skipped
     return [Picture('examples', 'examples', 'Networks of the run on test images',

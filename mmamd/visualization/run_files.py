@@ -15,6 +15,7 @@ from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.refit_plot import Refitted
+from mmamd.visualization.scenes_plot import Scenes
 from mmamd.weights.networks import read_judged
 
 
@@ -40,6 +41,7 @@ class Run:
         shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
         bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
+        scenes: The same where each pixel has a class.
         summary: The content of ``summary.json``, once the run is finished.
         advice: What would make the run better, as it was noticed.
     """
@@ -61,6 +63,7 @@ class Run:
     shown: dict[str, list[Maps]]
     examples: Examples | None
     bench: dict | None
+    scenes: Scenes | None
     summary: dict | None
     advice: list[str] = field(default_factory=list)
 
@@ -155,6 +158,7 @@ def read_run(work_dir: str | Path) -> Run:
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
         bench=_load(read_bench, export / BENCH),
+        scenes=_load(Scenes.load, export / 'scenes.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
         advice=state.get('advice', []),
         summary=(_load(read_json, folder / 'summary.json')

@@ -110,8 +110,8 @@ def _differences(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
     own = network.state_dict()
     found = [f'{key} is {_shape(state[key])} in the checkpoint and {tuple(value.shape)} in the network'
              for key, value in own.items() if key in state and _shape(state[key]) != tuple(value.shape)]
-    # The head tells the class count, the difference that users meet most, so it is said first.
-    found.sort(key=lambda text: not text.startswith(('head.', 'decode_head.')))
+    # A head tells the class count, the difference that users meet most, so it is said first.
+    found.sort(key=lambda text: text.startswith(('backbone.', 'neck.')))
     found += [f'{key} is missing from the checkpoint' for key in own if key not in state]
     found += [f'{key} is unexpected' for key in state if key not in own]
     return found

@@ -193,7 +193,7 @@ def test_a_head_without_a_linear_classifier_is_refused():
     config = dict(VIT, head=dict(type='VisionTransformerClsHead', num_classes=5, in_channels=12))
     teacher = network(config)
     teacher.head.layers.head = nn.Identity()
-    with pytest.raises(ValueError, match='the head VisionTransformerClsHead has no linear layer whose outputs are the '
+    with pytest.raises(ValueError, match='the head of this ImageClassifier has no layer of its own that makes the '
                                          'logits.*set compression.refit.classifier=False'):
         steps(teacher)
     assert steps(teacher, with_classifier=False)

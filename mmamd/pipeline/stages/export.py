@@ -3,8 +3,9 @@
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
@@ -27,6 +28,7 @@ from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.images.splits import check_image_size, check_metric
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.progress_hooks import EvaluationProgressHook
+from mmamd.pipeline.scenes import write_scenes
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.term_pictures import write_term_pictures
@@ -111,6 +113,7 @@ class Export(Stage):
             save_networks(context.work_dir, self.name, written)
             students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
             write_examples(context, self.shown | students)
+            write_scenes(context, self.shown | students)
             write_term_pictures(context)
         barrier()
 
@@ -122,7 +125,7 @@ class Export(Stage):
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth', context.class_names)
+            save_student(small, folder / 'student.pth', context.meta)
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
             shutil.copyfile(PREDICT, folder / PREDICT.name)
@@ -148,7 +151,12 @@ class Export(Stage):
             randomness=dict(seed=self.seed))
         load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
         runner.register_hook(EvaluationProgressHook(self.name, context.progress, test=part))
-        return runner.test()
+        return {key: _plain_number(value) for key, value in runner.test().items()}
+
+
+def _plain_number(value: Any) -> Any:
+    """NumPy's numbers as Python's, with the digits that they show: float32 of 43.12 is 43.12."""
+    return float(str(value)) if isinstance(value, np.floating) else value
 
 
 def stand_alone(cfg: Config, network: Network) -> tuple[Config, nn.Module]:

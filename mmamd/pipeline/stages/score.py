@@ -105,7 +105,7 @@ class Score(Stage):
         network = network.to(get_device())
         batches = (context.task.preprocess(network, batch, training=False)
                    for batch in _counted(loader, self.name, context.progress))
-        logits = context.cfg.model.get('logits_from', context.task.logits_from)
+        logits = context.cfg.model.get('logits_from') or context.task.logits_from(network)
         answers = Answers(context.task, context.logits_shape[0])
         with watch(network, [logits]) as seen:
             return score(network, answers.counting(batches, seen, logits), level=self.importance['level']), answers
