@@ -8,7 +8,8 @@ from pkgutil import iter_modules
 
 from mmamd.methods.amd import AMD
 from mmamd.methods.kd import KD
-from mmamd.methods.plan import Method, Plan
+from mmamd.methods.method import Method
+from mmamd.methods.plan import Plan
 
 for _module in iter_modules(__path__):
     import_module(f'{__name__}.{_module.name}')

@@ -20,10 +20,11 @@ EPOCHS = ('begin', 'end', 'T_max', 'periods', 'milestones', 'total_iters')  # of
 
 
 def plain_run(context: 'Context') -> float:
-    """MACs of plain distillation by the config's own schedule, the unit of budgets."""
+    """MACs of plain distillation by the config's own schedule, of each student if there are several: a budget's unit."""
     scoring = sum(stage.macs(context) for stage in context.stages if stage.kind == 'score')
     *_, student = (stage for stage in context.stages if stage.kind == 'distil' and stage.section == 'student')
-    return scoring + student.images_seen * (context.teacher_cost.macs + 3 * context.student_cost.macs)
+    return scoring + student.images_seen * sum(context.teacher_cost.macs + 3 * each.macs
+                                               for each in context.student_costs)
 
 
 def epochs_within(stage: 'Distil', context: 'Context') -> int:
