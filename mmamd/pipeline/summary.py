@@ -19,6 +19,8 @@ from mmengine.registry import VISUALIZERS
 
 from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.shares import shares_of_students
+from mmamd.pipeline.sizing import size_found
 from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row, amount_text, rows_of
@@ -69,13 +71,17 @@ def _collect(context: Context, state: RunState) -> dict:
         return {'value': test[name][metric] / unit, 'macs': network.cost.macs, 'params': network.cost.params}
 
     delivered = read_networks(context.work_dir, 'export')
-    students = [{'name': name, 'scale': network.scale, **outcome(name, network), 'path': network.weights}
-                for name, network in delivered.items()]
+    macs, seconds = (shares_of_students(context.stages, list(delivered), {
+        name: entry[unit] for name, entry in stages.items()}) for unit in ('macs', 'seconds'))
+    students = [{'name': name, 'scale': network.scale, **outcome(name, network), 'path': network.weights,
+                 'cost': {'macs': macs[i], 'seconds': round(seconds[i], 1)}}
+                for i, (name, network) in enumerate(delivered.items())]
+    size = size_found(context.work_dir, state)
     return {
         'metric': metric, 'method': state.content['method'],
         'teacher': outcome('teacher', find_network(context.work_dir, 'nest')),
         'selections': [_selection(context, name, metric, unit) for name in state.of_kind('select')],
-        'student': students[0], 'students': students,
+        'student': students[0], 'students': students, **({} if size is None else {'size': size}),
         'recalibration_images': context.num_recalibration,
         'cost': {'trainings': sum(entry['kind'] in TRAINING for entry in stages.values()),
                  'macs': sum(entry['macs'] for entry in stages.values()),
