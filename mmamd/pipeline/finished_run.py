@@ -26,7 +26,7 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
 
     Args:
         work_dir: Folder of a run.
-        scale: Scale of a candidate, ``'student'`` for what the run delivers, or ``'assistant'`` for the last network
+        scale: Scale of a candidate, ``'student'`` for what the run delivers if that is one network, or ``'assistant'`` for the last network
             that it chose on the way.
 
     Returns:
@@ -59,6 +59,9 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
 
 def _find(folder: Path, state: RunState, scale: float | str) -> Network:
     if scale == 'student':
+        if len(state.content['delivered']) > 1:
+            raise ValueError(f'the run {folder} delivers several students; give the scale of one, '
+                             f'{_delivered_scales(folder, state)}')
         reference = state.content['delivered'][0]
         _require(state, reference.partition('@')[0], "the assistant and its kin are in the stages before it: scale "
                                                      "'assistant', or a number")
@@ -89,6 +92,12 @@ def _networks(folder: Path, state: RunState) -> dict[str, Network]:
             network = find_network(folder, reference)
             found[network.key] = network
     return found
+
+
+def _delivered_scales(folder: Path, state: RunState) -> list[float]:
+    """Scales of the students that are finished."""
+    return [find_network(folder, reference).scale for reference in state.content['delivered']
+            if state.is_finished(reference.partition('@')[0])]
 
 
 def _assistant(folder: Path, state: RunState) -> Network:

@@ -76,12 +76,11 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
     lines += [f'{name:<13}{cost.macs:>18,}{cost.params:>15,}' for name, cost in {**parts, 'total': total}.items()]
     if 'compression' in cfg:
         compression = Compression.from_cfg(cfg)
-        lines += ['', f'student: {_budget(compression, total)}']
+        lines += ['', *(f'student: {_budget(compression, scale, total)}' for scale in compression.students)]
     return '\n'.join([*lines, '', CONVENTION])
 
 
-def _budget(compression: Compression, total: Cost) -> str:
-    scale = compression.student_scale
+def _budget(compression: Compression, scale: float, total: Cost) -> str:
     share = f'compression.student_scale={scale}, scale_by={compression.scale_by!r}'
     if compression.scale_by == 'units':
         return f'at most {scale:.2%} of the units of each kind ({share})'

@@ -24,6 +24,7 @@ from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
 from mmamd.structures import Measurement
 from mmamd.visualization.run_files import Run, read_run
+from mmamd.visualization.students import size_sentences
 
 WRITE_SECONDS = 3.
 # Of a process on another host nothing else is known. Opening a large data set over a network takes minutes.
@@ -228,8 +229,10 @@ def _finding_lines(run: Run) -> list[str]:
         lines += [f'{stage}, held out in percent: {values}; reference {_measured(selection.reference)}',
                   f'{stage}, chosen: {selection.chosen} by the rule {selection.rule}']
     if run.summary is not None:
-        teacher, student = (100 * run.summary[name]['value'] for name in ('teacher', 'student'))
-        lines.append(f'test {run.summary["metric"]} in percent: teacher {teacher:.2f}, student {student:.2f}')
+        several = len(run.students) > 1
+        values = ', '.join(f'student{f" {student.key}" * several} {100 * student.value:.2f}' for student in run.students)
+        lines += [*size_sentences(run.summary), f'test {run.summary["metric"]} in percent: teacher '
+                  f'{100 * run.summary["teacher"]["value"]:.2f}, {values}']
     return lines
 
 

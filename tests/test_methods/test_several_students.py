@@ -99,7 +99,7 @@ def test_what_cannot_be_shared_is_refused_by_name(lay):
         lay(Halfway(), **SEVERAL)
     with pytest.raises(ValueError, match=r'method.assistants leaves none for the student of scale 0.4, got \[0.4\]'):
         lay(TAKD(assistants=(0.4,)), **SEVERAL)
-    with pytest.raises(ValueError, match=r'the section search finds terms for one student.*\[0.4, 0.25\] makes several'):
+    with pytest.raises(ValueError, match=r'search finds terms for one student.*\[0.4, 0.25\] makes several'):
         lay(KD(), search=dict(type='mmamd.KDZeroSearch'), **SEVERAL)
 
 
