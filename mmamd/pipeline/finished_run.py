@@ -26,8 +26,8 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
 
     Args:
         work_dir: Folder of a run.
-        scale: Scale of a candidate, ``'student'`` for what the run delivers if that is one network, or ``'assistant'`` for the last network
-            that it chose on the way.
+        scale: Scale of a candidate, or of one of several students; ``'student'`` for what a run of one student
+            delivers, or ``'assistant'`` for the last network that it chose on the way.
 
     Returns:
         Config; network on the CPU, uncut, in eval mode, with all units active; what it keeps as a candidate.

@@ -62,7 +62,8 @@ def size_found(work_dir: Path, state: RunState) -> dict | None:
 
     Returns:
         ``keep`` or ``latency`` with what was asked for, ``is_met``, and ``tried``: of each size its ``scale``, and
-        what it has ``kept`` of the teacher and its ``value`` on the held-out images, or its ``seconds``.
+        what it has ``kept`` of the teacher and its ``value`` on the held-out images, or its ``seconds``. With ``keep``
+        also the ``teacher``'s value, with ``latency`` how it was measured, and the ``seconds`` of all sizes.
     """
     stages = state.content['stages']
     if 'size' not in stages:
@@ -73,5 +74,5 @@ def size_found(work_dir: Path, state: RunState) -> dict | None:
         return {'latency': found['most'], **{key: found[key] for key in ('batch_size', 'runtime', 'device', 'threads')},
                 'is_met': True, 'tried': [{'scale': found['scale'], 'seconds': own}], 'seconds': found['seconds']}
     tried = [read_size(work_dir, stage) for stage in state.of_kind('verify')]
-    return {'keep': found['keep'], 'is_met': tried[-1]['kept'] >= found['keep'],
+    return {'keep': found['keep'], 'is_met': tried[-1]['kept'] >= found['keep'], 'teacher': tried[-1]['teacher'],
             'tried': [{key: each[key] for key in ('scale', 'value', 'kept')} for each in tried]}

@@ -229,8 +229,8 @@ def _finding_lines(run: Run) -> list[str]:
         lines += [f'{stage}, held out in percent: {values}; reference {_measured(selection.reference)}',
                   f'{stage}, chosen: {selection.chosen} by the rule {selection.rule}']
     if run.summary is not None:
-        several = len(run.students) > 1
-        values = ', '.join(f'student{f" {student.key}" * several} {100 * student.value:.2f}' for student in run.students)
+        names = [f'student {each.key}' if len(run.students) > 1 else 'student' for each in run.students]
+        values = ', '.join(f'{name} {100 * each.value:.2f}' for name, each in zip(names, run.students, strict=True))
         lines += [*size_sentences(run.summary), f'test {run.summary["metric"]} in percent: teacher '
                   f'{100 * run.summary["teacher"]["value"]:.2f}, {values}']
     return lines

@@ -134,7 +134,7 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
                 f'{score:>{width}}{value:>8}')
 
     held_out = next((_held_out(found['reference']) for found in summary['selections']
-                     if found['reference']['name'] == 'teacher'), '')
+                     if found['reference']['name'] == 'teacher'), _percent(summary.get('size', {}).get('teacher')))
     lines.append(row('teacher', 1., summary['teacher'], held_out, test=summary['teacher']['value']))
     tables = tables_of(summary['selections'])
     for number, (candidates, chosen_by) in enumerate(tables, 1):
@@ -149,9 +149,8 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
     several = len(students) > 1
     tried = {each['scale']: each.get('value') for each in summary.get('size', {}).get('tried', ())}
     for student in students:
-        held_out = tried.get(student['scale'])
         lines.append(row('student' + f' {scale_key(student["scale"])}' * several, student['scale'], student,
-                         '' if held_out is None else f'{100 * held_out:.2f}', test=student['value']))
+                         _percent(tried.get(student['scale'])), test=student['value']))
     lines += [f'{summary["metric"]} in percent; ' + '; '.join(
                   f'test split {_share(student, teacher):.3f} of the teacher at '
                   f'{student["macs"] / teacher["macs"]:.3f} of its MACs' for student in students),
@@ -186,6 +185,10 @@ def tables_of(selections: list[dict]) -> list[tuple[list[dict], dict[str, list[s
 
 def _share(student: dict, teacher: dict) -> float:
     return student['value'] / teacher['value'] if teacher['value'] else float('nan')
+
+
+def _percent(value: float | None) -> str:
+    return '' if value is None else f'{100 * value:.2f}'
 
 
 def _held_out(judged: dict) -> str:

@@ -1,4 +1,4 @@
-"""Which size a student needs to keep a share of its teacher's performance, told from candidates that are not trained."""
+"""Which size a student needs to keep a share of its teacher's performance, told from untrained candidates."""
 
 from collections.abc import Sequence
 

@@ -188,5 +188,5 @@ def _round_of(stage: str) -> str:
 
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
-    'students': _students, 'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'refit': _refits,
-    'loss': _losses, 'distance': _distances, 'terms': _terms, 'cost': _cost}
+    'students': _students, 'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept,
+    'refit': _refits, 'loss': _losses, 'distance': _distances, 'terms': _terms, 'cost': _cost}

@@ -194,7 +194,7 @@ def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
     """The teacher's performance on the held-out images and its error, where a selection has measured it."""
     first = next(iter(run.selections.values()), None)
     if first is None or first.reference.name is not None:  # the whole shared network was measured in its place
-        return None, None
+        return ((run.summary or {}).get('size') or {}).get('teacher'), None
     draws = first.reference.resampled
     return first.reference.value, standard_error(draws) if draws else None
 

@@ -60,8 +60,9 @@ class Verify(Select):
         if is_main_process():
             folder = context.work_dir / self.name
             found = Selection.load(folder / 'selection.json')
-            write_json(folder / FILE, {'scale': found.winner.scale, 'keep': self.keep, 'value': found.winner.value,
-                                       'kept': found.winner.value / found.reference.value})
+            write_json(folder / FILE, {
+                'scale': found.winner.scale, 'keep': self.keep, 'value': found.winner.value,
+                'teacher': found.reference.value, 'kept': found.winner.value / found.reference.value})
         barrier()
 
 
