@@ -138,7 +138,7 @@ def _for(run: Run, stage: str) -> str:
 def _students(run: Run) -> list[Picture] | str:
     if len(run.students) < 2 or run.summary is None:
         return []  # one student is in the table
-    timed = ', and over the time of a batch on this device' * all(each.seconds is not None for each in run.students)
+    timed = ', and over the time of one by ONNX Runtime' * all(each.seconds is not None for each in run.students)
     return [Picture('students', 'students', 'What the students do for what they cost',
                     f'Performance on the test images of each student over the MACs of an image{timed}; the teacher is '
                     'the dashed line.', partial(students_figure, run.students, run.family.teacher_cost,

@@ -81,7 +81,8 @@ class Run:
     def students(self) -> list[Student]:
         """What is delivered, ascending by scale; none as long as nothing is known of it."""
         named = None if self.config is None else self.config.compression.get('student_scale')
-        return students_of(self.summary, self.family if self.is_student_a_candidate else None, named)
+        bench = _load(read_json, self.work_dir / 'export' / 'bench.json') if self.summary else None
+        return students_of(self.summary, self.family if self.is_student_a_candidate else None, named, bench)
 
     @property
     def is_smallest_student(self) -> bool:

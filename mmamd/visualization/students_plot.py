@@ -13,7 +13,7 @@ from mmamd.visualization.units import short_amount
 
 def students_figure(students: Sequence[Student], teacher_cost: Cost, teacher_value: float,
                     style: Style = LIGHT) -> Figure:
-    """Performance on the test images over MACs, and over the time of a batch where all have been timed.
+    """Performance on the test images over MACs, and over their times where all have been measured.
 
     Args:
         students: With their performances, ascending by scale.
@@ -34,7 +34,7 @@ def students_figure(students: Sequence[Student], teacher_cost: Cost, teacher_val
     panels[0].legend(frameon=False, fontsize=8, labelcolor=style.ink, loc='lower right')
     if is_timed:
         _draw(panels[1], [1e3 * student.seconds for student in students], students, teacher_value, style)
-        panels[1].set_xlabel('Time of a batch (ms)')
+        panels[1].set_xlabel('Time (ms)')
     return figure
 
 
@@ -44,7 +44,7 @@ def _draw(axes: Axes, xs: list[float], students: Sequence[Student], teacher_valu
                  label=f'teacher ({100 * teacher_value:.2f})')
     axes.plot(xs, values, color=style.green, marker='*', markersize=11, linewidth=1.4, zorder=3, label='students')
     for x, value, student in zip(xs, values, students, strict=True):
-        axes.annotate(f'{student.key}: {value:.2f}', (x, value), xytext=(0, -14), textcoords='offset points',
-                      ha='center', fontsize=8, color=style.ink)
+        axes.annotate(f'{student.key}: {value:.2f}', (x, value), xytext=(7, -12), textcoords='offset points',
+                      ha='left', fontsize=8, color=style.ink)
     dress(axes, style, grid='both')
-    axes.margins(x=0.15, y=0.2)
+    axes.margins(x=0.25, y=0.2)

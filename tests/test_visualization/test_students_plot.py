@@ -56,6 +56,16 @@ def test_the_students_have_a_picture_of_their_own(family):
     assert pictures[0].draw().axes[0].get_xlabel() == 'MACs of an image'
 
 
+def test_students_that_were_timed_stand_over_their_times_too(family):
+    rows = [dict(network=f'student student_{scale}', runtime=runtime, precision='float32', timings=[
+        dict(batch=1, median=median), dict(batch=64, median=99.)])
+        for scale, median in (('0.25', 1.5), ('0.50', 2.)) for runtime in ('torch', 'ONNX Runtime')]
+    (family / 'export' / 'bench.json').write_text(json.dumps({'networks': rows}))
+    assert [student.seconds for student in read_run(family).students] == [0.0015, 0.002]
+    picture = make_pictures(read_run(family))[0][0]
+    assert len(picture.draw().axes) == 2 and 'over the time of one by ONNX Runtime' in picture.caption
+
+
 def test_students_stand_over_their_macs_and_over_their_times_where_they_were_measured():
     axes, = students_figure(STUDENTS, Cost(1000, 100), 0.7).axes
     line = next(each for each in axes.lines if each.get_marker() == '*')
@@ -64,7 +74,7 @@ def test_students_stand_over_their_macs_and_over_their_times_where_they_were_mea
     timed = [Student(each.scale, each.cost, each.value, seconds=each.scale / 100) for each in STUDENTS]
     _, by_time = students_figure(timed, Cost(1000, 100), 0.7).axes
     line = next(each for each in by_time.lines if each.get_marker() == '*')
-    assert (line.get_xdata().tolist(), by_time.get_xlabel()) == ([2.5, 5.], 'Time of a batch (ms)')
+    assert (line.get_xdata().tolist(), by_time.get_xlabel()) == ([2.5, 5.], 'Time (ms)')
 
 
 def test_it_is_said_how_a_size_was_found():
