@@ -30,8 +30,8 @@ def stages(tiny_config, refit_config, finished_run):
                  for name in (DistPro.__name__, KDZero.__name__)]
     sized = [of(refit_config(**{'compression.student_scale': 'auto', **goal}))
              for goal in ({'compression.latency': '2ms'}, {'compression.keep': 0.9})]
-    return {**sized[0], **sized[1], **searching[0], **searching[1], **of(refit_config()), **of(tiny_config(**{'model.teacher': None})),
-            **of(tiny_config())}
+    return {**sized[0], **sized[1], **searching[0], **searching[1], **of(refit_config()),
+            **of(tiny_config(**{'model.teacher': None})), **of(tiny_config())}
 
 
 def changed(value):
