@@ -1,7 +1,7 @@
 """Methods: which stages there are, and who teaches whom. Each file of this folder is one and registers itself.
 
-Beside them stand the contract, ``method.py``, the builder for one student, ``plan.py``, what the plans of several have in
-common, ``laid.py``, and what those methods share that train their assistants by themselves.
+Beside them stand the contract, ``method.py``; the builder for one student, ``plan.py``, and what the plans of several
+have in common, ``laid.py``; and what those methods share that train their assistants by themselves.
 """
 
 from importlib import import_module

@@ -148,18 +148,18 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
     students, teacher, cost = summary['students'], summary['teacher'], summary['cost']
     several = len(students) > 1
     tried = {each['scale']: each.get('value') for each in summary.get('size', {}).get('tried', ())}
-    for student in students:
-        lines.append(row('student' + f' {scale_key(student["scale"])}' * several, student['scale'], student,
-                         _percent(tried.get(student['scale'])), test=student['value']))
-    lines += [f'{summary["metric"]} in percent; ' + '; '.join(
-                  f'test split {_share(student, teacher):.3f} of the teacher at '
-                  f'{student["macs"] / teacher["macs"]:.3f} of its MACs' for student in students),
+    names = [f'student {scale_key(student["scale"])}' if several else 'student' for student in students]
+    for name, student in zip(names, students, strict=True):
+        lines.append(row(name, student['scale'], student, _percent(tried.get(student['scale'])), test=student['value']))
+    lines += [*(f'{summary["metric"]} in percent; {f"{name}: " * several}test split {_share(student, teacher):.3f} of '
+                f'the teacher at {student["macs"] / teacher["macs"]:.3f} of its MACs'
+                for name, student in zip(names, students, strict=True)),
               *(text.rstrip('.') for text in size_sentences(summary)),
               *_recalibration_line(summary['recalibration_images']),
               *(f'warning: {text[:1].lower()}{text[1:-1]}' for text in overlap_warnings(summary)),
               f'cost: {cost["trainings"]} trainings, {amount_text(round(cost["macs"]))} MACs, {cost["seconds"]:.0f} s',
-              *(f'    for the student {scale_key(student["scale"])}: {amount_text(round(student["cost"]["macs"]))} '
-                f'MACs, {student["cost"]["seconds"]:.0f} s' for student in students * several),
+              *(f'    {name}: {amount_text(round(student["cost"]["macs"]))} MACs, {student["cost"]["seconds"]:.0f} s'
+                for name, student in zip(names * several, students * several, strict=True)),
               'seconds: ' + ', '.join(f'{name} {stage["seconds"]:.0f}' for name, stage in summary['stages'].items()),
               *(f'student: {student["path"]}' for student in students)]
     lines += [f'picture: {picture}' for picture in pictures]

@@ -79,7 +79,7 @@ def test_terminal_and_status_name_every_student(family_run):
         assert any(line.startswith(f'student {each["scale"]:.2f}') and line.endswith(value)
                    for line in text.splitlines())
         assert f'student {each["scale"]:.2f} {value}' in format_status(work_dir)
-    assert '    for the student 0.25: ' in text
+    assert '    student 0.25: ' in text
 
 
 # --- a size that the run finds ---
