@@ -21,6 +21,7 @@ from mmengine.registry import DefaultScope
 import mmamd
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.stages.budget import plain_run
 from mmamd.structures import scale_key
 
@@ -60,6 +61,7 @@ def family(seed, work_dir, args):
 
 def unit_of(cfg: Config, work_dir: Path) -> float:
     """MACs of plain distillation by a config's own schedule."""
+    fill_data_root(cfg)  # as the runner does
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         context = Context(cfg, Settings.from_cfg(cfg), work_dir, 0, lambda *_: None)
         context.stages = context.settings.method.stages(context)
