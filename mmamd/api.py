@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmamd import compat
 from mmamd.checks import COUNT, FLAG, NOTHING, TEXT, Kind, check, list_of, number, one_of
+from mmamd.structures import Network, scale_key
 
 if TYPE_CHECKING:
     from mmamd.export import Exported
@@ -55,11 +56,16 @@ def compress(config: str | Path | Config, work_dir: str | Path | None = None, **
     return MultiStepRunner.from_cfg(cfg).train()
 
 
-def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
+def load_student(work_dir: str | Path, device: str = 'cpu', *, scale: float | None = None) -> nn.Module:
     """The small model of a finished run, in eval mode.
 
+    Args:
+        work_dir: Folder of the run.
+        device: Where it is to be.
+        scale: Which one, of a run that delivers several.
+
     Raises:
-        FileNotFoundError: If the run has exported no student.
+        FileNotFoundError: If the run has exported no student, none of the scale, or several and none is named.
         ValueError: If its files are damaged, or name or hold what would run code; nothing of a work_dir is executed.
     """
     from mmamd.export import config_of
@@ -70,23 +76,34 @@ def load_student(work_dir: str | Path, device: str = 'cpu') -> nn.Module:
     from mmamd.weights.networks import read_networks
     check('work_dir', work_dir, PATH, 'give the folder of a finished run')
     check('device', device, DEVICE)
+    check('scale', scale, number(above=0., most=1.) | NOTHING, 'leave it out where the run delivers one student')
     state = RunState(Path(work_dir))
     refuse_damage(state, state.of_kind('export'))
-    folder = Path(work_dir) / 'student'
-    several = sorted(path.parent.name for path in folder.glob('*/student.pth'))
-    if several:
-        raise FileNotFoundError(f'{work_dir} delivers several students, {", ".join(several)}; each is a config.py and '
-                                f'a student.pth in {folder}/NAME, for mmpretrain.get_model')
+    is_exported = (Path(work_dir) / 'export' / 'networks.json').exists()
+    network = _delivered(work_dir, read_networks(work_dir, 'export'), scale) if is_exported else None
+    folder = Path(network.weights).parent if network else Path(work_dir) / 'student'
     for name in ('config.py', 'student.pth'):
         if not (folder / name).exists():
             raise FileNotFoundError(f'{folder} holds no {name}: the run has not exported its student; finish it by '
                                     'running its config again with the same work_dir')
     run = read_run_config(work_dir)
     import_custom(run, work_dir)
-    network, = read_networks(work_dir, 'export').values()
     with compat.registered_types_only():
         return task_named(run.get('default_scope')).rebuild(
-            config_of(run, network.architecture), folder / 'student.pth', device)
+            config_of(run, network.architecture), network.weights, device)
+
+
+def _delivered(work_dir: str | Path, networks: dict[str, Network], scale: float | None) -> Network:
+    """The one of the delivered networks that is meant."""
+    known = [network.scale for network in networks.values()]
+    wanted = [network for network in networks.values() if scale is None or network.key == scale_key(scale)]
+    if not wanted:
+        raise FileNotFoundError(f'{work_dir} delivers no student of scale {scale}; expected one of {known}')
+    if len(wanted) > 1:
+        which = f'give scale=, one of {known}' if len(set(known)) == len(known) else (
+            f'each is a config.py and a student.pth in {Path(work_dir) / "student"}/NAME, for mmpretrain.get_model')
+        raise FileNotFoundError(f'{work_dir} delivers several students, {", ".join(networks)}; {which}')
+    return wanted[0]
 
 
 def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: float | str = 'student',
@@ -99,7 +116,7 @@ def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: f
     Args:
         work_dir: Folder of a run.
         forms: Names of :data:`mmamd.export.FORMS`.
-        scale: ``'student'``, ``'assistant'``, ``'teacher'``, or the scale of a candidate.
+        scale: ``'student'``, ``'assistant'``, ``'teacher'``, or the scale of a candidate, or of a student of several.
         out: Folder of the files; ``<work_dir>/exported/<scale>`` by default.
         force: Whether files that are there may be replaced.
         with_preprocessing: ``'nhwc'`` or ``'nchw'`` for graphs of ONNX that take uint8 pixels, RGB or grey, in that

@@ -6,6 +6,7 @@ from mmamd.files.json_file import read_json
 from mmamd.files.training_log import TRAINING, read_log, read_losses
 from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
+from mmamd.selection.size_text import size_sentences
 from mmamd.structures import Measurement, Selection, scale_key
 
 
@@ -59,11 +60,12 @@ def _outcome_lines(folder: Path, exports: list[str], state: RunState) -> list[st
     # That of an earlier outcome is still there while a part of the run is redone.
     if not path.is_file() or not any(map(state.is_finished, exports)):
         return []
-    metric, teacher, students = read_json(path, lambda raw: (
-        raw['metric'], raw['teacher']['value'], [(each['scale'], each['value']) for each in raw['students']]))
+    metric, teacher, students, size = read_json(path, lambda raw: (
+        raw['metric'], raw['teacher']['value'], [(each['scale'], each['value']) for each in raw['students']],
+        size_sentences(raw)))
     shown = [f'student{f" {scale_key(scale)}" if len(students) > 1 else ""} {100 * value:.2f}'
              for scale, value in students]
-    return [f'test {metric} in percent: teacher {100 * teacher:.2f}, {", ".join(shown)}']
+    return [*size, f'test {metric} in percent: teacher {100 * teacher:.2f}, {", ".join(shown)}']
 
 
 def _measured(m: Measurement) -> str:

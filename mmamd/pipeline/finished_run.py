@@ -30,8 +30,8 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
 
     Args:
         work_dir: Folder of a run.
-        scale: Scale of a candidate, ``'student'`` for what the run delivers, ``'assistant'`` for the last network that
-            it chose on the way, or ``'teacher'``, which is 1.0, too.
+        scale: Scale of a candidate, or of one of several students; ``'student'`` for what a run of one student
+            delivers, ``'assistant'`` for the last network that it chose on the way, or ``'teacher'``, which is 1.0.
 
     Returns:
         Config; network on the CPU, uncut, in eval mode, with all units active; what it keeps as a candidate.
@@ -72,6 +72,9 @@ def as_its_run(cfg: Config) -> Iterator[None]:
 
 def _find(folder: Path, state: RunState, scale: float | str) -> Network:
     if scale == 'student':
+        if len(state.content['delivered']) > 1:
+            raise ValueError(f'the run {folder} delivers several students; give the scale of one, '
+                             f'{_delivered_scales(folder, state)}')
         reference = state.content['delivered'][0]
         _require(state, reference.partition('@')[0], "the assistant and its kin are in the stages before it: scale "
                                                      "'assistant', or a number")
@@ -105,6 +108,12 @@ def _networks(folder: Path, state: RunState) -> dict[str, Network]:
             network = find_network(folder, reference)
             found[network.key] = network
     return found
+
+
+def _delivered_scales(folder: Path, state: RunState) -> list[float]:
+    """Scales of the students that are finished."""
+    return [find_network(folder, reference).scale for reference in state.content['delivered']
+            if state.is_finished(reference.partition('@')[0])]
 
 
 def find_assistant(folder: Path, state: RunState) -> Network:

@@ -72,13 +72,12 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
     if 'compression' in cfg:
         compression = Compression.from_cfg(cfg)
         beside = parts['rest'] if task_of(network).scales_backbone else Cost(0, 0)
-        lines += ['', f'student: {_budget(compression, total, beside)}']
+        lines += ['', *(f'student: {_budget(compression, scale, total, beside)}' for scale in compression.students)]
     return '\n'.join([*lines, '', CONVENTION])
 
 
-def _budget(compression: Compression, total: Cost, beside: Cost) -> str:
+def _budget(compression: Compression, scale: float, total: Cost, beside: Cost) -> str:
     """What a student may cost; ``beside`` is what scales do not speak of."""
-    scale = compression.student_scale
     share = f'compression.student_scale={scale}, scale_by={compression.scale_by!r}'
     if compression.scale_by == 'units':
         return f'at most {scale:.2%} of the units of each kind ({share})'

@@ -81,6 +81,13 @@ class Progress:
 
     # --- what a run tells ---
 
+    def replan(self, plan: dict[str, float]) -> None:
+        """The stages have been laid anew; what is known of those that stay is kept."""
+        self.plan = plan
+        for known in (self._fraction, self._before, self._worked, self._timed, self._spent):
+            known.update(dict.fromkeys(plan.keys() - known.keys(), 0.))
+        self._state.update(dict.fromkeys(plan.keys() - self._state.keys(), 'waiting'))
+
     def start(self, stage: str, seconds_before: float = 0., continued: bool = False) -> None:
         """A stage begins, or continues one that an earlier process spent ``seconds_before`` on."""
         self._state[stage] = 'running'

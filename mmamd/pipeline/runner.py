@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import os
 import shutil
 import sys
 import time
@@ -33,7 +32,9 @@ from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.reuse import check_donors, take_over
-from mmamd.pipeline.stages import Stage, field_digests, fingerprint
+from mmamd.pipeline.seeding import run_seed
+from mmamd.pipeline.sizing import known_before, lay_stages
+from mmamd.pipeline.stages import Stage, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
@@ -96,14 +97,11 @@ class MultiStepRunner:
         check_donors(self.cfg.get('reuse_stages') or (), self.work_dir)
         kept = takewhile(lambda name: name != self.cfg.get('start_from'), state.content['stages'])
         on_first_rank(functools.partial(refuse_damage, state, list(kept)))
-        context = Context(self.cfg, settings, self.work_dir, self._seed(state),
+        context = Context(self.cfg, settings, self.work_dir, run_seed(self.cfg, state.content['seed']),
                           spend=functools.partial(self._spend, state), spent=state.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
-        context.stages = stages = context.settings.method.stages(context)
-        for stage in stages:
-            stage.check(context)
-            field_digests(stage)  # refuses what no run that continues could be known by
+        stages = lay_stages(context, known_before(state, self.cfg.get('start_from')))
         _ = context.class_names  # refuses names that fit no head
         check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
@@ -117,9 +115,25 @@ class MultiStepRunner:
                 listeners = [stack.enter_context(listener) for listener in (
                     (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
                 context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
-                for stage in stages:
-                    self._carry(stage, context, state)
+                self._carry_all(context, state)
             return summarise(context, state, _console())
+
+    def _carry_all(self, context: Context, state: RunState) -> None:
+        """Carry out every stage in order; after one that decides what follows, the rest is laid anew."""
+        carried = set()
+        while waiting := [stage for stage in context.stages if stage.name not in carried]:
+            self._carry(waiting[0], context, state)
+            carried.add(waiting[0].name)
+            if waiting[0].decides:
+                lay_stages(context, state)
+                context.built.clear()
+                context.progress.replan({stage.name: stage.macs(context) for stage in context.stages})
+                self._note_delivered(context, state)
+
+    def _note_delivered(self, context: Context, state: RunState) -> None:
+        state.content['delivered'] = list(context.stages[-1].delivered)
+        if is_main_process():
+            state.save()
 
     def _compare(self, stages: list[Stage], context: Context, state: RunState) -> list[str]:
         """Hold the stages against what is there, and refuse it or return which of them are redone."""
@@ -150,10 +164,9 @@ class MultiStepRunner:
         for name in redone:
             state.content['stages'].pop(name, None)
         barrier()
-        state.content.update(seed=context.seed, method=type(context.settings.method).__name__,
-                             delivered=list(stages[-1].delivered))
+        state.content.update(seed=context.seed, method=type(context.settings.method).__name__)
+        self._note_delivered(context, state)
         if is_main_process():
-            state.save()
             write_run_config(context.with_class_names(self._own_config()), self.work_dir)
 
     def _own_config(self) -> Config:
@@ -276,17 +289,6 @@ class MultiStepRunner:
         if is_main_process():
             state.spend(stage, seconds, macs)
             self._accounted += seconds
-
-    def _seed(self, state: RunState) -> int:
-        """The config's seed, the one drawn when the run began, or a new draw; the same on every rank."""
-        seed = (self.cfg.get('randomness') or {}).get('seed')
-        if seed is None:
-            seed = state.content['seed']
-        if seed is None:
-            seed = int.from_bytes(os.urandom(4), 'big') >> 1
-        shared = [seed]
-        broadcast_object_list(shared)
-        return shared[0]
 
 
 def _console() -> Callable[[str], None]:

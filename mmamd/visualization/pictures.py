@@ -21,6 +21,7 @@ from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.scenes_plot import scenes_figure
 from mmamd.visualization.selection_plot import selection_figure
+from mmamd.visualization.students_plot import students_figure
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ def _kept(run: Run) -> list[Picture] | str:
     return [Picture('kept', 'kept', 'What each candidate keeps',
                     'Units kept in each layer (row) at each scale (column). Candidates are nested, so numbers never '
                     'fall from left to right.',
-                    partial(kept_figure, run.family, tuple(selection.winner.scale for selection in
-                                                           run.assistants.values()), run.is_student_a_candidate))]
+                    partial(kept_figure, run.family, tuple(dict.fromkeys(
+                        selection.winner.scale for selection in run.assistants.values())), run.is_student_a_candidate,
+                            tuple(student.scale for student in run.students)))]
 
 
 def _losses(run: Run) -> list[Picture] | str:
@@ -125,10 +127,24 @@ def _selections(run: Run) -> list[Picture] | str:
         return f'the method {run.method} chooses among no networks'
     return [Picture('selection', stage.replace('select', 'selection'),
                     f'{"Choice of the student" if stage in run.delivered else "Choice of the teacher assistant"}'
-                    f'{_round_of(stage)}', _how_to_read(selection),
-                    partial(selection_figure, selection, run.scale_by, has_student=run.is_student_a_candidate,
+                    f'{_round_of(stage)}{_for(run, stage)}', _how_to_read(selection),
+                    partial(selection_figure, selection, run.scale_by, has_student=run.is_smallest_student,
                             are_slices=run.are_slices(stage)))
             for stage, selection in run.selections.items()] or 'no network has been chosen yet'
+
+
+def _for(run: Run, stage: str) -> str:
+    return f', for the student {run.student_of(stage)}' if run.student_of(stage) else ''
+
+
+def _students(run: Run) -> list[Picture] | str:
+    if len(run.students) < 2 or run.summary is None:
+        return []  # one student is in the table
+    timed = ', and over the time of one by ONNX Runtime' * all(each.seconds is not None for each in run.students)
+    return [Picture('students', 'students', 'What the students do for what they cost',
+                    f'Performance on the test images of each student over the MACs of an image{timed}; the teacher is '
+                    'the dashed line.', partial(students_figure, run.students, run.family.teacher_cost,
+                                                run.summary['teacher']['value']))]
 
 
 def _how_to_read(selection: Selection) -> str:
@@ -186,5 +202,5 @@ def _round_of(stage: str) -> str:
 
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
-    'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'refit': _refits,
-    'loss': _losses, 'distance': _distances, 'terms': _terms, 'latency': _latency, 'cost': _cost}
+    'students': _students, 'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept,
+    'refit': _refits, 'loss': _losses, 'distance': _distances, 'terms': _terms, 'latency': _latency, 'cost': _cost}

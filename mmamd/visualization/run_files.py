@@ -1,6 +1,6 @@
 """What a run has left in its work_dir, read for drawing; a run may be finished, interrupted or going on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -9,13 +9,14 @@ from mmamd.files.json_file import read_json
 from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
 from mmamd.files.training_log import TRAINING, Losses, read_log, read_losses
 from mmamd.selection.table import Row, rows_of
-from mmamd.structures import CandidateFamily, Cost, Importance, Maps, Network, Selection, check_run_format
+from mmamd.structures import CandidateFamily, Importance, Maps, Network, Selection, check_run_format
 from mmamd.visualization.bench_table import FILE as BENCH
 from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.visualization.scenes_plot import Scenes
+from mmamd.visualization.students import Student, students_of
 from mmamd.weights.networks import read_judged
 
 
@@ -83,11 +84,31 @@ class Run:
         return self.family.scale_by if self.family else 'flops'
 
     @property
-    def student_cost(self) -> Cost | None:
-        """What the student costs; None before that is known."""
-        if not self.is_student_a_candidate:
-            return self.summary and Cost(self.summary['student']['macs'], self.summary['student']['params'])
-        return self.family and self.family.student.cost
+    def students(self) -> list[Student]:
+        """What is delivered, ascending by scale; none as long as nothing is known of it."""
+        named = None if self.config is None else self.config.compression.get('student_scale')
+        return students_of(self.summary, self.family if self.is_student_a_candidate else None, named, self.bench)
+
+    @property
+    def is_smallest_student(self) -> bool:
+        """Whether the smallest candidate is a student."""
+        return self.is_student_a_candidate and self.family is not None and self.family.student.key in [
+            student.key for student in self.students]
+
+    def student_of(self, stage: str) -> str:
+        """Key of the student that a stage is made for, where there are several; else nothing."""
+        key = stage.rpartition('_')[2]
+        return key if len(self.students) > 1 and key in [student.key for student in self.students] else ''
+
+    @property
+    def tables(self) -> dict[str, list[str]]:
+        """Stage that has judged networks -> all stages that have chosen by its measurements, itself the first."""
+        found: dict[str, list[str]] = {}
+        for stage, selection in self.selections.items():
+            first = next((name for name in found if self.selections[name].measurements == selection.measurements
+                          and self.selections[name].reference == selection.reference), stage)
+            found.setdefault(first, []).append(stage)
+        return found
 
     @property
     def planned_macs(self) -> dict[str, float]:
@@ -102,14 +123,17 @@ class Run:
         """Whether the networks of a selection share their weights."""
         return len({network.weights for network in self.judged.get(stage, {}).values()}) <= 1
 
-    def rows(self, stage: str) -> list[Row]:
-        """The table of a selection."""
+    def rows(self, stage: str, *others: str) -> list[Row]:
+        """The table of a selection; with the scores that others have given by the same measurements."""
         costs = {key: network.cost for key, network in self.judged.get(stage, {}).items()}
         test = {}
         for found in self.summary['selections'] if self.summary else ():
             if found['stage'] == stage:
                 test = {c['name']: c['test_value'] for c in found['candidates']}
-        return rows_of(self.selections[stage], costs, test)
+        rows = rows_of(self.selections[stage], costs, test)
+        again = [self.rows(other) for other in others]
+        return [replace(row, scores={k: v for each in (*again, rows) for k, v in each[i].scores.items()})
+                for i, row in enumerate(rows)]
 
     def is_finished(self, stage: str) -> bool:
         return self.stages.get(stage, {}).get('finished', False)
