@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.recalibration import batch_norms
-from mmamd.files.run_config import encode
 from mmamd.pipeline.config.host_parts import building
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.images.preprocessor import check_preprocessor
@@ -250,28 +249,6 @@ class Context:
     @cached_property
     def _images(self) -> dict[str, Images]:
         return {}
-
-    @cached_property
-    def class_names(self) -> list[str] | None:
-        """Names of the classes: the config's, or those of the test images; None where nothing tells them."""
-        given, outputs = self.cfg.get('class_names'), self.task.num_classes(self.network)
-        if given and outputs is not None and len(given) != outputs:
-            raise ValueError(f'class_names must be one name for each of the {outputs} outputs of the head, got '
-                             f'{len(given)}; leave it out for the names of the data set')
-        names = list(given) if given else self.task.class_names(self.dataset('test'))
-        encode(names, 'class_names')  # refuses what could not be written
-        return names
-
-    @property
-    def meta(self) -> dict:
-        """What the host's readers look for in a checkpoint beside the weights."""
-        meta = self.task.meta(self.dataset('test'))
-        return meta if self.class_names is None else {
-            **meta, 'dataset_meta': {**meta.get('dataset_meta', {}), 'classes': self.class_names}}
-
-    def with_class_names(self, cfg: Config) -> Config:
-        """A copy of a config of the run that knows the names of the classes, for what leaves the run."""
-        return Config({**cfg.to_dict(), **({'class_names': self.class_names} if self.class_names else {})})
 
     @property
     def num_recalibration(self) -> int:

@@ -19,6 +19,7 @@ from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
 from mmamd.notices import forget, host_notices_once
 from mmamd.pipeline.advice import advise_after, advise_before
+from mmamd.pipeline.class_names import class_names, with_class_names
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
@@ -102,7 +103,7 @@ class MultiStepRunner:
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
         stages = lay_stages(context, known_before(state, self.cfg.get('start_from')))
-        _ = context.class_names  # refuses names that fit no head
+        class_names(context)  # refuses names that fit no head
         check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
@@ -167,7 +168,7 @@ class MultiStepRunner:
         state.content.update(seed=context.seed, method=type(context.settings.method).__name__)
         self._note_delivered(context, state)
         if is_main_process():
-            write_run_config(context.with_class_names(self._own_config()), self.work_dir)
+            write_run_config(with_class_names(context, self._own_config()), self.work_dir)
 
     def _own_config(self) -> Config:
         """The config without how this process was told to continue the run."""
@@ -201,8 +202,7 @@ class MultiStepRunner:
         before = names[:names.index(first)]
         missing = [name for name in before if not state.is_finished(name)]
         if missing:
-            raise ValueError(f'--start-from {first}: the stages {missing} before it are not finished; start from '
-                             f'{missing[0]}')
+            raise ValueError(f'--start-from {first}: {missing} before it are not finished; start from {missing[0]}')
         return names[len(before):]
 
     def _check_resumed_checkpoint(self, stages: list[Stage], checkpoint: str | None, state: RunState) -> None:

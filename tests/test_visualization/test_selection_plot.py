@@ -212,7 +212,7 @@ def test_networks_of_one_scale_stand_side_by_side_under_their_names():
     assert axes.containers[0].lines[0].get_linewidth() == 0  # nothing lies between two networks
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ['candidate, 95% interval', 'teacher (89.3 %)', 'chosen (85.0 %)']
-    assert figure.legends[0].get_title().get_text() == 'student_0.30 chosen by performance, within noise of 2 others'
+    assert figure.legends[0].get_title().get_text() == 'student_0.30 chosen by performance, within noise of 1 other'
 
 
 def test_the_performance_has_the_whole_frame_where_there_is_no_score():

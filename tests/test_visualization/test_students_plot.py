@@ -58,10 +58,11 @@ def test_the_students_have_a_picture_of_their_own(family):
 
 
 def test_students_that_were_timed_stand_over_their_times_too(family):
-    rows = [dict(network=f'student student_{scale}', runtime=runtime, precision='float32', timings=[
-        dict(batch=1, median=median), dict(batch=64, median=99.)])
+    rows = [dict(network=f'student student_{scale}', runtime=runtime, precision='float32', bytes=1, comparison=None,
+                 timings=[dict(batch=1, median=median, low=1., high=3.), dict(batch=64, median=99., low=9., high=100.)])
         for scale, median in (('0.25', 1.5), ('0.50', 2.)) for runtime in ('torch', 'ONNX Runtime')]
-    (family / 'export' / 'bench.json').write_text(json.dumps({'networks': rows}))
+    found = dict(networks=rows, device='cpu', processor='toy', threads=1, versions={}, notes=[], warnings=[])
+    (family / 'export' / 'bench.json').write_text(json.dumps(found))
     assert [student.seconds for student in read_run(family).students] == [0.0015, 0.002]
     picture = make_pictures(read_run(family))[0][0]
     assert len(picture.draw().axes) == 2 and 'over the time of one by ONNX Runtime' in picture.caption

@@ -23,6 +23,7 @@ from mmamd.export import (
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
+from mmamd.pipeline.class_names import checkpoint_meta, with_class_names
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.images.splits import check_image_size, check_metric
@@ -120,12 +121,12 @@ class Export(Stage):
     def _write(self, context: Context, reference: str, network: Network) -> Network:
         """Write the forms of a network where nobody looks for them; returns the small network that stands alone."""
         folder = context.work_dir / self.name / UNCHECKED / reference
-        config, small = stand_alone(context.with_class_names(context.cfg), network)
+        config, small = stand_alone(with_class_names(context, context.cfg), network)
         check_finite(small, f'the network {reference!r}')
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth', context.meta)
+            save_student(small, folder / 'student.pth', checkpoint_meta(context))
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
             shutil.copyfile(PREDICT, folder / PREDICT.name)
