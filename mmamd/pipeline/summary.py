@@ -26,7 +26,6 @@ from mmamd.structures import Network, Selection
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
 from mmamd.visualization.report import overlap_warnings
-from mmamd.visualization.run_files import TRAINING
 from mmamd.weights.networks import find_network, read_judged, read_networks
 
 
@@ -77,7 +76,7 @@ def _collect(context: Context, state: RunState) -> dict:
         'selections': [_selection(context, name, metric, unit) for name in state.of_kind('select')],
         'student': students[0], 'students': students,
         'recalibration_images': context.num_recalibration,
-        'cost': {'trainings': sum(entry['kind'] in TRAINING for entry in stages.values()),
+        'cost': {'trainings': sum(stage.trainings(context.work_dir) for stage in context.stages),
                  'macs': sum(entry['macs'] for entry in stages.values()),
                  'seconds': round(sum(entry['seconds'] for entry in stages.values()), 1)},
         'stages': {name: {'kind': entry['kind'], 'macs': entry['macs'], 'seconds': round(entry['seconds'], 1)}

@@ -22,12 +22,16 @@ def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(shown.panels):]:
         axes.remove()
-    values = np.concatenate([np.ravel(values) for values in shown.panels.values()])
+    maps = {title: np.array(rows, dtype=float) for title, rows in shown.panels.items()}  # nan for None
+    values = np.concatenate([np.ravel(values_HW) for values_HW in maps.values()])
     used = []
-    for axes, (title, values_HW) in zip(panels.flat, shown.panels.items(), strict=False):
-        image = axes.imshow(values_HW, cmap=style.amounts, vmin=values.min(), vmax=values.max(), interpolation='none')
+    for axes, (title, values_HW) in zip(panels.flat, maps.items(), strict=False):
+        image = axes.imshow(values_HW, cmap=style.amounts, vmin=np.nanmin(values), vmax=np.nanmax(values),
+                            interpolation='none')
         dress(axes, style, grid=None)
-        axes.set(xticks=[], yticks=[])
+        height, width = values_HW.shape
+        axes.set(xticks=range(width) if shown.columns else [], yticks=range(height) if shown.rows else [],
+                 xlabel=shown.columns, ylabel=shown.rows)
         axes.set_title(title.replace(': ', '\n'), fontsize=8.5, color=style.ink, parse_math=False)
         used.append(axes)
     bar = figure.colorbar(image, ax=used, fraction=0.03, pad=0.02)
