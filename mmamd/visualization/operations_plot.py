@@ -25,17 +25,15 @@ def operations_figure(best: list[Tried], style: Style = LIGHT) -> Figure:
         style: Colours.
     """
     counts = {field: _counted(best, field) for field in FIELDS}
-    rows = [max(len(counts[field]) for field in list(FIELDS)[at:at + COLUMNS]) for at in range(0, len(FIELDS), COLUMNS)]
-    figure = new_figure(style, WIDTH, sum(0.85 + ROW * max(3, row) for row in rows))
-    panels = figure.subplots(len(rows), COLUMNS, gridspec_kw=dict(height_ratios=[2 + max(3, row) for row in rows]))
-    for axes, (field, found) in zip(panels.flat, counts.items(), strict=True):
+    most = [max(len(counts[field]) for field in list(FIELDS)[at:at + COLUMNS]) for at in range(0, len(FIELDS), COLUMNS)]
+    figure = new_figure(style, WIDTH, 0.2 + sum(0.75 + ROW * rows for rows in most))
+    panels = figure.subplots(len(most), COLUMNS, gridspec_kw=dict(height_ratios=most))
+    for place, (axes, (field, found)) in enumerate(zip(panels.flat, counts.items(), strict=True)):
         axes.barh(list(found), list(found.values()), color=style.blue, height=0.62)
+        axes.set(title=FIELDS[field], xlim=(0, len(best)), ylim=(most[place // COLUMNS] - 0.5, -0.5))
         dress(axes, style, grid='x')
-        axes.set(title=FIELDS[field], xlim=(0, len(best)))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         axes.tick_params(axis='y', length=0)
-        axes.margins(y=0.02)
-        axes.invert_yaxis()
     figure.supxlabel(f'Distillers, of the {len(best)} best', fontsize=9, color=style.ink)
     return figure
 

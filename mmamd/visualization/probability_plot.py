@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from mmamd.visualization.searched import Searched
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
@@ -28,15 +29,15 @@ def probability_figure(searched: Searched, style: Style = LIGHT) -> Figure:
     small = [gene for gene in factors if gene not in tall]
     figure = new_figure(style, WIDTH, 1.1 + max(ROW * max(len(factors[gene]) for gene in tall),
                                                 sum(ROW * len(factors[gene]) + 0.6 for gene in small)))
-    grid = figure.add_gridspec(1, len(tall) + 1)
-    stacked = grid[0, -1].subgridspec(len(small), 1, height_ratios=[len(factors[gene]) for gene in small])
+    grid = figure.add_gridspec(1, len(tall) + 2, width_ratios=[1] * (len(tall) + 1) + [0.07])
+    stacked = grid[0, -2].subgridspec(len(small), 1, height_ratios=[len(factors[gene]) for gene in small])
     panels = {gene: figure.add_subplot(place) for gene, place in zip(
         [*tall, *small], [*(grid[0, i] for i in range(len(tall))), *stacked], strict=True)}
-    most = max(each.max() for found in factors.values() for each in found.values())
+    everything = np.concatenate([each for found in factors.values() for each in found.values()])
     for gene, axes in panels.items():
-        image = _draw(axes, factors[gene], searched.began_at, most, style)
         axes.set_title(NAMES.get(gene, gene))
-    bar = figure.colorbar(image, ax=list(panels.values()), fraction=0.02, pad=0.01, aspect=45)
+        image = _draw(axes, factors[gene], searched.began_at, (everything.min(), everything.max()), style)
+    bar = figure.colorbar(image, cax=figure.add_subplot(grid[0, -1]))
     bar.set_label('Probability over that of the beginning', color=style.ink, size=8)
     bar.ax.tick_params(colors=style.muted, labelcolor=style.ink, labelsize=7.5)
     bar.outline.set_visible(False)
@@ -44,8 +45,9 @@ def probability_figure(searched: Searched, style: Style = LIGHT) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, factors: dict[str, np.ndarray], began_at: list[int], most: float, style: Style):
-    image = axes.imshow(np.stack(list(factors.values())), cmap=style.amounts, vmin=0, vmax=most, aspect='auto',
+def _draw(axes: Axes, factors: dict[str, np.ndarray], began_at: list[int], span: tuple[float, float],
+          style: Style) -> AxesImage:
+    image = axes.imshow(np.stack(list(factors.values())), cmap=style.amounts, vmin=span[0], vmax=span[1], aspect='auto',
                         interpolation='none')
     dress(axes, style, grid=None)
     axes.set_yticks(range(len(factors)), labels=list(factors))

@@ -24,10 +24,10 @@ def process_figure(process: Pathways, style: Style = LIGHT) -> Figure:
     marker = '.' if len(percent) == 1 else None
     for axes, name, curve in zip(panels.flat, process.names, curves, strict=False):
         for other in curves:
-            axes.plot(percent, other, color=style.grid, linewidth=0.8)
+            axes.plot(percent, other, color=style.muted, alpha=0.35, linewidth=0.7)
         axes.plot(percent, curve, color=style.blue, linewidth=1.7, marker=marker)
+        axes.set_title(name)
         dress(axes, style)
-        axes.set_title(name, size=9)
         axes.set_xlim(0, 100)
     panels[0, 0].set_ylim(0, 1.08 * max(map(max, curves)) or 1)
     for axes in panels.flat[len(process.names):]:

@@ -24,15 +24,15 @@ def proxy_figure(retrained: list[Retrained], metric: str, style: Style = LIGHT) 
     axes = figure.add_subplot()
     axes.errorbar(fitness, means, yerr=np.clip(np.transpose(spread), 0, None), color=style.blue, linestyle='none',
                   marker='o', markersize=5, elinewidth=1.2, capsize=2)
-    dress(axes, style, grid='both')
     axes.set(xlabel='Fitness of the proxy (lower is better)', ylabel=f'{metric} on the test images (%)')
     if len(retrained) >= LEAST:
         axes.set_title(f'Rank correlation {rank_correlation(fitness, means):+.2f}, of {len(retrained)} distillers')
+    dress(axes, style, grid='both')
     return figure
 
 
 def rank_correlation(x: list[float], y: list[float]) -> float:
-    """Spearman's, in [-1, 1]: the correlation of ranks, equal values sharing the mean of theirs; 0 if one is constant."""
+    """Spearman's, in [-1, 1]: the correlation of ranks, equal values sharing the mean of theirs; 0 of a constant."""
     ranks = [_ranks(np.asarray(values)) for values in (x, y)]
     a, b = (each - each.mean() for each in ranks)
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))

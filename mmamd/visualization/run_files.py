@@ -175,8 +175,8 @@ def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
         examples=_load(Examples.load, export / 'examples.json'),
         summary=read_json(folder / 'summary.json') if is_over else None,
         searches=searches,
-        retrained={name: read_retrained(searched, [*([folder] if is_over else []), *map(Path, retrained)])
-                   for name, searched in searches.items() if searched.evaluated},
+        retrained={name: read_retrained(searched, [*([folder] if is_over and stages[name]['finished'] else []),
+                                                   *map(Path, retrained)]) for name, searched in searches.items()},
         processes=_found({name: read_pathways(folder / name) for name, entry in stages.items()
                           if entry['kind'] == 'distpro'}))
 

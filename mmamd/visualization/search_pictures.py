@@ -50,8 +50,8 @@ def _rejections(run: Run) -> list[Picture] | str:
 
 def _probabilities(run: Run) -> list[Picture] | str:
     return [Picture('probabilities', f'probabilities_{stage}', f'Which operations are drawn less often: {stage}',
-                    'Each column is a generation. What stands in rejected distillers, or in the worst ones, is drawn '
-                    'less often (paler) afterwards, and everything else more often.',
+                    'Each column is a generation. What stands in rejected distillers, or in the worst ones, is drawn less '
+                    'often afterwards, and all else more often. The nearer to the colour of the page, the rarer.',
                     partial(probability_figure, searched)) for stage, searched in run.searches.items()
             if len(searched.began_at) > 1] or (
                 'no probability has changed: it does after search.evolution.shrinkage.interval evaluations, and never '

@@ -12,7 +12,7 @@ WORST = 90  # percentile of the fitness up to which dots are shown; a collapsed 
 
 
 def search_figure(searched: Searched, style: Style = LIGHT) -> Figure:
-    """Fitness over evaluations, one colour a method: dots, the best so far (left), and the mean of the best ones (right).
+    """Fitness over evaluations, one colour a method: dots and the best so far (left), mean of the best ones (right).
 
     The mean is that of as many as the population has, the best of all so far, for every method; it begins when there
     are so many.
@@ -36,8 +36,8 @@ def search_figure(searched: Searched, style: Style = LIGHT) -> Figure:
     low, high = everything.min(), np.percentile(everything, WORST)
     left.set_ylim(low - 0.08 * (high - low or 1), high + 0.05 * (high - low or 1))
     for axes, title in ((left, 'Best so far'), (right, f'Mean of the {searched.population} best so far')):
-        dress(axes, style, grid='both')
         axes.set(xlabel='Evaluations', ylabel='Fitness (lower is better)', title=title)
+        dress(axes, style, grid='both')
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     figure.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=8.5, labelcolor=style.ink)
     return figure

@@ -8,7 +8,7 @@ from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 
 
 def threshold_figure(process: Pathways, style: Style = LIGHT) -> Figure:
-    """Share of the recorded weights that a threshold keeps, and of the arithmetic of their transforms where it is known.
+    """Share of the recorded weights that a threshold keeps, and of the MACs of their transforms where they are known.
 
     Both fall in steps at the weights themselves: a weight that is the threshold is kept.
 
@@ -25,7 +25,7 @@ def threshold_figure(process: Pathways, style: Style = LIGHT) -> Figure:
         axes.plot(beyond, [*(100 * cost), 0], color=style.orange, linewidth=1.7, linestyle='--', drawstyle='steps-pre',
                   label='MACs of their transforms')
     dress(axes, style, grid='both')
-    axes.set(xlabel='Threshold', ylabel='Kept (%)', xlim=(0, None), ylim=(0, 104))
+    axes.set(xlabel='Threshold', ylabel='Kept (%)', xlim=(0, beyond[-1] or 1), ylim=(0, 104))
     figure.legend(loc='outside upper center', ncols=2, frameon=False, fontsize=8.5, labelcolor=style.ink)
     return figure
 

@@ -3,15 +3,16 @@ from matplotlib.figure import Figure
 from picture_toys import make_refitted
 
 from mmamd.visualization import DARK, LIGHT, PICTURES, make_pictures, read_run
+from mmamd.visualization.search_pictures import OF_SEARCHES
 
-OF_SCALEKD = {'distance', 'terms'}
+OF_OTHERS = {'distance', 'terms', *OF_SEARCHES}  # of runs with a ScaleKD term, or that search
 ALL = ['selection', 'examples', 'importance', 'kept', 'loss_joint', 'loss_student', 'cost']
 
 
 def test_a_finished_run_has_every_picture(finished_run):
     pictures, missing = make_pictures(read_run(finished_run))
     assert ([picture.name for picture in pictures], missing) == (ALL, {})
-    assert {picture.kind for picture in pictures} == set(PICTURES) - {'refit', *OF_SCALEKD}  # it has neither
+    assert {picture.kind for picture in pictures} == set(PICTURES) - {'refit', *OF_OTHERS}  # it has none of these
     for picture in pictures:
         assert picture.title and picture.caption.endswith('.')
         for style in (LIGHT, DARK):
@@ -36,7 +37,7 @@ def test_runs_by_other_methods_have_the_pictures_of_their_stages(run_by, method,
     pictures, reasons = make_pictures(read_run(folder))
     losses = [f'loss_{name.parent.name}' for name in folder.glob('*/20260101_000000')]
     assert sorted(picture.name for picture in pictures) == sorted(
-        [name for name in PICTURES if name not in ('loss', 'refit', *OF_SCALEKD, *missing)] + losses)
+        [name for name in PICTURES if name not in ('loss', 'refit', *OF_OTHERS, *missing)] + losses)
     assert reasons == missing
     for picture in pictures:
         assert isinstance(picture.draw(style=LIGHT), Figure)
@@ -97,7 +98,7 @@ def test_the_choice_of_the_cheapest_is_explained(run_by):
 def test_what_cannot_be_drawn_is_said_with_its_reason(tmp_path):
     (tmp_path / 'stages.json').write_text('{"format": 2, "seed": 1, "stages": {}}')
     pictures, missing = make_pictures(read_run(tmp_path))
-    assert pictures == [] and set(missing) == set(PICTURES) - OF_SCALEKD
+    assert pictures == [] and set(missing) == set(PICTURES) - OF_OTHERS
     assert missing['importance'] == 'the stage score is not finished'
     assert 'LocalVisBackend' in missing['loss']
 
