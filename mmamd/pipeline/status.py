@@ -24,6 +24,7 @@ from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
 from mmamd.structures import Measurement
 from mmamd.visualization.run_files import Run, read_run
+from mmamd.visualization.searched import by
 
 WRITE_SECONDS = 3.
 # Of a process on another host nothing else is known. Opening a large data set over a network takes minutes.
@@ -212,12 +213,16 @@ def _stage_lines(status: Status) -> list[str]:
 
 
 def _finding_lines(run: Run) -> list[str]:
-    """Last losses, what refits made good, held-out values and assistants, and the outcome: what there is of them."""
+    """Last losses, what was searched, what refits made good, held-out values, the outcome: what there is of them."""
     lines = []
     if run.losses:
         stage, terms = list(run.losses.items())[-1]
         last = ', '.join(f'{network} {curve.values[-1]:.3f}'.strip() for network, curve in terms['loss'].items())
         lines.append(f'{stage}, last losses: {last}')
+    for stage, searched in run.searches.items():
+        told = ', '.join(f'{len(trials)} by {by(method)}, the best {min(trial.fitness for trial in trials):.4g}'
+                         for method, trials in searched.evaluated.items())
+        lines.append(f'{stage}, distillers: {told}')
     for stage, found in run.refits.items():
         if found.teacher is not None:
             values = ', '.join(f'{key} {100 * each.cut:.2f} -> {100 * each.refit:.2f}'

@@ -29,6 +29,7 @@ def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
         image = axes.imshow(values_HW, cmap=style.amounts, vmin=np.nanmin(values), vmax=np.nanmax(values),
                             interpolation='none')
         dress(axes, style, grid=None)
+        axes.set_facecolor(style.grid)  # is seen where there is no value
         height, width = values_HW.shape
         axes.set(xticks=range(width) if shown.columns else [], yticks=range(height) if shown.rows else [],
                  xlabel=shown.columns, ylabel=shown.rows)

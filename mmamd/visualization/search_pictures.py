@@ -16,7 +16,7 @@ from mmamd.visualization.proxy_plot import LEAST, proxy_figure
 from mmamd.visualization.rejection_plot import rejection_figure
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.search_plot import search_figure
-from mmamd.visualization.searched import Pathways, Searched
+from mmamd.visualization.searched import Pathways, Searched, by
 from mmamd.visualization.shares_plot import shares_figure
 from mmamd.visualization.threshold_plot import threshold_figure
 
@@ -32,11 +32,11 @@ def _search(run: Run) -> list[Picture] | str:
 
 
 def _outcome(searched: Searched) -> str:
-    outcomes = [f'the best of {len(trials)} by {"chance" if method == "random" else method} has '
-                f'{min(trial.fitness for trial in trials):.4g}' for method, trials in searched.evaluated.items()]
+    outcomes = '; '.join(f'the best of {len(trials)} by {by(method)} has '
+                         f'{min(trial.fitness for trial in trials):.4g}'
+                         for method, trials in searched.evaluated.items())
     return ('Fitness of the student of every distiller that was tried; of the worst tenth the dots are not shown. '
-            f'{"; ".join(outcomes)[:1].upper()}{"; ".join(outcomes)[1:]}. The best so far is '
-            f'{searched.best(1)[0].genome}.')
+            f'{outcomes[:1].upper()}{outcomes[1:]}. What is found so far is {searched.best(1)[0].genome}.')
 
 
 def _rejections(run: Run) -> list[Picture] | str:
@@ -50,8 +50,8 @@ def _rejections(run: Run) -> list[Picture] | str:
 
 def _probabilities(run: Run) -> list[Picture] | str:
     return [Picture('probabilities', f'probabilities_{stage}', f'Which operations are drawn less often: {stage}',
-                    'Each column is a generation. What stands in rejected distillers, or in the worst ones, is drawn less '
-                    'often afterwards, and all else more often. The nearer to the colour of the page, the rarer.',
+                    'Each column is a generation. What stands in rejected distillers, or in the worst ones, is drawn '
+                    'less often afterwards, and all else more often. The nearer to the colour of the page, the rarer.',
                     partial(probability_figure, searched)) for stage, searched in run.searches.items()
             if len(searched.began_at) > 1] or (
                 'no probability has changed: it does after search.evolution.shrinkage.interval evaluations, and never '

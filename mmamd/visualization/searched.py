@@ -58,8 +58,18 @@ class Searched:
 
     def best(self, num: int) -> list[Tried]:
         """The best distillers that its first method has evaluated, the best first."""
-        first = next(iter(self.evaluated.values()), [])
-        return sorted(first, key=lambda trial: trial.fitness)[:num]
+        return _best_of(self.trials[next(iter(self.trials))])[:num]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said where another method than the first has done better."""
+        if not self.best(1):
+            return []
+        own, (first, trials) = self.best(1)[0].fitness, next(iter(self.evaluated.items()))
+        rivals = {method: _best_of(others)[0] for method, others in self.evaluated.items()}
+        return [f'{len(self.evaluated[method])} distillers by {by(method)} have a better one than {len(trials)} by '
+                f'{by(first)}, of fitness {rival.fitness:.4g} instead of {own:.4g}: {rival.genome}'
+                for method, rival in rivals.items() if rival.fitness < own]
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,15 @@ class Pathways:
     progress: list[float]
     weights: list[list[float]]
     macs: list[int] | None = None
+
+
+def by(method: str) -> str:
+    """How people call a method, behind 'by'."""
+    return 'chance' if method == 'random' else method
+
+
+def _best_of(trials: list[Tried]) -> list[Tried]:
+    return sorted((trial for trial in trials if trial.is_evaluated), key=lambda trial: trial.fitness)
 
 
 def read_searched(folder: Path) -> Searched | None:

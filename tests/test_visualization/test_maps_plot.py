@@ -26,6 +26,19 @@ def test_maps_are_drawn_side_by_side_on_one_scale(style, check_texts):
     check_texts(figure, least=6)
 
 
+def test_rows_and_columns_that_are_numbers_of_something_are_numbered(check_texts):
+    figure = maps_figure(Maps('pathways', 'Pathways', 'How to read them.', 'weight', {
+        'at 0%': [[0.5, 1.], [None, 2.]], 'at 100%': [[3., 1.], [None, 2.]]}, rows='teacher', columns='student'))
+    *panels, bar = figure.axes
+    for axes in panels:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ['0', '1']
+        assert [label.get_text() for label in axes.get_yticklabels()] == ['0', '1']
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ('student', 'teacher')
+        assert axes.images[0].get_array().mask.tolist() == [[False, False], [True, False]], 'there is no value'
+        assert axes.images[0].get_clim() == (0.5, 3.)
+    check_texts(figure, least=10)
+
+
 def test_distances_are_told_apart_by_network():
     rows = [{'step': 5, '0.30.alternative_distance': 1., 'loss': 9.}, {'step': 9, '0.30.alternative_distance': 0.5},
             {'step': 9, '0.60.alternative_distance': 2.}]

@@ -1,14 +1,15 @@
 """What of searches is drawn from the files of a run."""
 
 import json
+from html import escape
 
 import pytest
 from searched_toys import DIST, KD, PATHWAYS, SEARCHED, SP, TRIALS, write_process, write_search
 
 from mmamd.files.json_file import write_json
-from mmamd.visualization import make_pictures, read_run
+from mmamd.visualization import make_pictures, read_run, report
 from mmamd.visualization.search_pictures import OF_SEARCHES
-from mmamd.visualization.searched import Retrained
+from mmamd.visualization.searched import Retrained, Tried
 
 OF_KD_ZERO = ['search', 'rejections', 'probabilities', 'operations', 'proxies']
 OF_DISTPRO = ['process', 'shares', 'thresholds']
@@ -60,7 +61,7 @@ def test_a_search_is_drawn_as_far_as_it_is(searching):
     found, missing = drawn(folder)
     assert list(found) == OF_KD_ZERO[:-1] and '--retrained RUN' in missing['proxies']
     assert 'The best of 3 by evolution has 1; the best of 2 by chance has 2. ' in found['search'].caption
-    assert found['search'].caption.endswith(f'The best so far is {DIST}.')
+    assert found['search'].caption.endswith(f'What is found so far is {DIST}.')
     for picture in found.values():
         assert picture.title.endswith(': search') and picture.draw().axes
 
@@ -88,6 +89,20 @@ def test_runs_that_say_nothing_of_a_search_are_refused(searching, run_by, config
     (other / 'summary.json').unlink()
     with pytest.raises(FileNotFoundError, match='holds no summary.json: a run whose student is compared must be'):
         read_run(folder, [other])
+
+
+def test_it_is_a_warning_that_chance_has_done_better(searching, monkeypatch):
+    monkeypatch.setattr(report, 'make_pictures', lambda run: ([], {}))  # they take longest
+    folder = searching('kd_zero')
+    write_search(folder)
+    assert 'have a better one' not in report.report_html(read_run(folder))
+    write_search(folder, {'evolution': TRIALS['evolution'], 'random': [Tried(SP, 0.5), Tried(KD, 4.)]})
+    warning, = read_run(folder).searches['search'].warnings
+    assert warning == ('2 distillers by chance have a better one than 3 by evolution, of fitness 0.5 instead of 1: '
+                       f'{SP}')
+    assert f'search: {escape(warning)}' in report.report_html(read_run(folder))
+    write_search(folder, {'evolution': [], 'random': [Tried(SP, 0.5)]})
+    assert read_run(folder).searches['search'].warnings == []
 
 
 def test_a_process_is_drawn_once_it_is_found(searching):

@@ -22,5 +22,5 @@ def level_maps(weights: Mapping[float, Sequence[float]], pathways: Sequence[Path
         panels[f'at {progress:.0%}'] = panel
     return Maps('pathways', 'Which level is taught by which',
                 'Weight of the pathway between each level of the student and each of the teacher, both numbered from '
-                'low to high, at some shares of the training; nothing where there is no pathway, 0 where the threshold '
+                'low to high, at some shares of the training; grey where there is no pathway, 0 where the threshold '
                 'leaves it out.', 'weight', panels, rows="teacher's level", columns="student's level")

@@ -29,7 +29,7 @@ from mmamd.structures import Maps
 
 MODES = ('process', 'use_last', 'equal', 'search')
 TIMES = 200  # of a training at which it is counted what a threshold leaves
-SHOWN = (0., 0.25, 0.5, 0.75, 1.)  # shares of a training that are drawn
+SHOWN = (0., 1 / 3, 2 / 3, 1.)  # shares of a training that are drawn
 
 
 def mse_loss(student: Tensor, teacher: Tensor) -> Tensor:
