@@ -116,7 +116,8 @@ def read_searched(folder: Path) -> Searched | None:
     if not (folder / 'generations.json').is_file():
         return None
     trials = read_json(folder / 'trials.json', lambda raw: {
-        method: [Tried(each['genome'], each['fitness'], each['reason'], each['known']) for each in tried]
+        method: [Tried(each['genome'], None if each['fitness'] is None else float(each['fitness']), each['reason'],
+                       each['known']) for each in tried]
         for method, tried in raw.items()})
     return read_json(folder / 'generations.json', lambda raw: Searched(
         trials, raw['population'], raw['trials'], raw['probabilities']))

@@ -13,6 +13,7 @@ import mmamd
 from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.genome import Genome
 from mmamd.pipeline.stages import fingerprint
+from mmamd.pipeline.status import format_status
 from mmamd.search.kd_zero.proxies import Proxies
 from mmamd.search.kd_zero.rejection import Rejected
 from mmamd.search.kd_zero.stage import KDZeroSearch
@@ -96,6 +97,7 @@ def test_a_killed_search_goes_on_to_the_same_and_the_student_has_what_it_finds(
     assert not (tmp_path / 'killed' / 'search' / 'losses.json').exists()
     so_far = read_run(tmp_path / 'killed')
     assert len(so_far.searches['search'].evaluated['evolution']) == 2
+    assert 'search, distillers: 2 by evolution, the best ' in format_status(tmp_path / 'killed')
     assert 'search' in {picture.kind for picture in make_pictures(so_far)[0]}, 'drawn as far as it is'
     started.terms.clear()
     summary = mmamd.compress(config, work_dir=tmp_path / 'killed')
