@@ -7,6 +7,7 @@ from mmamd.structures import Maps
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 
 COLUMNS = 4
+MOST_NUMBERS = 10  # along a side
 
 
 def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
@@ -31,7 +32,7 @@ def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
         dress(axes, style, grid=None)
         axes.set_facecolor(style.grid)  # is seen where there is no value
         height, width = values_HW.shape
-        axes.set(xticks=range(width) if shown.columns else [], yticks=range(height) if shown.rows else [],
+        axes.set(xticks=_numbers(width) if shown.columns else [], yticks=_numbers(height) if shown.rows else [],
                  xlabel=shown.columns, ylabel=shown.rows)
         axes.set_title(title.replace(': ', '\n'), fontsize=8.5, color=style.ink, parse_math=False)
         used.append(axes)
@@ -40,3 +41,7 @@ def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
     bar.outline.set_edgecolor(style.muted)
     bar.set_label(shown.unit, color=style.ink, fontsize=9)
     return figure
+
+
+def _numbers(length: int) -> range:
+    return range(0, length, -(-length // MOST_NUMBERS))

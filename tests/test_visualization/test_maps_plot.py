@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from mmamd.structures import Maps
@@ -37,6 +38,12 @@ def test_rows_and_columns_that_are_numbers_of_something_are_numbered(check_texts
         assert axes.images[0].get_array().mask.tolist() == [[False, False], [True, False]], 'there is no value'
         assert axes.images[0].get_clim() == (0.5, 3.)
     check_texts(figure, least=10)
+
+
+def test_of_many_numbers_some_are_said(check_texts):
+    figure = maps_figure(Maps('m', 'M', 'How.', 'unit', {'x': np.eye(100).tolist()}, rows='class', columns='class'))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [str(10 * i) for i in range(10)]
+    check_texts(figure, least=20)
 
 
 def test_distances_are_told_apart_by_network():
