@@ -193,4 +193,3 @@ class KDZero(Distil):
 def _untouched(what: str) -> Genome:
     """A distiller that compares what a genome calls so as it is."""
     return Genome(what, ('no', 'no', 'no'), 'l2')
-
