@@ -64,11 +64,11 @@ def requirements(name: str) -> list[str]:
 
 
 def extras() -> dict[str, list[str]]:
-    """One a file of requirements/; `all` without the forks, which must not be installed beside what they replace."""
+    """One a file of requirements/; `all` without other stacks, which must not be installed beside what they replace."""
     named = {path.stem: requirements(path.stem) for path in sorted((HERE / 'requirements').glob('*.txt'))}
     del named['runtime']
     named['mim'] = named.pop('mminstall')  # the family's name for it
-    named['all'] = sorted({line for name, lines in named.items() if name != 'onedl' for line in lines})
+    named['all'] = sorted({line for name, lines in named.items() if name not in ('onedl', 'seg') for line in lines})
     return named
 
 
@@ -101,5 +101,6 @@ setup(
     package_data={'': ['*.j2']},  # the template of the report
     install_requires=requirements('runtime'),
     extras_require=extras(),
+    entry_points={'console_scripts': ['mmamd = mmamd.cli.main:main']},
     cmdclass={'build_py': BuildWithMim, 'sdist': SourceWithMim},
     zip_safe=False)  # mim and MMEngine open the configs as files

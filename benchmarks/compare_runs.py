@@ -25,11 +25,11 @@ LEVEL = 0.95
 
 
 @torch.no_grad()
-def correct(work_dir: Path, split: str = 'test') -> np.ndarray:
-    """Whether the run's student is right, one boolean an image of the ``'test'`` or ``'val'`` split."""
+def correct(work_dir: Path, split: str = 'test', scale: float | None = None) -> np.ndarray:
+    """Whether the run's student is right, that of a scale of several: one boolean an image of a split."""
     cfg = read_run_config(work_dir)
     init_default_scope(cfg.default_scope)
-    student = mmamd.load_student(work_dir)
+    student = mmamd.load_student(work_dir, scale=scale)
     loader = Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
     return np.array([bool((sample.pred_label == sample.gt_label).all())
                      for batch in loader for sample in student.test_step(batch)])

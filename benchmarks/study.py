@@ -127,10 +127,15 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
 def carry_out(cfg: Config, work_dir: Path) -> dict:
     """A whole run: which of the judging images its student gets right, its assistant, what it cost."""
     summary = mmamd.compress(cfg, work_dir=work_dir)
-    right = correct(work_dir)
-    return {'accuracy': float(right.mean()), 'macs': macs(summary), 'commit': summary['record']['commit'],
+    return {**judged(work_dir), 'macs': macs(summary), 'commit': summary['record']['commit'],
             'assistant': summary['selections'][0]['chosen']['scale'] if summary['selections'] else None,
-            'student_macs': summary['student']['macs'], 'trainings': summary['cost']['trainings'], 'images': len(right),
+            'student_macs': summary['student']['macs'], 'trainings': summary['cost']['trainings']}
+
+
+def judged(work_dir: Path, scale: float | None = None) -> dict:
+    """Which of the judging images a run's student gets right, that of a scale of several."""
+    right = correct(work_dir, scale=scale)
+    return {'accuracy': float(right.mean()), 'images': len(right),
             'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
 
 

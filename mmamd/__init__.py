@@ -17,15 +17,28 @@ The folders follow the method:
     export/         the physically small model in its forms: weights, ONNX, torch.export, plain MMPretrain, timm
     datasets/       held-out split, bundled digits, a sampler for schedules in steps
     visualization/  pictures
+    cli/            the command `mmamd`, one sub-command a file
     compat.py       everything that works around the host, and nothing else
 """
 
+from typing import Any
+
 from mmamd import compat
-from mmamd.api import compress, export_model, load_student
-from mmamd.files.checkpoint import read_checkpoint
-from mmamd.files.whole import write_whole
+from mmamd.lazy import lazily
 from mmamd.version import __version__
 
-compat.apply(read_checkpoint, write_whole)
+__all__ = ['__version__', 'bench', 'compress', 'export_model', 'load_student']
+__getattr__ = lazily(__name__, dict.fromkeys(('bench', 'compress', 'export_model', 'load_student'), 'mmamd.api'))
 
-__all__ = ['__version__', 'compress', 'export_model', 'load_student']
+
+def _read(filename: str, map_location: Any) -> dict:
+    from mmamd.files.checkpoint import read_checkpoint
+    return read_checkpoint(filename, map_location)
+
+
+def _write(content: bytes, path: str) -> None:
+    from mmamd.files.whole import write_whole
+    write_whole(content, path)
+
+
+compat.apply_on_import(_read, _write)

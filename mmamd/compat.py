@@ -1,34 +1,63 @@
 """Everything that works around a defect of the host, and nothing else.
 
 Each repair looks for the defect it mends (not for a version or a distribution's name), so that a host that has been
-mended is left alone.
+mended is left alone. The host is imported by what needs it alone: a command that only reads files imports none of it.
 """
 
+from __future__ import annotations
+
 import difflib
+import importlib.abc
+import importlib.util
 import inspect
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-import torch
-import torch.distributed
-import torch.hub
-from mmengine import hub as host_hub
-from mmengine.config import Config
-from mmengine.dataset import BaseDataset
-from mmengine.dist import init_dist as host_init_dist
-from mmengine.dist import is_distributed
-from mmengine.fileio.backends import LocalBackend
-from mmengine.registry import registry as host_registry
-from mmengine.runner import checkpoint as host_checkpoint
-from mmengine.utils import get_object_from_string
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.dataset import BaseDataset
+
+HOST = 'mmengine'
+
+
+def apply_on_import(read: Callable[[str, Any], dict], write: Callable[[bytes, str], None]) -> None:
+    """Apply all repairs as soon as the host has been imported: now, if it has been. Arguments as for :func:`apply`."""
+    if HOST in sys.modules:
+        apply(read, write)
+    else:
+        sys.meta_path.insert(0, _AfterImport(partial(apply, read, write)))
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Call a function once the host has been imported, whoever imports it."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != HOST:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            self._call()
+
+        spec.loader.exec_module = exec_module
+        return spec
 
 
 def apply(read: Callable[[str, Any], dict], write: Callable[[bytes, str], None]) -> None:
@@ -53,6 +82,9 @@ def _let_checkpoints_be_read_as_data(read: Callable[[str, Any], dict]) -> None:
 
     Since torch 2.6 the default refuses the host's own training checkpoints, which hold MMEngine's HistoryBuffer.
     """
+    import torch.hub
+    from mmengine.runner import checkpoint as host_checkpoint
+
     def load_from_local(filename: str, map_location: Any) -> dict:
         return read(filename, map_location)
 
@@ -69,6 +101,7 @@ def _let_checkpoints_be_read_as_data(read: Callable[[str, Any], dict]) -> None:
 
 def _let_files_be_written_whole(write: Callable[[bytes, str], None]) -> None:
     """MMEngine writes a checkpoint into its place, where a kill or a full disk leaves half of one."""
+    from mmengine.fileio.backends import LocalBackend
     if 'replace' not in inspect.getsource(LocalBackend.put):
         LocalBackend.put = lambda self, obj, filepath: write(obj, filepath)
 
@@ -78,6 +111,7 @@ def _let_every_copy_of_a_data_set_be_its_own() -> None:
 
     Keys of a memo are ids, and ids are reused: after a data set is freed, a subset of another may be given its parts.
     """
+    from mmengine.dataset import BaseDataset
     copy_of = BaseDataset._copy_without_annotation
     if copy_of.__defaults__ != (None,):
         BaseDataset._copy_without_annotation = lambda self, memo=None: copy_of(self, {} if memo is None else memo)
@@ -88,6 +122,7 @@ def _let_a_broken_image_be_named() -> None:
 
     Afterwards it is a RuntimeError that names the image, in workers of a loader too.
     """
+    from mmengine.dataset import BaseDataset
     prepare = BaseDataset.prepare_data
     if prepare.__module__ == __name__:
         return
@@ -112,6 +147,8 @@ def _let_configs_inherit_ours() -> None:
     first (MMPretrain's own train.py) has to be told in the config, by an expression that imports mmamd:
     ``_base_ = (__import__('mmamd'), 'mmamd::amd/vit-b_cifar100.py')[1]``.
     """
+    from mmengine import hub as host_hub
+    from mmengine.config import Config
     if Config._get_cfg_path.__module__ == __name__:
         return
     host_path, host_config = Config._get_cfg_path, host_hub.get_config
@@ -136,6 +173,7 @@ def _let_configs_inherit_ours() -> None:
 
 def _let_configs_lie_in_any_folder() -> None:
     """MMEngine pastes ``{{ fileDirname }}`` into the source of a config as it is: a quote in it ends the string."""
+    from mmengine.config import Config
     host = Config._substitute_predefined_vars
     if host.__module__ == __name__:
         return
@@ -166,6 +204,8 @@ def registered_types_only(known: Iterable[str] = ()) -> Iterator[None]:
     Raises:
         ValueError: For a type that is no registered component.
     """
+    from mmengine.registry import registry as host_registry
+    from mmengine.utils import get_object_from_string
     before = host_registry.get_object_from_string
     known, refused = set(known), []
 
@@ -220,6 +260,9 @@ def init_distributed(launcher: str, dist_cfg: dict | None) -> None:
 
     MMEngine selects a CUDA device before it starts any backend, so on a CPU-only machine gloo is started here.
     """
+    import torch.distributed
+    from mmengine.dist import init_dist as host_init_dist
+    from mmengine.dist import is_distributed
     if launcher == 'none' or is_distributed():
         return
     if torch.cuda.is_available():
@@ -233,5 +276,6 @@ def init_distributed(launcher: str, dist_cfg: dict | None) -> None:
 
 def model_wrapper_cfg() -> dict:
     """DistributedDataParallel settings; MMEngine passes device ids, which gloo on CPU refuses."""
+    import torch
     device_ids = [torch.cuda.current_device()] if torch.cuda.is_available() else None
     return dict(type='MMDistributedDataParallel', device_ids=device_ids, broadcast_buffers=False)

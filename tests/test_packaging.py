@@ -253,6 +253,13 @@ def test_scripts_of_the_wheel_start_the_tool_beside_them(name, arguments, wheel_
     assert str(script.with_name(name.removeprefix('dist_')).with_suffix('.py')) in command
 
 
+def test_the_command_of_the_wheel_starts_without_torch(wheel_python, tmp_path):
+    command = Path(wheel_python).with_name('mmamd')
+    assert 'compress' in run(command, '--help', cwd=tmp_path)
+    loaded = run(wheel_python, '-c', 'import sys, mmamd.cli.main; print("torch" in sys.modules)', cwd=tmp_path)
+    assert loaded == 'False\n'
+
+
 def test_mim_lists_every_model_of_the_index(wheel_python, tmp_path):
     run(wheel_python, '-m', 'mim', 'search', 'mmamd', '--json', 'found.json', cwd=tmp_path)
     found = json.loads((tmp_path / 'found.json').read_text())

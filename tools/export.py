@@ -3,31 +3,21 @@
 import argparse
 import sys
 
-import mmamd
-from mmamd.export import FORMS, format_exported
-from mmamd.pipeline.finished_run import NAMED
-
-
-def scale(text: str) -> float | str:
-    return text if text in NAMED else float(text)
+from mmamd.cli.export import add_arguments, run
+from mmamd.cli.main import EXPECTED
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('work_dir', help='folder of the run')
-    parser.add_argument('--form', nargs='+', choices=list(FORMS), default=['pth'], help='forms to write (default: pth)')
-    parser.add_argument('--scale', type=scale, default='student',
-                        help="'student', 'assistant', or the scale of a candidate, such as 0.5 (default: student)")
-    parser.add_argument('--out', help='folder of the files (default: WORK_DIR/exported/SCALE)')
-    parser.add_argument('--force', action='store_true', help='replace files that are there')
+    add_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     try:
-        print(format_exported(mmamd.export_model(args.work_dir, args.form, args.scale, args.out, force=args.force)))
-    except (ValueError, FileNotFoundError, FileExistsError, ImportError, RuntimeError) as error:
+        run(args)
+    except EXPECTED as error:
         sys.exit(f'export.py: {error}')
 
 

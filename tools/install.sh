@@ -1,7 +1,7 @@
 # Sourced by quickstart.sh and run_tests.sh, from the repository root: makes $VENV and installs into it what is missing.
 
 VENV=${VENV:-.venv}                # another folder is another environment, for another stack
-HOST=${HOST:-mminstall}            # requirements/$HOST.txt: mminstall (OpenMMLab's packages) or onedl (the forks)
+HOST=${HOST:-mminstall}            # requirements/$HOST.txt: mminstall (OpenMMLab's packages), seg (with MMSegmentation) or onedl (the forks)
 TORCH=${TORCH:-torch==2.12.1 torchvision==0.27.1}
 
 # install_mmamd [EXTRA ...]: the runtime, and requirements/EXTRA.txt of each extra. Does nothing the second time.
@@ -15,6 +15,21 @@ install_mmamd() {
         # With the runtime again: openmim's newest dependencies would replace its setuptools.
         install_once "$extra" "requirements/$extra.txt" -r requirements/runtime.txt -r "requirements/$extra.txt"
     done
+}
+
+# build_mmcv: the full mmcv with its compiled operators, before what installs it. Nothing is built the second time, also
+# for another environment of the same PyTorch.
+build_mmcv() {
+    make_venv
+    # What the build imports: it runs in this environment, because the operators are those of this PyTorch.
+    install_once torch 'PyTorch (about 5 GB) and what mmcv is built with' $TORCH 'setuptools>=77,<81' wheel ninja psutil
+    local wheels=${WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/mmamd}/${TORCH%% *}
+    if ! compgen -G "$wheels/mmcv-*.whl" > /dev/null; then
+        echo "[install] building mmcv, ten to twenty minutes ..."
+        MMCV_WITH_OPS=1 "$VENV/bin/python" -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation \
+            --wheel-dir "$wheels" "$(grep -o '^mmcv==[^ ]*' requirements/seg.txt)"
+    fi
+    export PIP_FIND_LINKS=$wheels
 }
 
 make_venv() {

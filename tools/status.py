@@ -3,19 +3,19 @@
 import argparse
 import sys
 
-from mmamd.pipeline.status import format_status
+from mmamd.cli.status import add_arguments, run
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('work_dir', help='folder of the run')
+    add_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     try:
-        print(format_status(args.work_dir))
+        run(args)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'status.py: {error}')
 

@@ -50,12 +50,17 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         if 'visualization' not in cfg.default_hooks:
             raise ValueError("--show and --show-dir need default_hooks.visualization=dict(type='VisualizationHook') in "
                              f'{args.config}')
-        cfg.default_hooks.visualization.update(enable=True, show=args.show, wait_time=args.wait_time,
-                                               out_dir=args.show_dir, interval=args.interval)
+        hook = cfg.default_hooks.visualization
+        hook.update(show=args.show, wait_time=args.wait_time, interval=args.interval)
+        if hook.type == 'SegVisualizationHook':
+            hook.draw, cfg.visualizer.save_dir = True, args.show_dir
+        else:
+            hook.update(enable=True, out_dir=args.show_dir)
     if args.tta:
         add_test_time_augmentation(cfg)
     cfg.test_dataloader.setdefault('pin_memory', torch.cuda.is_available())  # without a GPU torch only warns
-    cfg.test_dataloader.setdefault('collate_fn', dict(type='default_collate'))
+    if cfg.get('default_scope', 'mmpretrain') == 'mmpretrain':  # whose batches are tensors; others' are lists
+        cfg.test_dataloader.setdefault('collate_fn', dict(type='default_collate'))
     if args.no_pin_memory:
         cfg.test_dataloader.pin_memory = False
     cfg.merge_from_dict(args.cfg_options or {})

@@ -55,7 +55,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         if loader is None:
             continue
         loader.setdefault('pin_memory', torch.cuda.is_available())  # without a GPU torch only warns
-        loader.setdefault('collate_fn', dict(type='default_collate'))
+        if cfg.get('default_scope', 'mmpretrain') == 'mmpretrain':  # whose batches are tensors; others' are lists
+            loader.setdefault('collate_fn', dict(type='default_collate'))
         # Persistent workers keep a random state that no checkpoint holds; a pipeline resumes exactly, so without them.
         loader.setdefault('persistent_workers', not is_pipeline)
         if args.no_pin_memory:

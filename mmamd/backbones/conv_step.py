@@ -5,17 +5,15 @@ Shapes: N samples, C output channels, I input channels, h x w the kernel, M equa
 
 from collections.abc import Callable, Sequence
 
-import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmamd.backbones.elastic_conv import ElasticBatchNorm2d, ElasticConv2d
 from mmamd.backbones.recalibration import renewed_over_processes
+from mmamd.pruning.dense_read_out import some_positions
 from mmamd.pruning.least_squares import Equations, Solution
 from mmamd.pruning.refit import RefitStep, Step
-
-POSITIONS = 64  # of a map from which equations are taken; neighbouring ones say nearly the same
 
 
 class ConvStep(RefitStep):
@@ -63,8 +61,7 @@ class ConvStep(RefitStep):
 
     def equations(self, inner: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         wanted_NCP = (target[:, :self._conv.writes.active] - self._added(x)).flatten(2)
-        P = wanted_NCP.shape[2]
-        chosen = torch.randperm(P, generator=torch.Generator().manual_seed(P))[:POSITIONS].to(inner.device)
+        chosen = some_positions(wanted_NCP.shape[2], inner.device)
         h_MK = inner.new_zeros(len(inner) * len(chosen), 0)
         if self._conv.reads.active:  # no kernel unfolds a map without channels
             conv = self._conv

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch.nn as nn
 import torch.nn.functional as F
-from mmpretrain.models.backbones import ResNet
+from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
 from torch import Tensor
 
 from mmamd.backbones.conv_step import ConvStep
@@ -99,6 +99,12 @@ class ElasticResNet(ElasticConvNet):
     def _end_of_stem(self) -> nn.Module:
         raise NotImplementedError
 
+    def _make_elastic_without_checkpointing(self, img_size: int | Sequence[int], filters: list[int] | None) -> None:
+        if self.with_cp:
+            raise ValueError(f'{type(self).__name__} does not support with_cp=True, since scoring takes the gradients '
+                             'of single gates; set with_cp=False')
+        self.make_elastic(img_size, filters)
+
 
 @MODELS.register_module()
 class MaskedResNet(ElasticResNet, ResNet):
@@ -124,16 +130,33 @@ class MaskedResNet(ElasticResNet, ResNet):
 
     def __init__(self, *, img_size: int | Sequence[int] = 224, filters: list[int] | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        if self.with_cp:
-            raise ValueError('MaskedResNet does not support with_cp=True, since scoring takes the gradients of single '
-                             'gates; set with_cp=False')
-        self.make_elastic(img_size, filters)
+        self._make_elastic_without_checkpointing(img_size, filters)
 
     def _end_of_stem(self) -> nn.Module:
         return self.maxpool
 
     def _pool(self, x: Tensor) -> Tensor:
         return self.maxpool(x)
+
+
+@MODELS.register_module()
+class MaskedResNetCIFAR(ElasticResNet, ResNet_CIFAR):
+    """MMPretrain's ResNet for images of 32 x 32 pixels, of ImageNet's widths, its stem small and without pooling.
+
+    Args:
+        img_size, filters: As :class:`MaskedResNet` has them.
+        **kwargs: Arguments of :class:`mmpretrain.models.ResNet_CIFAR`.
+
+    Raises:
+        ValueError: As there.
+    """
+
+    def __init__(self, *, img_size: int | Sequence[int] = 32, filters: list[int] | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._make_elastic_without_checkpointing(img_size, filters)
+
+    def _end_of_stem(self) -> nn.Module:
+        return self.relu
 
 
 def block_step(name: str, block: nn.Module) -> Step:

@@ -1,8 +1,8 @@
 """A pruned Vision Transformer as a timm model: needs torch, timm and safetensors, and no other file but its weights.
 
-    from timm_student import load
+    from timm_model import load
 
-    model = load('timm_student.safetensors')    # a timm VisionTransformer, in eval mode
+    model = load('timm_model.safetensors')      # a timm VisionTransformer, in eval mode
     logits = model(images)                      # images (N, channels, H, W), normalised
 
 timm's constructor gives all blocks the same width, so the blocks that lost heads or neurons are replaced here, by

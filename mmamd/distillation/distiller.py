@@ -49,7 +49,7 @@ class AMDDistiller(BaseModel):
             its config says, or a source.
         candidates: What is trained: fields of :class:`mmamd.structures.Candidate`, ascending by scale; by default the
             whole network.
-        logits_from: Name of the network's module whose output is the logits.
+        logits_from: Name of the network's module whose output is the logits; None for that of its task.
         data_preprocessor: Preprocessor of the batches, with mixup and cutmix where configured.
         num_images: Number of training images, which some terms ask for.
         seed: From which each term draws its parameters.
@@ -58,9 +58,9 @@ class AMDDistiller(BaseModel):
     """
 
     def __init__(self, *, architecture: dict, teacher: str | dict | Sequence | None, losses: dict | None = None,
-                 start: str | None = 'teacher', candidates: Sequence[dict] | None = None, logits_from: str = 'head',
-                 data_preprocessor: dict | None = None, num_images: int = 0, seed: int = 0,
-                 trains: str = 'student', terms_from: str | None = None) -> None:
+                 start: str | None = 'teacher', candidates: Sequence[dict] | None = None,
+                 logits_from: str | None = None, data_preprocessor: dict | None = None, num_images: int = 0,
+                 seed: int = 0, trains: str = 'student', terms_from: str | None = None) -> None:
         architecture = with_preprocessor(architecture, data_preprocessor)
         described = [as_network(each, architecture)
                      for each in (teacher if isinstance(teacher, (list, tuple)) else [teacher])]
@@ -76,7 +76,7 @@ class AMDDistiller(BaseModel):
         self.progress = 0.  # share of the stage that is done
         # Of each teacher, what it has been asked before; None asks it every time.
         self.caches: list[TeacherCache | None] = [None] * len(described)
-        self._logits_from = logits_from
+        self._logits_from = logits_from or task_of(network).logits_from(network)
         self._latest: tuple[Outputs, list[Outputs]] | None = None
         network.requires_grad_(trains == 'student')
         self._set_up(AMD_LOSSES if losses is None else losses, num_images, seed)

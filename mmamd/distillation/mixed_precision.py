@@ -1,16 +1,14 @@
 """Mixed precision on a CPU, where the host has none, and what a loss scaler leaves out."""
 
-import functools
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 import torch.nn as nn
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 
+from mmamd.notices import notice
 from mmamd.registry import OPTIM_WRAPPERS
 
 
@@ -41,14 +39,9 @@ def on_this_machine(optim_wrapper: dict) -> dict:
     if dtype not in (None, 'bfloat16', torch.bfloat16):
         raise ValueError(f'optim_wrapper.dtype={dtype!r} needs a GPU, and there is none; on a CPU mixed precision is '
                          "dtype='bfloat16', or run without --amp")
-    _say_once('mixed precision on a CPU: bfloat16 autocast, without a loss scaler')
+    notice('mixed precision on a CPU: bfloat16 autocast, without a loss scaler')
     rest = {key: value for key, value in optim_wrapper.items() if key not in ('loss_scale', 'dtype', 'use_fsdp')}
     return {**rest, 'type': 'mmamd.CpuAmpOptimWrapper'}
-
-
-@functools.cache
-def _say_once(text: str) -> None:
-    print_log(text, 'current', logging.INFO)
 
 
 def step(optim_wrapper: OptimWrapper) -> bool:

@@ -12,7 +12,8 @@ from mmamd.structures import Candidate, Network
 
 # What a config needs to rebuild, evaluate and use a model; schedules and pipeline settings stay behind.
 _STUDENT_KEYS = ('default_scope', 'custom_imports', 'data_preprocessor', 'val_dataloader', 'val_evaluator', 'val_cfg',
-                 'test_dataloader', 'test_evaluator', 'test_cfg', 'default_hooks', 'env_cfg', 'visualizer', 'log_level')
+                 'test_dataloader', 'test_evaluator', 'test_cfg', 'default_hooks', 'env_cfg', 'visualizer', 'log_level',
+                 'class_names')
 
 
 def cut_network(network: nn.Module, candidate: Candidate | Network) -> nn.Module:
@@ -37,12 +38,22 @@ def student_config(cfg: Config, network: nn.Module, candidate: Candidate | Netwo
 
 def config_of(cfg: Config, model: dict) -> Config:
     """Config of a network that stands alone, with the data and the evaluation of a run's config."""
-    return Config({**{key: cfg[key] for key in _STUDENT_KEYS if cfg.get(key) is not None},
-                   'model': copy.deepcopy(model)})
+    keys, model = _STUDENT_KEYS, copy.deepcopy(model)
+    if cfg.get('default_scope') == 'mmseg':  # whose own functions look for these two, and in these places
+        keys += 'test_pipeline',
+        if cfg.get('data_preprocessor') is not None:
+            model.setdefault('data_preprocessor', cfg.data_preprocessor.to_dict())
+    return Config({**{key: cfg[key] for key in keys if cfg.get(key) is not None}, 'model': model})
 
 
-def save_student(small: nn.Module, path: Path) -> None:
-    """Save the weights as plain tensors that load under ``weights_only=True``; ValueError if some are not finite."""
+def save_student(small: nn.Module, path: Path, meta: dict | None = None) -> None:
+    """Save the weights as plain tensors that load under ``weights_only=True``; ValueError if some are not finite.
+
+    Args:
+        small: The network.
+        path: File to write.
+        meta: What the host's readers look for beside the weights, plain values.
+    """
     check_finite(small, f'the network of {path}')
     write_checkpoint({'state_dict': {key: value.cpu().contiguous() for key, value in small.state_dict().items()},
-                      'meta': {}}, path)
+                      'meta': meta or {}}, path)

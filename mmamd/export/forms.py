@@ -1,12 +1,13 @@
 """The forms in which a candidate leaves the project: what each needs, and what it cannot express.
 
 A form is a writer of files and a reader of them, so that what the files compute can be compared with the network that
-was written.
+was written. Whether it can be is asked before anything is.
 """
 
 import importlib.util
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +17,12 @@ from typing import Any
 import torch.nn as nn
 from mmengine.config import Config
 
+from mmamd.export.comparison import Samples
 from mmamd.export.cut import cut_network, save_student, student_config
+from mmamd.export.int8 import quantise
 from mmamd.export.logits import Function, Logits
 from mmamd.export.metadata import describe
-from mmamd.export.onnx import export_onnx, read_onnx
+from mmamd.export.onnx import PREDICT, add_metadata, export_onnx, read_onnx
 from mmamd.export.plain import plain_config, plain_weights
 from mmamd.export.safetensors import load_safetensors, save_model, save_safetensors
 from mmamd.export.torch_export import export_torch, read_torch
@@ -35,11 +38,16 @@ class Subject:
         cfg: Config of the run, whose model is the distiller.
         network: The shared network with its weights, uncut, on the CPU, in eval mode.
         candidate: Which part of it.
+        samples: Images that a form is calibrated and judged on which is not exact; None where there are none.
+        pixels: Layout of the pixels that graphs of ONNX take, normalising them themselves; None for those that take
+            preprocessed images.
     """
 
     cfg: Config
     network: nn.Module
     candidate: Candidate | Network
+    samples: Samples | None = None
+    pixels: str | None = None
 
     @cached_property
     def small(self) -> nn.Module:
@@ -53,6 +61,11 @@ class Subject:
     def metadata(self) -> dict[str, str]:
         return describe(self.config, self.candidate, self.network.backbone.input_shape)
 
+    @property
+    def graph_metadata(self) -> dict[str, str]:
+        """The same for a graph of ONNX, with the layout of its pixels."""
+        return self.metadata | ({'layout': self.pixels} if self.pixels else {})
+
 
 @dataclass(frozen=True)
 class Form:
@@ -64,6 +77,9 @@ class Form:
         write: Writes the files into a folder.
         read: Makes the function from images to logits from the files of a folder.
         method: Method that a backbone must have to be expressed in this form, if any.
+        prepare: Raises ValueError, FileNotFoundError or ImportError, in little time, where the form cannot be made.
+        is_exact: Whether it must be the network's function; one that is not is compared on test images.
+        is_graph: Whether it is a graph of ONNX.
     """
 
     files: tuple[str, ...]
@@ -71,12 +87,16 @@ class Form:
     write: Callable[[Subject, Path], None]
     read: Callable[[Path], Function]
     method: str | None = None
+    prepare: Callable[[Subject], Any] = lambda _: None
+    is_exact: bool = True
+    is_graph: bool = False
 
 
 # --- the forms ---
 
 def _write_pth(subject: Subject, folder: Path) -> None:
-    save_student(subject.small, folder / 'model.pth')
+    names = subject.config.get('class_names')
+    save_student(subject.small, folder / 'model.pth', {'dataset_meta': {'classes': list(names)}} if names else None)
     subject.config.dump(folder / 'config.py')
 
 
@@ -93,11 +113,16 @@ def _read_safetensors(folder: Path) -> Function:
 
 
 def _write_onnx(subject: Subject, folder: Path) -> None:
-    export_onnx(subject.small, folder / 'model.onnx', subject.metadata)
+    export_onnx(subject.small, folder / 'model.onnx', subject.graph_metadata)
+    shutil.copyfile(PREDICT, folder / PREDICT.name)
+
+
+def _plain_config(subject: Subject) -> Config:
+    return _converted(subject, 'mmpretrain', lambda: plain_config(subject.cfg, subject.network, subject.candidate))
 
 
 def _write_mmpretrain(subject: Subject, folder: Path) -> None:
-    config = _converted(subject, 'mmpretrain', lambda: plain_config(subject.cfg, subject.network, subject.candidate))
+    config = _plain_config(subject)
     write_checkpoint({'state_dict': plain_weights(config, subject.network), 'meta': {}},
                      folder / 'mmpretrain_model.pth')
     config.dump(folder / 'mmpretrain_config.py')
@@ -107,16 +132,20 @@ def _read_mmpretrain(folder: Path) -> Function:
     return _host_model(folder / 'mmpretrain_config.py', folder / 'mmpretrain_model.pth')
 
 
+def _timm_form(subject: Subject) -> Any:
+    if importlib.util.find_spec('timm') is None:
+        raise ImportError("the form 'timm' is checked by timm, which is not installed: pip install 'mmamd[timm]'")
+    return _converted(subject, 'timm', lambda: subject.small.backbone.timm_form(subject.small))
+
+
 def _write_timm(subject: Subject, folder: Path) -> None:
-    form = _converted(subject, 'timm', lambda: subject.small.backbone.timm_form(subject.small))
+    form = _timm_form(subject)
     save_safetensors(form.weights, folder / 'timm_model.safetensors',
                      {**subject.metadata, 'timm': json.dumps(form.arguments)})
     shutil.copyfile(form.builder, folder / 'timm_model.py')
 
 
 def _read_timm(folder: Path) -> Function:
-    if importlib.util.find_spec('timm') is None:
-        raise ImportError("the form 'timm' is checked by timm, which is not installed: pip install 'mmamd[timm]'")
     # Under a name of its own, so that no module of the user's is in the way.
     spec = importlib.util.spec_from_file_location('_mmamd_timm_model', folder / 'timm_model.py')
     builder = importlib.util.module_from_spec(spec)
@@ -128,21 +157,54 @@ def _write_torch(subject: Subject, folder: Path) -> None:
     export_torch(subject.small, folder / 'model.pt2', subject.metadata)
 
 
+def _check_samples(subject: Subject, is_static: bool) -> None:
+    """Integers lose something: without images nobody could say what."""
+    if subject.samples is None:
+        raise ValueError('integers are calibrated and judged on images, and there are none; export from the work_dir '
+                         'of a run')
+    next(iter(subject.samples.test()))
+    try:
+        _ = is_static and next(iter(subject.samples.calibration()))
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"the form 'int8' is calibrated on training images: {error}. The form 'int8-dynamic' needs "
+                         'none') from error
+
+
+def _write_int8(subject: Subject, folder: Path, name: str, is_static: bool) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / 'float.onnx'
+        export_onnx(subject.small, path, subject.graph_metadata)
+        quantise(path, folder / name, subject.samples.calibration() if is_static else None)
+    add_metadata(folder / name, {**subject.graph_metadata, 'precision': 'int8' if is_static else 'int8, dynamic'})
+    shutil.copyfile(PREDICT, folder / PREDICT.name)
+
+
+def _int8(file: str, is_static: bool) -> Form:
+    return Form((file, PREDICT.name), 'ONNX Runtime', lambda subject, folder: _write_int8(
+        subject, folder, file, is_static), lambda folder: read_onnx(folder / file), is_exact=False, is_graph=True,
+        prepare=lambda subject: _check_samples(subject, is_static))
+
+
 FORMS: dict[str, Form] = {
     'pth': Form(('model.pth', 'config.py'), 'mmpretrain, mmamd', _write_pth, _read_pth),
     'safetensors': Form(('model.safetensors',), 'mmpretrain, mmamd, safetensors', _write_safetensors,
                         _read_safetensors),
-    'onnx': Form(('model.onnx',), 'a runtime of ONNX, opset 17', _write_onnx,
-                 lambda folder: read_onnx(folder / 'model.onnx')),
+    'onnx': Form(('model.onnx', PREDICT.name), 'a runtime of ONNX, opset 17', _write_onnx,
+                 lambda folder: read_onnx(folder / 'model.onnx'), is_graph=True),
     'torch-export': Form(('model.pt2',), 'torch', _write_torch, lambda folder: read_torch(folder / 'model.pt2')),
     'mmpretrain': Form(('mmpretrain_model.pth', 'mmpretrain_config.py'), 'mmpretrain', _write_mmpretrain,
-                       _read_mmpretrain, method='plain_config'),
+                       _read_mmpretrain, method='plain_config', prepare=_plain_config),
     'timm': Form(('timm_model.safetensors', 'timm_model.py'), 'timm>=1.0.31, safetensors', _write_timm, _read_timm,
-                 method='timm_form'),
+                 method='timm_form', prepare=_timm_form),
+    'int8': _int8('model_int8.onnx', is_static=True),
+    'int8-dynamic': _int8('model_int8_dynamic.onnx', is_static=False),
 }
 
 
 def _host_model(config: Path, weights: Path) -> Function:
+    if Config.fromfile(config).get('default_scope') == 'mmseg':
+        from mmseg.apis import init_model
+        return Logits(init_model(str(config), str(weights), device='cpu'))
     from mmpretrain import get_model
     return Logits(get_model(str(config), pretrained=str(weights)))
 

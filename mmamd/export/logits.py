@@ -37,12 +37,18 @@ def sliced(network: nn.Module, candidate: Candidate | Network) -> Function:
     return logits_of
 
 
+def draw_images(num: int, input_shape: tuple[int, int, int]) -> Tensor:
+    """Fixed random images, preprocessed, shape (num, channels, H, W)."""
+    return torch.randn(num, *input_shape, generator=torch.Generator().manual_seed(0))
+
+
 @torch.no_grad()
-def largest_difference(function: Function, reference: Function, input_shape: tuple[int, int, int]) -> float:
-    """Largest difference of two functions over the largest absolute logit of the second, on fixed random images."""
+def largest_difference(function: Function, reference: Function, input_shape: tuple[int, int, int],
+                       draw: Callable[[int, tuple[int, int, int]], Tensor] = draw_images) -> float:
+    """Largest difference of two functions over the largest absolute logit of the second, on images that are drawn."""
     differences = []
     for batch in BATCHES:
-        images = torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0))
+        images = draw(batch, input_shape)
         expected = reference(images)
         differences.append((function(images) - expected).abs().max() / expected.abs().max())
     # A NaN agrees with nothing; Python's max would lose it.

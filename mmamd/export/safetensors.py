@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch.nn as nn
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from safetensors.torch import save
 from torch import Tensor
@@ -13,6 +13,8 @@ from mmamd import compat
 from mmamd.files.checkpoint import read_tensors
 from mmamd.files.whole import written_whole
 from mmamd.registry import MODELS
+
+SCOPE = 'mmpretrain'  # in which the types of a model's parts are looked up, where a file names no other
 
 
 def save_safetensors(weights: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -38,7 +40,10 @@ def save_model(small: nn.Module, config: Config, path: Path, metadata: dict[str,
     """Write a model that :func:`load_safetensors` rebuilds: its config is a part of the metadata."""
     model = dict(config.model.to_dict())
     model.setdefault('data_preprocessor', config.get('data_preprocessor'))
-    save_safetensors(small.state_dict(), path, {**metadata, 'model': json.dumps(model)})
+    scope = config.get('default_scope') or SCOPE
+    # In the first scope the files are what they were before there was another.
+    metadata = {**metadata, 'model': json.dumps(model), **({} if scope == SCOPE else {'scope': scope})}
+    save_safetensors(small.state_dict(), path, metadata)
 
 
 def load_safetensors(path: str | Path) -> nn.Module:
@@ -51,7 +56,7 @@ def load_safetensors(path: str | Path) -> nn.Module:
     if 'model' not in metadata:
         raise ValueError(f"{path} has no entry 'model' in its metadata, so it does not say what network it is of; "
                          "expected student.safetensors of a run or the form 'safetensors' of tools/export.py")
-    with DefaultScope.overwrite_default_scope('mmpretrain'), compat.registered_types_only():
-        network = MODELS.build(json.loads(metadata['model']))
+    with DefaultScope.overwrite_default_scope(metadata.get('scope', SCOPE)), compat.registered_types_only():
+        network = MODELS.build(ConfigDict(json.loads(metadata['model'])))
     network.load_state_dict(weights)
     return network.eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 STATE = 'stages.json'  # by which a folder is known for a run's
 # In student/, by the stage export, in the order in which they are put in their places: the weights, by which others
 # know that there is a student, last.
-EXPORTED = ('config.py', 'student.safetensors', 'model.onnx', 'student.pth')
+EXPORTED = ('config.py', 'predict.py', 'student.safetensors', 'model.onnx', 'student.pth')
 
 
 @contextmanager

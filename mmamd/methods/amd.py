@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from mmamd.checks import NOTHING, check, one_of
-from mmamd.methods.plan import Method, Plan, numbered
+from mmamd.methods.method import Method, numbered
+from mmamd.methods.plan import Plan
 from mmamd.registry import METHODS
 
 CANDIDATES = ('joint', 'refit')

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mmamd.methods.plan import Method, Plan
+from mmamd.methods.method import Method
+from mmamd.methods.plan import Plan
 from mmamd.structures import scale_key
 
 
@@ -40,12 +41,18 @@ class WithAssistants(Method):
     def scales(self, plan: Plan) -> list[float]:
         """Scales of the assistants: descending where one follows the other, else ascending.
 
+        Of several students each has those above it.
+
         Raises:
-            ValueError: If one is that of no candidate above the student.
+            ValueError: If one is that of no candidate above the smallest student, or none lies above this one.
         """
-        scales = plan.grid if self.assistants is None else self.assistants
-        for scale in scales:
+        given = plan.grid if self.assistants is None else self.assistants
+        for scale in given:
             plan.check_scale('method.assistants', scale)
+        scales = [scale for scale in given if scale > plan.student]
+        if not scales:
+            raise ValueError(f'method.assistants leaves none for the student of scale {plan.student}, got '
+                             f'{list(given)}; name one above it')
         return sorted(scales, reverse=self.in_sequence)
 
 

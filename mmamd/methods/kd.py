@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from mmamd.methods.plan import Method, Plan
+from mmamd.methods.method import Method
+from mmamd.methods.plan import Plan
 from mmamd.registry import METHODS
 
 

@@ -1,54 +1,57 @@
-"""The builder with which a method lays its stages in order."""
+"""The builder with which a method lays the stages for a student, in order."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mmamd.methods.laid import Laid
 from mmamd.pipeline.config.settings import section_losses, section_settings
-from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.plain import plain
-from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages import Distil, Refit, Select, Stage, Verify
 from mmamd.pipeline.stages.data import recalibration_settings
 from mmamd.pipeline.stages.teacher_cache import section_cache
 from mmamd.pipeline.stages.term_files import FOUND
 from mmamd.pipeline.stages.training import training_fields
 from mmamd.selection.choice import MANUAL, is_by_scale
-from mmamd.selection.npsd_hook import NPSDSelectionHook
 from mmamd.structures import scale_key
 
 OF_THE_STAGE = ('architecture', 'teacher', 'losses')  # keys of `model` that a stage says itself
 
 
 class Plan:
-    """Stages of a run, in order. A method asks for networks and gets references to them.
+    """Stages for one student of a run. A method asks for networks and gets references to them.
 
-    Every plan begins with the stages teacher (where the config names no weights), score and nest.
+    A run of several students has a plan for each. What does not depend on which of them it is keeps the name that the
+    method gives it, and is laid once for all; candidates that are made together are those of all students. What trains
+    a student, chooses for it, or follows from that is its own, and has its scale behind its name.
 
     Attributes:
-        stages: What has been laid so far.
         teacher: Reference to the teacher, its units in their order.
         student: Scale of the student.
-        grid: Scales of the other candidates, ascending.
-        scales: Scales of all candidates, the student's first.
+        grid: Scales of the candidates above it, ascending.
+        scales: Scale of the student, and those.
+        chosen: Names of the stages that have chosen networks.
+        delivered: References to what the method delivers, once it has laid all.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.stages: list[Stage] = [] if context.cfg.model.get('teacher') else [Teacher.of(context)]
-        self.stages += [Score.of(context), Nest.of(context)]
-        self.scales = list(context.settings.compression.family_scales)
-        self.student, *grid = self.scales
-        self.grid = tuple(grid)
-        self.teacher = 'nest'
-        context.planned_scales['nest'] = 1.
-        self._shared: set[str] = set()  # stages whose networks are slices of one
-        self._others: set[str] = set()  # stages that train a student of another architecture
-        self._search = context.settings.search  # that is still to be laid
-        self._found: dict = {}  # terms that a search finds for the trainings after it
+    def __init__(self, laid: Laid, student: float) -> None:
+        self._laid = laid
+        self._context = laid.context
+        self.teacher = laid.teacher
+        self.student = student
+        self.grid = tuple(scale for scale in laid.scales if scale > student)
+        self.scales = [student, *self.grid]
+        self.chosen: list[str] = []
+        self.delivered: tuple[str, ...] = ()
+        self._own: set[str] = set()
+
+    @property
+    def stages(self) -> list[Stage]:
+        """What has been laid so far, for all students."""
+        return self._laid.stages
 
     def check_scale(self, where: str, scale: float, scales: Sequence[float] | None = None) -> None:
-        """Raise ValueError unless a scale is that of a candidate, by default of one above the student."""
-        known = list(self.grid if scales is None else scales)
+        """Raise ValueError unless a scale is that of a candidate, by default of one above the smallest student."""
+        known = list(self._laid.scales[1:] if scales is None else scales)
         if scale_key(scale) not in map(scale_key, known):
             raise ValueError(f'{where} names the scale {scale}, which is no candidate'
                              f'{" above the student" if scales is None else ""}; expected some of {known}: choose '
@@ -74,6 +77,7 @@ class Plan:
             ValueError: If a scale is that of no candidate, a name that of no term, or no other term asks a teacher.
         """
         self._lay_search()
+        laid = self._laid
         teachers = (teacher,) if isinstance(teacher, str) else tuple(teacher)
         several = not isinstance(into, (int, float, str))
         section = 'joint' if several else 'student'
@@ -84,7 +88,8 @@ class Plan:
         is_student = not several and not isinstance(into, str) and scale_key(into) == scale_key(self.student)
         other = self._context.student_architecture if is_student else None
         start = start or teachers[0]
-        start = None if other and start not in self._others else start
+        start = None if other and start not in laid.others else start
+        name = self._named(name, *teachers, start, *scales, is_own=is_student)
         common = dict(teachers=teachers, into=scales, is_candidate=other is None,
                       budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
@@ -95,36 +100,39 @@ class Plan:
         stage = Distil(name=name, section=section, start=start, **common, **self._scheduled(section, without))
         if epochs is not None:
             stage = replace(stage, schedule=stage.schedule_of(epochs), budget=None)
-        self._lay(stage)
         if several:
-            self._context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
-            self._shared.add(name)
+            if name in self._own:
+                laid.lay(stage)
+            else:
+                stage = laid.lay_candidates(stage)
+            self._context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in stage.into}
+            laid.shared.add(name)
             return name
+        name = laid.lay(stage)
         self._context.planned_scales[name] = into
         if other:
-            self._others.add(name)
+            laid.others.add(name)
         if not isinstance(into, str):
             self._context.planned_scales[f'{name}@{scale_key(into)}'] = into
         return name
 
     def _lay_search(self) -> None:
         """Before the first training, search its terms: with the student, taught by the teacher."""
-        search, self._search = self._search, None
+        search, self._laid.search = self._laid.search, None
         if search is not None:
             name = self.distil('search', teacher=self.teacher, into=self.student,
                                start=self.start('refit', self.student))
             self.stages[-1] = search.stage(self.stages[-1], self._context)
-            self._found = dict(found=f'{name}/{FOUND}', losses=search.expected())
+            self._laid.found = dict(found=f'{name}/{FOUND}', losses=search.expected())
 
     def _pretrained(self, name: str, start: str | None, common: dict) -> tuple[str | None, dict]:
         """Lay the training before a training; returns where that one starts, and its fields."""
-        pretrain = f'pretrain_{name}'
         trains = self._context.cfg.pretrain.get('trains', 'student')
         if not common['is_candidate'] and trains == 'losses':
             raise ValueError("pretrain.trains='losses' would fit the terms to a student that is drawn anew after "
                              "it, as one of another architecture is; set pretrain.trains='student'")
-        self._lay(Distil(name=pretrain, section='pretrain', start=start, trains=trains, **common,
-                         **self._scheduled('pretrain')))
+        pretrain = self._laid.lay(Distil(name=f'pretrain_{name}', section='pretrain', start=start, trains=trains,
+                                         **common, **self._scheduled('pretrain')))
         return pretrain if trains == 'student' else start, {**common, 'terms_from': pretrain}
 
     def refit(self, name: str, into: float | Sequence[float], *, chosen: str | None = None,
@@ -146,9 +154,13 @@ class Plan:
         if settings is None or not (scales or chosen):
             return None
         num_images = settings.num_images_candidates if is_judged else settings.num_images
-        self._lay(Refit(name=name, teacher=self.teacher, into=scales,
-                        chosen={} if chosen is None else {'assistant': chosen},
-                        **Refit.fields_of(context, num_images)))
+        name = self._named(name, chosen)
+        stage = Refit(name=name, teacher=self.teacher, into=scales,
+                      chosen={} if chosen is None else {'assistant': chosen}, **Refit.fields_of(context, num_images))
+        if chosen is None:
+            scales = self._laid.lay_candidates(stage).into
+        else:
+            self._laid.lay(stage)
         context.planned_scales |= {f'{name}@{scale_key(scale)}': scale for scale in scales}
         if chosen is not None:
             context.planned_scales[f'{name}@assistant'] = chosen
@@ -157,7 +169,7 @@ class Plan:
         return name
 
     def shared_start(self, name: str, how: str) -> str:
-        """Make a network good that candidates are to share; returns the reference to its weights.
+        """Make a network good that candidates are to share, for all students; returns the reference to its weights.
 
         Args:
             name: Of the stage.
@@ -173,9 +185,10 @@ class Plan:
             raise ValueError(f"method.start={how!r} starts the joint stage from refit weights and needs "
                              "compression.refit, e.g. dict(num_images=3072), got None; or set method.start='none'")
         sharing = None if how == 'smallest' else how
-        self._lay(Refit(name=name, teacher=self.teacher, into=tuple(self.scales) if sharing else (self.student,),
-                        chosen={}, **Refit.fields_of(context, settings.num_images, sharing)))
-        scale = 1. if sharing else self.student
+        scales = tuple(self._laid.scales)
+        self._laid.lay(Refit(name=name, teacher=self.teacher, into=scales if sharing else scales[:1], chosen={},
+                             **Refit.fields_of(context, settings.num_images, sharing)))
+        scale = 1. if sharing else scales[0]
         reference = f'{name}@{scale_key(scale)}'
         context.planned_scales[reference] = scale
         return reference
@@ -204,17 +217,12 @@ class Plan:
         Raises:
             ValueError: If no rule is configured and the method brings none.
         """
-        hook = self._context.settings.selection
-        if hook is None and rule is None:
-            raise ValueError('expected one NPSDSelectionHook in custom_hooks to choose the assistant, got 0; add '
-                             "dict(type='mmamd.NPSDSelectionHook', rule='npsd')")
-        hook = hook or NPSDSelectionHook(rule=rule, metric=self._context.metric, percent=self._context.task.is_percent)
-        hook = hook if rule is None else hook.with_rule(rule)
+        hook = self._laid.hook(rule)
         named = hook.rule == 'manual' and not isinstance(hook.scale, str)
-        if named and any(isinstance(stage, Select) for stage in self.stages):
+        if named and self.chosen:
             raise ValueError(f"rule 'manual' names one assistant, scale={hook.scale}, but this method chooses several; "
                              "name 'largest' or 'smallest', or choose by another rule")
-        slices = isinstance(networks, str) and networks in self._shared
+        slices = isinstance(networks, str) and networks in self._laid.shared
         if not slices and hook.reference == 'full':
             raise ValueError("NPSDSelectionHook.reference='full' is the shared network with all units, and what "
                              f"{name!r} judges are separate networks; set reference='teacher'")
@@ -229,47 +237,35 @@ class Plan:
         if above is not None:
             hook.check_scale([scale for scale in scales if scale > above])
             eligible = [scale for scale in scales if above < scale < scale_of(reference)] or scales
-        self._lay(Select(name=name, candidates=(networks,) if isinstance(networks, str) else tuple(networks),
-                         are_slices=slices, reference=reference, above=above,
-                         **Select.fields_of(self._context, hook)))
+        candidates = (networks,) if isinstance(networks, str) else tuple(networks)
+        name = self._laid.lay(self._laid.measured(Select(
+            name=self._named(name, reference, *candidates, is_own=above is not None), candidates=candidates,
+            are_slices=slices, reference=reference, above=above, **Select.fields_of(self._context, hook))))
+        self.chosen.append(name)
         self._context.planned_scales[name] = eligible[(len(eligible) - 1) // 2]  # the middle of what it can be
         return name
 
-    def finish(self, delivered: Sequence[str]) -> list[Stage]:
-        """Lay the stage that delivers networks; returns all stages.
+    def verify(self) -> None:
+        """Judge what is delivered on held-out images, to see whether it keeps what it is to keep."""
+        self._laid.lay(Verify(name=f'verify_{scale_key(self.student)}', candidates=self.delivered, are_slices=False,
+                              reference=self.teacher, above=None, keep=self._context.settings.compression.keep,
+                              **Select.fields_of(self._context, self._laid.hook(
+                                  'best', reference='teacher', report_test=False))))
 
-        Raises:
-            ValueError: If ``delivered`` is not several references, or there are none.
-        """
-        context = self._context
-        if isinstance(delivered, str) or not delivered:
-            raise ValueError('a method returns a tuple of references to the networks that it delivers, at least one; '
-                             f'got {delivered!r}')
-        chosen = [stage.name for stage in self.stages if isinstance(stage, Select) and stage.name not in delivered]
-        shown = {'teacher': self.teacher, **{'assistant' if len(chosen) == 1 else f'assistant {number}': name
-                                             for number, name in enumerate(chosen, 1)}}
-        self._lay(Export(
-            delivered=tuple(delivered), shown=shown, teacher=context.teacher, images=context.images('test'),
-            loader=Loader({'dataset': context.cfg.test_dataloader.dataset.to_dict()}),
-            evaluator=plain(context.cfg.test_evaluator), test_cfg=plain(context.cfg.get('test_cfg')),
-            seed=context.seed))
-        return self.stages
-
-    def _lay(self, stage: Stage) -> None:
-        known = {earlier.name for earlier in self.stages}
-        if stage.name in known:
-            raise ValueError(f'a method lays two stages of the name {stage.name!r}; each needs a name of its own')
-        for reference in stage.networks():
-            if reference.partition('@')[0] not in known:
-                raise ValueError(f'the stage {stage.name!r} of this method reads {reference!r}, which no stage before '
-                                 f'it makes; there are {sorted(known)}')
-        self.stages.append(stage)
+    def _named(self, name: str, *read: str | float | None, is_own: bool = False) -> str:
+        """Name of a stage: the student's own if it is made for it, or reads what is."""
+        is_own = is_own or any(isinstance(each, str) and each.partition('@')[0] in self._own for each in read)
+        if not (is_own and self._laid.several):
+            return name
+        name = f'{name}_{scale_key(self.student)}'
+        self._own.add(name)
+        return name
 
     def _scheduled(self, section: str, without: Sequence[str] = ()) -> dict:
         settings = section_settings(self._context.cfg, section)
         fields = training_fields(settings.to_dict(), section)
         losses = section_losses(self._context.cfg, section, without)
-        return dict(losses=losses | self._found.get('losses', {}), found=self._found.get('found'),
+        return dict(losses=losses | self._laid.found.get('losses', {}), found=self._laid.found.get('found'),
                     average=plain(self._context.cfg[section].get('average')),
                     teacher_cache=section_cache(self._context.cfg, section),
                     images=self._context.training_images(fields['loader']), **fields)
@@ -277,23 +273,5 @@ class Plan:
     def _training(self) -> dict:
         context = self._context
         distiller = {key: value for key, value in plain(context.cfg.model).items() if key not in OF_THE_STAGE}
-        distiller.setdefault('logits_from', context.task.logits_from)
+        distiller.setdefault('logits_from', context.task.logits_from(context.network))
         return dict(distiller=distiller, seed=context.seed)
-
-
-class Method:
-    """A way from a teacher to students. A registered dataclass whose fields are the options of ``method``."""
-
-    def lay(self, plan: Plan) -> tuple[str, ...]:
-        """Lay the stages; returns references to the networks that are delivered."""
-        raise NotImplementedError
-
-    def stages(self, context: Context) -> list[Stage]:
-        """All stages of a run by this method, in order."""
-        plan = Plan(context)
-        return plan.finish(self.lay(plan))
-
-
-def numbered(stage: str, number: int) -> str:
-    """Name of the n-th repetition of a stage: joint, joint_2, ..."""
-    return stage if number == 1 else f'{stage}_{number}'

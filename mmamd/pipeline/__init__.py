@@ -1,7 +1,9 @@
 """Carries a config through the stages of the method."""
 
-from mmamd.pipeline.divergence import DivergenceHook, TrainingDiverged
-from mmamd.pipeline.runner import MultiStepRunner
-from mmamd.pipeline.seeding import EpochSeedHook, seed_worker
+from mmamd.lazy import lazily
 
 __all__ = ['DivergenceHook', 'EpochSeedHook', 'MultiStepRunner', 'TrainingDiverged', 'seed_worker']
+__getattr__ = lazily(__name__, {
+    'DivergenceHook': 'mmamd.pipeline.divergence', 'TrainingDiverged': 'mmamd.pipeline.divergence',
+    'MultiStepRunner': 'mmamd.pipeline.runner',
+    'EpochSeedHook': 'mmamd.pipeline.seeding', 'seed_worker': 'mmamd.pipeline.seeding'})

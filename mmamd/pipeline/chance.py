@@ -38,7 +38,7 @@ def probability_of(num_right: int, num: int, share: float) -> float:
 
 
 class Answers:
-    """What a network takes images for, counted on the way.
+    """What a network takes images, or places in them, for, counted on the way.
 
     Args:
         task: Of the network.
@@ -69,7 +69,7 @@ class Answers:
     def check(self, teacher: str) -> None:
         """Raise ValueError unless all ranks' answers are better than chance; all ranks must call it.
 
-        Images of a single class, and a task whose images do not have one class each, tell nothing.
+        Answers of a single right class tell nothing.
         """
         dist.all_reduce(self._counts_3C, op='sum')
         said_C, right_C, both_C = self._counts_3C
@@ -78,9 +78,10 @@ class Answers:
         num, num_right, share = int(right_C.sum()), int(both_C.sum()), share_by_chance(said_C, right_C)
         if probability_of(num_right, num, share) > LEVEL:
             raise ValueError(
-                f'the teacher {teacher} is right on {num_right} of {num} training images ({num_right / num:.1%}), and '
-                f'the same answers given at random would be on {share * num:.0f} ({share:.1%}): it is no better than '
-                'chance. Likely causes: another number of heads than it was trained with, which no shape tells '
-                '(model.architecture.backbone.arch.num_heads); another normalisation or order of channels '
-                '(data_preprocessor.mean, .std, .to_rgb); classes in another order than the labels of the data; a '
-                'checkpoint that was never trained. If that is meant, set compression.importance.check_teacher=False')
+                f'the teacher {teacher} is right on {num_right} of {num} {self._task.answers} '
+                f'({num_right / num:.1%}), and the same answers given at random would be on {share * num:.0f} '
+                f'({share:.1%}): it is no better than chance. Likely causes: another number of heads than it was '
+                'trained with, which no shape tells (model.architecture.backbone.arch.num_heads); another '
+                'normalisation or order of channels (data_preprocessor.mean, .std, .to_rgb or .bgr_to_rgb); classes in '
+                'another order than the labels of the data; a checkpoint that was never trained. If that is '
+                'meant, set compression.importance.check_teacher=False')

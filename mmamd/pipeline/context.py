@@ -21,7 +21,7 @@ from mmamd.pipeline.plain import digest
 from mmamd.pipeline.progress import Progress
 from mmamd.pruning.candidates import make_family
 from mmamd.pruning.complexity import cost_function, profiled_cost, rest_cost
-from mmamd.structures import CandidateFamily, Cost, Importance, Network
+from mmamd.structures import CandidateFamily, Cost, Importance, Network, scale_key
 from mmamd.tasks import Task, task_of
 from mmamd.weights.networks import build_network, find_network, read_networks, with_preprocessor
 
@@ -45,6 +45,8 @@ class Context:
         counted: What has been counted of untrained networks, by what it is.
         overlaps: Pair of splits -> images that they have in common, where that was not refused.
         built: Untrained distillers that the checks have built, by what they were built of; empty once stages run.
+        students: Scales of the students, ascending; where the run finds the size, those that it has tried so far, the
+            smallest size standing for what is not found yet.
     """
 
     cfg: Config
@@ -60,6 +62,11 @@ class Context:
     counted: dict[str, float] = field(default_factory=dict)
     overlaps: dict[str, dict] = field(default_factory=dict)
     built: dict[str, nn.Module] = field(default_factory=dict)
+    students: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        compression = self.settings.compression
+        self.students = self.students or compression.students or tuple(compression.sizes[:1])
 
     # --- networks ---
 
@@ -78,7 +85,9 @@ class Context:
 
     @cached_property
     def task(self) -> Task:
-        return task_of(self.network)
+        task = task_of(self.network)
+        task.check_network(self.network)
+        return task
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -156,10 +165,21 @@ class Context:
 
     @cached_property
     def student_cost(self) -> Cost:
-        """What the student costs; of a candidate, as far as that is known before units are ranked."""
-        if self.student_architecture is None:
-            return self.flat_family.student.cost
+        """What the student of another architecture costs."""
         return profiled_cost(self.student_network, self.input_shape)
+
+    @property
+    def student_costs(self) -> list[Cost]:
+        """What each student costs; of candidates, as far as that is known before units are ranked."""
+        if self.student_architecture is not None:
+            return [self.student_cost]
+        return [self.flat_family.at(scale).cost for scale in self.students]
+
+    @property
+    def is_smallest_student(self) -> bool:
+        """Whether the smallest candidate is a student."""
+        is_first = scale_key(self.students[0]) == scale_key(self.settings.compression.family_scales[0])
+        return self.student_architecture is None and is_first
 
     def scale_of(self, reference: str) -> float:
         """Scale of the network that a reference names: as it is, or as it is planned."""
@@ -253,7 +273,11 @@ class Context:
 
 @torch.no_grad()
 def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    return tuple(network(torch.zeros(1, *input_shape), mode='tensor').shape[1:])
+    logits = network(torch.zeros(1, *input_shape), mode='tensor')
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(f'the head of a {type(network).__name__} gives a {type(logits).__name__} and not logits '
+                         'alone, so there is nothing that teacher and student could be compared by; take another head')
+    return tuple(logits.shape[1:])
 
 
 def _untrained(where: str, architecture: dict) -> nn.Module:

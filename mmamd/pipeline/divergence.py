@@ -19,6 +19,8 @@ EXIT_CODE = 3  # of tools/train.py; 1 is any other error, 2 a wrong command line
 class TrainingDiverged(RuntimeError):
     """A loss, a gradient or a weight is not finite, or a loss scaler leaves out step after step."""
 
+    exit_code = EXIT_CODE
+
 
 @HOOKS.register_module()
 class DivergenceHook(Hook):

@@ -80,14 +80,14 @@ def _why_no_picture(item: dict) -> str | None:
 def _saved(number: int, item: dict, label: int, is_bgr: bool, folder: Path) -> Example:
     path = Path('examples') / f'{number:02d}.png'
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    image = _as_picture(item['inputs'], is_bgr)
+    image = as_picture(item['inputs'], is_bgr)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)  # never enlarges
     image.save(folder / path)
     return Example(str(path), label, {})
 
 
-def _as_picture(image: Tensor, is_bgr: bool) -> Image.Image:
-    """From (channels, height, width) of 8 bits."""
+def as_picture(image: Tensor, is_bgr: bool) -> Image.Image:
+    """The image of (channels, height, width) of 8 bits."""
     if len(image) == 1:
         return Image.fromarray(image[0].numpy())
     return Image.fromarray((image.flip(0) if is_bgr else image).permute(1, 2, 0).contiguous().numpy())

@@ -1,5 +1,8 @@
 """One network of a run, from the files of the work_dir; nothing is trained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch.nn as nn
@@ -14,7 +17,8 @@ from mmamd.pipeline.state import RunState
 from mmamd.structures import Network, scale_key
 from mmamd.weights.networks import build_network, find_network, read_networks
 
-NAMED = ('student', 'assistant')
+NAMED = ('student', 'assistant', 'teacher')
+TEACHER = ('teacher', 1.0)
 MAKING = ('distil', 'refit')  # kinds of stages that leave candidates
 
 
@@ -26,8 +30,8 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
 
     Args:
         work_dir: Folder of a run.
-        scale: Scale of a candidate, ``'student'`` for what the run delivers, or ``'assistant'`` for the last network
-            that it chose on the way.
+        scale: Scale of a candidate, or of one of several students; ``'student'`` for what a run of one student
+            delivers, ``'assistant'`` for the last network that it chose on the way, or ``'teacher'``, which is 1.0.
 
     Returns:
         Config; network on the CPU, uncut, in eval mode, with all units active; what it keeps as a candidate.
@@ -47,24 +51,39 @@ def load_candidate(work_dir: str | Path, scale: float | str = 'student') -> tupl
     network = _find(folder, state, scale)
     inside = Path(network.weights)  # whole where the file is there
     refuse_damage(state, [(inside.relative_to(folder) if inside.is_relative_to(folder) else inside).parts[0]])
-    if network.kept is None:
+    if network.kept is None and scale not in TEACHER:
         raise ValueError(f'the network {scale!r} of {folder} is no cut of the teacher, and its files are in '
                          f"{folder / 'student'}; expected scale 'assistant' or that of a larger candidate")
+    with as_its_run(cfg):
+        module = build_network(network)
+    module.backbone.activate(None)
+    if network.kept is None:
+        network = replace(network, kept={group.name: group.count for group in module.backbone.unit_groups()})
+    return cfg, module, network
+
+
+@contextmanager
+def as_its_run(cfg: Config) -> Iterator[None]:
+    """Build in the scope of a run, and nothing but registered components, for its config was read as data."""
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
         with compat.registered_types_only():
-            module = build_network(network)
-    module.backbone.activate(None)
-    return cfg, module, network
+            yield
 
 
 def _find(folder: Path, state: RunState, scale: float | str) -> Network:
     if scale == 'student':
+        if len(state.content['delivered']) > 1:
+            raise ValueError(f'the run {folder} delivers several students; give the scale of one, '
+                             f'{_delivered_scales(folder, state)}')
         reference = state.content['delivered'][0]
         _require(state, reference.partition('@')[0], "the assistant and its kin are in the stages before it: scale "
                                                      "'assistant', or a number")
         return find_network(folder, reference)
     if scale == 'assistant':
-        return _assistant(folder, state)
+        return find_assistant(folder, state)
+    if scale in TEACHER:
+        _require(state, 'nest')
+        return find_network(folder, 'nest')  # its units in their order; the function is the teacher's
     networks = _networks(folder, state)
     if isinstance(scale, str) or scale_key(scale) not in networks:
         _require(state, 'nest')
@@ -74,7 +93,7 @@ def _find(folder: Path, state: RunState, scale: float | str) -> Network:
         nearest = (did_you_mean(scale, NAMED) if isinstance(scale, str) else
                    f'; the nearest is {min(known, key=lambda s: abs(s - scale))}')
         raise ValueError(f'the run {folder} has made no network of scale {scale!r}; expected one of {known}, '
-                         f'{" or ".join(map(repr, NAMED))}{nearest}')
+                         f'{", ".join(map(repr, NAMED[:-1]))} or {NAMED[-1]!r}{nearest}')
     return networks[scale_key(scale)]
 
 
@@ -91,7 +110,13 @@ def _networks(folder: Path, state: RunState) -> dict[str, Network]:
     return found
 
 
-def _assistant(folder: Path, state: RunState) -> Network:
+def _delivered_scales(folder: Path, state: RunState) -> list[float]:
+    """Scales of the students that are finished."""
+    return [find_network(folder, reference).scale for reference in state.content['delivered']
+            if state.is_finished(reference.partition('@')[0])]
+
+
+def find_assistant(folder: Path, state: RunState) -> Network:
     """The last network that was chosen on the way to what is delivered, as it taught: a refit may have followed."""
     chosen = [stage for stage in state.of_kind('select') if stage not in state.content['delivered']]
     if not chosen:

@@ -8,8 +8,8 @@ import torch.nn as nn
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
-import mmamd.backbones  # noqa: F401  registers the backbones
 from mmamd.backbones.elastic_backbone import ElasticBackbone
+from mmamd.backbones.twins import twin_of, twins, with_elastic_backbone
 from mmamd.pipeline.config.compression import Compression
 from mmamd.pruning.complexity import cost_by_part
 from mmamd.registry import MODELS
@@ -41,7 +41,8 @@ def countable_network(cfg: Config, shape: Sequence[int] | None = None) -> nn.Mod
     if 'backbone' not in model:
         raise ValueError("there is no network to count in the config: expected model=dict(backbone=...), or a model of "
                          f"type 'mmamd.AMDDistiller' with an architecture; got a model of type {model.get('type')!r}")
-    model.backbone.type = _elastic(model.backbone.type)
+    _countable(model.backbone.type)
+    model = with_elastic_backbone(model)
     if shape is not None:
         model.backbone.img_size = tuple(shape)
     if cfg.get('data_preprocessor') is not None:
@@ -49,23 +50,14 @@ def countable_network(cfg: Config, shape: Sequence[int] | None = None) -> nn.Mod
     return MODELS.build(model)
 
 
-def _elastic(name: str) -> str:
-    """The elastic counterpart of a backbone, which has the same arguments, parameters and products."""
+def _countable(backbone: str) -> None:
+    """Raise ValueError unless there is an elastic backbone of its arguments, parameters and products."""
     with MODELS.switch_scope_and_registry(None) as registry:
-        backbone = registry.get(name)
-    if backbone is not None and backbone.__module__.startswith('mmseg.'):
-        for ours in MODELS.of_mmseg:
-            MODELS.get(ours)  # registers it
-    ours = [cls for cls in MODELS.module_dict.values() if issubclass(cls, ElasticBackbone)]
-    counterparts = {host: f'mmamd.{cls.__name__}' for cls in ours for host in cls.__bases__
-                    if not issubclass(host, ElasticBackbone)}
-    if backbone in ours:
-        return name
-    if backbone not in counterparts:
-        raise ValueError(f'the products of the backbone {name} cannot be counted exactly; expected one of '
-                         f"{sorted(host.__name__ for host in counterparts)}, or mmamd's own "
-                         f'{sorted(cls.__name__ for cls in ours)}')
-    return counterparts[backbone]
+        found = registry.get(backbone)
+    is_elastic = isinstance(found, type) and issubclass(found, ElasticBackbone)
+    if not is_elastic and twin_of(backbone) is None:
+        raise ValueError(f'the products of the backbone {backbone} cannot be counted exactly; expected one of '
+                         f"{sorted(host.__name__ for host in twins())}, or mmamd's own {sorted(twins().values())}")
 
 
 def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
@@ -79,15 +71,16 @@ def format_flops(cfg: Config, shape: Sequence[int] | None = None) -> str:
     lines += [f'{name:<13}{cost.macs:>18,}{cost.params:>15,}' for name, cost in {**parts, 'total': total}.items()]
     if 'compression' in cfg:
         compression = Compression.from_cfg(cfg)
-        whole = total - parts['rest'] if task_of(network).scales_backbone else total
-        lines += ['', f'student: {_budget(compression, whole)}']
+        beside = parts['rest'] if task_of(network).scales_backbone else Cost(0, 0)
+        lines += ['', *(f'student: {_budget(compression, scale, total, beside)}' for scale in compression.students)]
     return '\n'.join([*lines, '', CONVENTION])
 
 
-def _budget(compression: Compression, total: Cost) -> str:
-    scale = compression.student_scale
+def _budget(compression: Compression, scale: float, total: Cost, beside: Cost) -> str:
+    """What a student may cost; ``beside`` is what scales do not speak of."""
     share = f'compression.student_scale={scale}, scale_by={compression.scale_by!r}'
     if compression.scale_by == 'units':
         return f'at most {scale:.2%} of the units of each kind ({share})'
-    name, whole = ('MACs', total.macs) if compression.scale_by == 'flops' else ('parameters', total.params)
-    return f'at most {math.floor(scale * whole):,} {name} ({share})'
+    name, whole, rest = (('MACs', total.macs, beside.macs) if compression.scale_by == 'flops' else
+                         ('parameters', total.params, beside.params))
+    return f'at most {math.floor(scale * (whole - rest)) + rest:,} {name} ({share})'

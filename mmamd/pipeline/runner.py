@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import os
 import shutil
 import sys
 import time
@@ -18,9 +17,13 @@ from mmengine.registry import init_default_scope
 from mmamd import compat
 from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
+from mmamd.notices import forget, host_notices_once
+from mmamd.pipeline.advice import advise_after, advise_before
+from mmamd.pipeline.class_names import class_names, with_class_names
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
+from mmamd.pipeline.config.twin import take_twin
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.check import check_images
 from mmamd.pipeline.inputs import fill_data_root
@@ -30,7 +33,9 @@ from mmamd.pipeline.plain import types_in
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.reuse import check_donors, take_over
-from mmamd.pipeline.stages import Stage, field_digests, fingerprint
+from mmamd.pipeline.seeding import run_seed
+from mmamd.pipeline.sizing import known_before, lay_stages
+from mmamd.pipeline.stages import Stage, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
@@ -59,6 +64,7 @@ class MultiStepRunner:
 
     def __init__(self, cfg: Config) -> None:
         self.cfg = cfg
+        forget()
         check_kinds(cfg, TOP_LEVEL)  # before anything stumbles over a wrong type
         if not cfg.get('work_dir'):
             raise ValueError('work_dir is not set; give --work-dir, or work_dir= in the config')
@@ -76,12 +82,13 @@ class MultiStepRunner:
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
         check_scope(self.cfg.get('default_scope', 'mmpretrain'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))
+        take_twin(self.cfg)
         settings = Settings.from_cfg(self.cfg)
         # What the work_dir holds is data: of types that are no components it may name those of the configs alone.
         own = [self.cfg.to_dict()]
         if not self.cfg.model.get('teacher') and Path(self.cfg.get('teacher_config') or '').is_file():
             own.append(Config.fromfile(self.cfg.teacher_config).to_dict())
-        with compat.registered_types_only(types_in(own)):
+        with compat.registered_types_only(types_in(own)), host_notices_once():
             return self._run(settings)
 
     def _run(self, settings: Settings) -> dict:
@@ -91,29 +98,43 @@ class MultiStepRunner:
         check_donors(self.cfg.get('reuse_stages') or (), self.work_dir)
         kept = takewhile(lambda name: name != self.cfg.get('start_from'), state.content['stages'])
         on_first_rank(functools.partial(refuse_damage, state, list(kept)))
-        context = Context(self.cfg, settings, self.work_dir, self._seed(state),
+        context = Context(self.cfg, settings, self.work_dir, run_seed(self.cfg, state.content['seed']),
                           spend=functools.partial(self._spend, state), spent=state.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
-        context.stages = stages = context.settings.method.stages(context)
-        for stage in stages:
-            stage.check(context)
-            field_digests(stage)  # refuses what no run that continues could be known by
+        stages = lay_stages(context, known_before(state, self.cfg.get('start_from')))
+        class_names(context)  # refuses names that fit no head
         check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
         with ExitStack() as held:
             on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
-            if context.settings.compression.budget is not None:
-                _console()('\n'.join(plan_of(context)))
+            _console()('\n'.join(plan_of(context)))
+            advise_before(context, state, _console())
             with ExitStack() as stack:
                 listeners = [stack.enter_context(listener) for listener in (
                     (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
                 context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
-                for stage in stages:
-                    self._carry(stage, context, state)
+                self._carry_all(context, state)
             return summarise(context, state, _console())
+
+    def _carry_all(self, context: Context, state: RunState) -> None:
+        """Carry out every stage in order; after one that decides what follows, the rest is laid anew."""
+        carried = set()
+        while waiting := [stage for stage in context.stages if stage.name not in carried]:
+            self._carry(waiting[0], context, state)
+            carried.add(waiting[0].name)
+            if waiting[0].decides:
+                lay_stages(context, state)
+                context.built.clear()
+                context.progress.replan({stage.name: stage.macs(context) for stage in context.stages})
+                self._note_delivered(context, state)
+
+    def _note_delivered(self, context: Context, state: RunState) -> None:
+        state.content['delivered'] = list(context.stages[-1].delivered)
+        if is_main_process():
+            state.save()
 
     def _compare(self, stages: list[Stage], context: Context, state: RunState) -> list[str]:
         """Hold the stages against what is there, and refuse it or return which of them are redone."""
@@ -144,11 +165,10 @@ class MultiStepRunner:
         for name in redone:
             state.content['stages'].pop(name, None)
         barrier()
-        state.content.update(seed=context.seed, method=type(context.settings.method).__name__,
-                             delivered=list(stages[-1].delivered))
+        state.content.update(seed=context.seed, method=type(context.settings.method).__name__)
+        self._note_delivered(context, state)
         if is_main_process():
-            state.save()
-            write_run_config(self._own_config(), self.work_dir)
+            write_run_config(with_class_names(context, self._own_config()), self.work_dir)
 
     def _own_config(self) -> Config:
         """The config without how this process was told to continue the run."""
@@ -182,8 +202,7 @@ class MultiStepRunner:
         before = names[:names.index(first)]
         missing = [name for name in before if not state.is_finished(name)]
         if missing:
-            raise ValueError(f'--start-from {first}: the stages {missing} before it are not finished; start from '
-                             f'{missing[0]}')
+            raise ValueError(f'--start-from {first}: {missing} before it are not finished; start from {missing[0]}')
         return names[len(before):]
 
     def _check_resumed_checkpoint(self, stages: list[Stage], checkpoint: str | None, state: RunState) -> None:
@@ -248,6 +267,7 @@ class MultiStepRunner:
         broadcast_object_list(spent)  # later stages may go by it, on every rank
         entry.update(finished=True, macs=spent[0])
         context.progress.finish(stage.name)
+        advise_after(stage, context, state, _console())
 
     def _reused(self, stage: Stage, state: RunState) -> bool:
         """Take a stage over from a run of ``reuse_stages``, with what it has cost there."""
@@ -269,17 +289,6 @@ class MultiStepRunner:
         if is_main_process():
             state.spend(stage, seconds, macs)
             self._accounted += seconds
-
-    def _seed(self, state: RunState) -> int:
-        """The config's seed, the one drawn when the run began, or a new draw; the same on every rank."""
-        seed = (self.cfg.get('randomness') or {}).get('seed')
-        if seed is None:
-            seed = state.content['seed']
-        if seed is None:
-            seed = int.from_bytes(os.urandom(4), 'big') >> 1
-        shared = [seed]
-        broadcast_object_list(shared)
-        return shared[0]
 
 
 def _console() -> Callable[[str], None]:

@@ -1,15 +1,29 @@
 """Randomness as a function of (seed, stage, epoch, rank), so that a resumed run repeats an uninterrupted one."""
 
+import os
 import random
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import broadcast_object_list, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmamd.registry import FUNCTIONS, HOOKS
 from mmamd.seeds import derive_seed
+
+
+def run_seed(cfg: Any, before: int | None) -> int:
+    """The config's seed, the one drawn when the run began (``before``), or a new draw; the same on every rank."""
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is None:
+        seed = before
+    if seed is None:
+        seed = int.from_bytes(os.urandom(4), 'big') >> 1
+    shared = [seed]
+    broadcast_object_list(shared)
+    return shared[0]
 
 
 def seed_all(seed: int) -> None:

@@ -74,5 +74,10 @@ class RunState:
         """MACs that a stage has taken; None unless it is finished."""
         return self.content['stages'][stage]['macs'] if self.is_finished(stage) else None
 
+    @property
+    def advice(self) -> list[str]:
+        """What would make the run better, as it was noticed; one sentence each."""
+        return self.content.get('advice', [])
+
     def save(self) -> None:
         write_json(self.path, self.content)

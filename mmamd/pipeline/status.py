@@ -1,4 +1,7 @@
-"""What a run is doing, told by its files: ``progress.json``, which the first rank keeps, and what its stages left."""
+"""What a run is doing, told by its files: ``progress.json``, which the first rank keeps, and what its stages left.
+
+Reading needs neither torch nor the host, so that a look at a run takes no longer than the look.
+"""
 
 import errno
 import json
@@ -13,18 +16,12 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from mmengine.dist import get_world_size
-from mmengine.logging import print_log
-
 from mmamd.files.json_file import read_json, write_json
+from mmamd.pipeline.findings import finding_lines
 from mmamd.pipeline.outputs import damage
 from mmamd.pipeline.progress import Snapshot, StageProgress, duration
 from mmamd.pipeline.progress_display import progress_line
 from mmamd.pipeline.state import RunState
-from mmamd.selection.bootstrap import standard_error
-from mmamd.structures import Measurement
-from mmamd.visualization.run_files import Run, read_run
-from mmamd.visualization.searched import by
 
 WRITE_SECONDS = 3.
 # Of a process on another host nothing else is known. Opening a large data set over a network takes minutes.
@@ -39,6 +36,7 @@ class StatusFile:
     """
 
     def __init__(self, work_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        from mmengine.dist import get_world_size
         self._path = work_dir / 'progress.json'
         self._clock = clock
         self._content = {'state': 'running', 'error': None, 'written': 0., 'process': {
@@ -84,6 +82,7 @@ class StatusFile:
                 file.write(json.dumps(self._content, indent=1) + '\n')
                 file.truncate()
         except OSError:
+            from mmengine.logging import print_log
             print_log(f'{self._path} could not be written: {unwritten}', 'current', logging.ERROR)
 
     def _write(self) -> None:
@@ -183,8 +182,8 @@ def format_status(work_dir: str | Path) -> str:
     lines = [f'{work_dir}: {_state_text(status)}']
     if status.state == 'running' and status.snapshot.running is not None:
         lines.append(progress_line(status.snapshot))
-    damaged = damage(RunState(Path(work_dir)))
-    lines += ['', *_stage_lines(status), '', *(damaged or _finding_lines(read_run(work_dir)))]
+    state = RunState(Path(work_dir))
+    lines += ['', *_stage_lines(status), '', *(damage(state) or finding_lines(state))]
     return '\n'.join(lines).rstrip()
 
 
@@ -210,34 +209,3 @@ def _stage_lines(status: Status) -> list[str]:
         spent = '' if stage.state == 'waiting' else duration(stage.seconds)
         lines.append(f'{stage.name:<{max(width, 11)}}{state:<12}{stage.fraction:>5.0%}{spent:>10}'.rstrip())
     return lines
-
-
-def _finding_lines(run: Run) -> list[str]:
-    """Last losses, what was searched, what refits made good, held-out values, the outcome: what there is of them."""
-    lines = []
-    if run.losses:
-        stage, terms = list(run.losses.items())[-1]
-        last = ', '.join(f'{network} {curve.values[-1]:.3f}'.strip() for network, curve in terms['loss'].items())
-        lines.append(f'{stage}, last losses: {last}')
-    for stage, searched in run.searches.items():
-        told = ', '.join(f'{len(trials)} by {by(method)}, the best {min(trial.fitness for trial in trials):.4g}'
-                         for method, trials in searched.evaluated.items())
-        lines.append(f'{stage}, distillers: {told}')
-    for stage, found in run.refits.items():
-        if found.teacher is not None:
-            values = ', '.join(f'{key} {100 * each.cut:.2f} -> {100 * each.refit:.2f}'
-                               for key, each in found.ascending.items())
-            lines.append(f'{stage}, held out in percent, cut -> refit: {values}; teacher {100 * found.teacher:.2f}')
-    for stage, selection in run.selections.items():
-        values = ', '.join(map(_measured, selection.measurements))
-        lines += [f'{stage}, held out in percent: {values}; reference {_measured(selection.reference)}',
-                  f'{stage}, chosen: {selection.chosen} by the rule {selection.rule}']
-    if run.summary is not None:
-        teacher, student = (100 * run.summary[name]['value'] for name in ('teacher', 'student'))
-        lines.append(f'test {run.summary["metric"]} in percent: teacher {teacher:.2f}, student {student:.2f}')
-    return lines
-
-
-def _measured(m: Measurement) -> str:
-    error = f' +- {100 * standard_error(m.resampled):.2f}' if m.resampled else ''
-    return f'{m.key} {100 * m.value:.2f}{error}'

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,10 +19,13 @@ from mmengine.registry import VISUALIZERS
 
 from mmamd.files.json_file import read_json, write_json
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.shares import shares_of_students
+from mmamd.pipeline.sizing import size_found
 from mmamd.pipeline.state import RunState
 from mmamd.selection.bootstrap import standard_error
+from mmamd.selection.size_text import size_sentences
 from mmamd.selection.table import Row, amount_text, rows_of
-from mmamd.structures import Network, Selection
+from mmamd.structures import Network, Selection, scale_key
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
 from mmamd.visualization.report import overlap_warnings
@@ -38,7 +41,10 @@ def summarise(context: Context, state: RunState, say: Callable[[str], None]) -> 
     if is_main_process():
         summary = _collect(context, state)
         write_json(path, summary)
-        say(format_summary(summary, [context.work_dir / name / 'selection.png' for name in state.of_kind('select')]))
+        warnings = [text for name in state.of_kind('select')
+                    for text in Selection.load(context.work_dir / name / 'selection.json').warnings]
+        say(format_summary(summary, [context.work_dir / name / 'selection.png' for name in state.of_kind('select')],
+                           warnings, state.advice))
         run = read_run(context.work_dir)
         write_report(run, context.work_dir / 'report.html')
         say(f'report: {context.work_dir / "report.html"}')
@@ -68,13 +74,17 @@ def _collect(context: Context, state: RunState) -> dict:
         return {'value': test[name][metric] / unit, 'macs': network.cost.macs, 'params': network.cost.params}
 
     delivered = read_networks(context.work_dir, 'export')
-    students = [{'name': name, 'scale': network.scale, **outcome(name, network), 'path': network.weights}
-                for name, network in delivered.items()]
+    macs, seconds = (shares_of_students(context.stages, list(delivered), {
+        name: entry[unit] for name, entry in stages.items()}) for unit in ('macs', 'seconds'))
+    students = [{'name': name, 'scale': network.scale, **outcome(name, network), 'path': network.weights,
+                 'cost': {'macs': macs[i], 'seconds': round(seconds[i], 1)}}
+                for i, (name, network) in enumerate(delivered.items())]
+    size = size_found(context.work_dir, state)
     return {
         'metric': metric, 'method': state.content['method'],
         'teacher': outcome('teacher', find_network(context.work_dir, 'nest')),
         'selections': [_selection(context, name, metric, unit) for name in state.of_kind('select')],
-        'student': students[0], 'students': students,
+        'student': students[0], 'students': students, **({} if size is None else {'size': size}),
         'recalibration_images': context.num_recalibration,
         'cost': {'trainings': sum(stage.trainings(context.work_dir) for stage in context.stages),
                  'macs': sum(entry['macs'] for entry in stages.values()),
@@ -97,7 +107,9 @@ def _selection(context: Context, stage: str, metric: str, unit: float) -> dict:
     rows = rows_of(selection, costs, test)
     chosen = next(row for row in rows if row.is_chosen)
     reference = selection.reference
-    return {'stage': stage, 'rule': selection.rule, 'candidates': [_entry(row) for row in rows],
+    own = stage.rpartition('_')[2]
+    for_student = {'student': own} if own in map(scale_key, context.students) else {}
+    return {'stage': stage, **for_student, 'rule': selection.rule, 'candidates': [_entry(row) for row in rows],
             'reference': {'name': reference.name or 'teacher', 'value': reference.value,
                           'stderr': standard_error(reference.resampled) if reference.resampled else None,
                           'test_value': test.get(reference.name or 'teacher')},
@@ -110,8 +122,10 @@ def _entry(row: Row) -> dict:
             **({'collapsed': row.collapsed} if row.collapsed else {})}
 
 
-def format_summary(summary: dict, pictures: list[Path]) -> str:
-    """The summary as a table of lines; performances in percent of the metric's range."""
+def format_summary(summary: dict, pictures: list[Path], warnings: Sequence[str] = (),
+                   advice: Sequence[str] = ()) -> str:
+    """The summary as a table of lines, with what to know of the choices; performances in percent of the metric's range.
+    """
     rule = next((shown_rule(found) for found in summary['selections']), 'npsd')
     width = max(10, len(rule) + 2)
     lines = ['', f'{"network":<28}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{rule:>{width}}{"test":>8}']
@@ -124,28 +138,63 @@ def format_summary(summary: dict, pictures: list[Path]) -> str:
                 f'{score:>{width}}{value:>8}')
 
     held_out = next((_held_out(found['reference']) for found in summary['selections']
-                     if found['reference']['name'] == 'teacher'), '')
+                     if found['reference']['name'] == 'teacher'), _percent(summary.get('size', {}).get('teacher')))
     lines.append(row('teacher', 1., summary['teacher'], held_out, test=summary['teacher']['value']))
-    for number, found in enumerate(summary['selections'], 1):
-        place = f' {number}' if len(summary['selections']) > 1 else ''
-        for c in reversed(found['candidates']):
-            name = ('chosen' if c['name'] == found['chosen']['name'] else
-                    'collapsed' if 'collapsed' in c else 'candidate') + place
+    tables = tables_of(summary['selections'])
+    for number, (candidates, chosen_by) in enumerate(tables, 1):
+        place = f' {number}' if len(tables) > 1 else ''
+        for c in reversed(candidates):
+            name = ('chosen' if c['name'] in chosen_by else 'collapsed' if 'collapsed' in c else 'candidate') + place
+            of = ', '.join(filter(None, chosen_by.get(c['name'], ())))
             own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
-            lines.append(row(name + own, c['scale'], c, _held_out(c), c['scores'].get(rule), c['test_value']))
-    for student in summary['students']:
-        lines.append(row('student', student['scale'], student, test=student['value']))
-    student, teacher, cost = summary['student'], summary['teacher'], summary['cost']
-    share = student['value'] / teacher['value'] if teacher['value'] else float('nan')
-    lines += [f'{summary["metric"]} in percent; test split {share:.3f} of the teacher at '
-              f'{student["macs"] / teacher["macs"]:.3f} of its MACs',
+            lines.append(row(name + own + f' for {of}' * bool(of), c['scale'], c, _held_out(c), c['scores'].get(rule),
+                             c['test_value']))
+    students, teacher, cost = summary['students'], summary['teacher'], summary['cost']
+    several = len(students) > 1
+    tried = {each['scale']: each.get('value') for each in summary.get('size', {}).get('tried', ())}
+    names = [f'student {scale_key(student["scale"])}' if several else 'student' for student in students]
+    for name, student in zip(names, students, strict=True):
+        lines.append(row(name, student['scale'], student, _percent(tried.get(student['scale'])), test=student['value']))
+    lines += [*(f'{summary["metric"]} in percent; {name if several else "the student"} has '
+                f'{_share(student, teacher):.1%} of the teacher on the test images, at '
+                f'{student["macs"] / teacher["macs"]:.1%} of its MACs'
+                for name, student in zip(names, students, strict=True)),
+              *(text.rstrip('.') for text in size_sentences(summary)),
               *_recalibration_line(summary['recalibration_images']),
               *(f'warning: {text[:1].lower()}{text[1:-1]}' for text in overlap_warnings(summary)),
+              *(f'warning: {text}' for text in warnings), *(f'advice: {text}' for text in advice),
               f'cost: {cost["trainings"]} trainings, {amount_text(round(cost["macs"]))} MACs, {cost["seconds"]:.0f} s',
+              *(f'    {name}: {amount_text(round(student["cost"]["macs"]))} MACs, {student["cost"]["seconds"]:.0f} s'
+                for name, student in zip(names * several, students * several, strict=True)),
               'seconds: ' + ', '.join(f'{name} {stage["seconds"]:.0f}' for name, stage in summary['stages'].items()),
-              *(f'student: {student["path"]}' for student in summary['students'])]
+              *(f'student: {student["path"]}' for student in students)]
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
+
+
+def tables_of(selections: list[dict]) -> list[tuple[list[dict], dict[str, list[str]]]]:
+    """The tables of what was judged, each once: candidates, with the scores that any choice has given them, and
+    name of a chosen one -> the students that it was chosen for (nothing of a run of one student)."""
+    found: list[tuple[list[dict], dict[str, list[str]]]] = []
+    for selection in selections:
+        measured = [(c['name'], c['value'], c['stderr']) for c in selection['candidates']]
+        table = next((each for each in found if measured == [(c['name'], c['value'], c['stderr'])
+                                                              for c in each[0]]), None)
+        if table is None:
+            table = [dict(c) for c in selection['candidates']], {}
+            found.append(table)
+        for c, own in zip(table[0], selection['candidates'], strict=True):
+            c['scores'] = own['scores'] | c['scores']
+        table[1].setdefault(selection['chosen']['name'], []).append(selection.get('student', ''))
+    return found
+
+
+def _share(student: dict, teacher: dict) -> float:
+    return student['value'] / teacher['value'] if teacher['value'] else float('nan')
+
+
+def _percent(value: float | None) -> str:
+    return '' if value is None else f'{100 * value:.2f}'
 
 
 def _held_out(judged: dict) -> str:

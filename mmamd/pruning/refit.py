@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 import torch.nn as nn
-from mmengine.logging import print_log
 from torch import Tensor
 
+from mmamd.notices import notice
 from mmamd.pruning.least_squares import Equations, Solution, solve
 
 IN_MEMORY = 4 * 2**30  # bytes of streams, of all images and networks together; more are kept in a file
@@ -249,8 +249,9 @@ def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float
         equations.reduce()
         record.macs += equations.macs  # of all processes
         if equations.num < len(start_KC):
-            print_log(f'refit of {step.name}: {equations.num} equations for {len(start_KC)} unknowns an output, so '
-                      'the ridge decides much of it; raise compression.refit.num_images', 'current', logging.WARNING)
+            notice(f'refit of {step.name}: {equations.num} equations for {len(start_KC)} unknowns an output, so '
+                   'the ridge decides much of it; raise compression.refit.num_images', logging.WARNING,
+                   about='equations of a refit')
         found = solve(equations, start_KC, ridge, step.has_bias)
         record.errors[step.name] = _missed(found, equations, step.has_bias)
         step.assign(found, equations)

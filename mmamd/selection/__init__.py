@@ -1,7 +1,8 @@
 """Selection of one network among several that have been judged side by side."""
 
-from mmamd.selection.evaluation import CandidateValLoop
-from mmamd.selection.npsd_hook import NPSDSelectionHook
-from mmamd.selection.panel import Panel
+from mmamd.lazy import lazily
 
 __all__ = ['CandidateValLoop', 'NPSDSelectionHook', 'Panel']
+__getattr__ = lazily(__name__, {
+    'CandidateValLoop': 'mmamd.selection.evaluation', 'NPSDSelectionHook': 'mmamd.selection.npsd_hook',
+    'Panel': 'mmamd.selection.panel'})

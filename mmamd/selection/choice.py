@@ -229,13 +229,30 @@ def _noise_warnings(rule: str, candidates: list[Measurement], reference: Measure
                     lam: float) -> list[str]:
     if not reference.resampled:
         return ['there are no bootstrap draws, so it is unknown whether the choice is within noise of another']
-    draws_BI = _score_draws(rule, candidates, reference, lam)
-    rivals = [m for i, m in enumerate(candidates)
-              if i != chosen and contains_zero(draws_BI[:, chosen] - draws_BI[:, i])]
+    rivals = _rivals(rule, candidates, reference, chosen, lam)
     if not rivals:
         return []
     return [f'the choice {candidates[chosen].key} is within noise of {_listed(rivals)}: the {LEVEL:.0%} '
-            f'interval of the difference in {rule} contains 0 (paired bootstrap, {len(draws_BI)} draws)']
+            f'interval of the difference in {rule} contains 0 (paired bootstrap, {len(reference.resampled)} draws)']
+
+
+def _rivals(rule: str, candidates: list[Measurement], reference: Measurement, chosen: int,
+            lam: float) -> list[Measurement]:
+    """Networks that the bootstrap cannot tell from the chosen one."""
+    draws_BI = _score_draws(rule, candidates, reference, lam)
+    return [m for i, m in enumerate(candidates)
+            if i != chosen and contains_zero(draws_BI[:, chosen] - draws_BI[:, i])]
+
+
+def rivals_of(selection: Selection) -> list[Measurement]:
+    """Networks that a rule could have chosen as well, within noise; none where nobody knows, or a user chose."""
+    rule = CHEAPEST.get(selection.rule, selection.rule)
+    scores = selection.scores.get(rule)
+    if scores is None or not selection.reference.resampled or rule not in RULES:
+        return []
+    candidates = [m for m, score in zip(selection.measurements, scores, strict=True) if score is not None]
+    chosen = next(i for i, m in enumerate(candidates) if m.key == selection.chosen)
+    return _rivals(rule, candidates, selection.reference, chosen, selection.lam)
 
 
 def _positive_warnings(candidates: list[Measurement], reference: Measurement, scores: NDArray) -> list[str]:

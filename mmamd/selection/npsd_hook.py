@@ -12,7 +12,7 @@ from mmamd.registry import HOOKS
 from mmamd.selection.choice import check_rule, choose, manual
 from mmamd.selection.evaluation import REFERENCES
 from mmamd.selection.table import format_table
-from mmamd.structures import Selection
+from mmamd.structures import Measurement, Selection
 
 
 @HOOKS.register_module()
@@ -46,9 +46,9 @@ class NPSDSelectionHook(ConfiguredHook):
         self.reference = reference
         self.report_test = report_test
 
-    def with_rule(self, rule: str) -> 'NPSDSelectionHook':
-        """The same hook that chooses by another rule."""
-        return NPSDSelectionHook(**{**self.identity(), 'rule': rule, 'scale': None})
+    def with_rule(self, rule: str, **options) -> 'NPSDSelectionHook':
+        """The same hook that chooses by another rule, with other options if some are given."""
+        return NPSDSelectionHook(**{**self.identity(), 'rule': rule, 'scale': None, **options})
 
     def check_scale(self, eligible: list[float]) -> None:
         """Raise ValueError if ``manual`` names a scale that is not eligible."""
@@ -69,5 +69,8 @@ class NPSDSelectionHook(ConfiguredHook):
         if self.reference not in references:
             raise ValueError(f'reference={self.reference!r} is the shared network with all units, and these networks '
                              "share none; set reference='teacher'")
-        return choose(measurements, references[self.reference], loop.above, rule=self.rule, lam=self.lam,
-                      scale=self.scale)
+        return self.choose_from(measurements, references[self.reference], loop.above)
+
+    def choose_from(self, measurements: list[Measurement], reference: Measurement, above: float | None) -> Selection:
+        """Apply the rule to measurements; arguments as for :func:`mmamd.selection.choice.choose`."""
+        return choose(measurements, reference, above, rule=self.rule, lam=self.lam, scale=self.scale)

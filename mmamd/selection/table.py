@@ -61,14 +61,14 @@ def format_table(selection: Selection, costs: Mapping[str, Cost | None] | None =
                  reference_cost: Cost | None = None) -> str:
     """The selection as aligned plain text: one line a network, then the warnings.
 
-    Columns: network, performance with its standard error, the score of each rule, that of the first with its
-    interval, MACs and parameters where they are known, and the role. ``-`` stands where there is nothing to show.
+    Columns: network, performance in percent with its standard error, the score of each rule, that of the first with
+    its interval, MACs and parameters where they are known, and the role. ``-`` stands where there is nothing to show.
     """
     rules = list(selection.scores)
     intervals = score_intervals(selection)
     has_costs = bool(costs)
     has_names = any(m.name is not None for m in selection.measurements)
-    header = ['network' if has_names else 'scale', 'value', *rules, *(['MACs', 'params'] * has_costs), 'role']
+    header = ['network' if has_names else 'scale', 'percent', *rules, *(['MACs', 'params'] * has_costs), 'role']
     lines = []
     for i, row in enumerate(rows_of(selection, costs)):
         scores = [_score_text(row.scores.get(name), intervals[name][i] if name == rules[0] else None)
@@ -93,7 +93,7 @@ def _amount(amount: int | None) -> str:
 
 
 def _value_text(m: Measurement) -> str:
-    return f'{m.value:.4f}' + (f' +- {standard_error(m.resampled):.4f}' if m.resampled else '')
+    return f'{100 * m.value:.2f}' + (f' +- {100 * standard_error(m.resampled):.2f}' if m.resampled else '')
 
 
 def _score_text(score: float | None, score_interval: tuple[float, float] | None = None) -> str:

@@ -21,14 +21,17 @@ class Classification(Task):
     """See :class:`Task`."""
 
     scope = 'mmpretrain'
-    logits_from = 'head'
     metric = 'accuracy/top1'
     is_percent = True
+    classes_key = 'head.num_classes'
 
     @staticmethod
     def is_of(network: nn.Module) -> bool:
         from mmpretrain.models.classifiers import BaseClassifier
         return isinstance(network, BaseClassifier)
+
+    def logits_from(self, network: nn.Module) -> str:
+        return 'head'
 
     def collate(self, samples: list[dict]) -> dict:
         return default_collate(samples)
@@ -57,7 +60,7 @@ class Classification(Task):
         if labels.size and labels.min() < 0:
             return f'has label {labels.min()} of {_name_of(info)} but {expected}: mend ann_file, which counts from 0'
         if labels.size and labels.max() >= num_classes:
-            return f'has label {labels.max()} but {expected}; set model.architecture.head.num_classes'
+            return f'has label {labels.max()} but {expected}; set model.architecture.{self.classes_key}'
         return None
 
     def classes_in(self, info: dict) -> set[int]:

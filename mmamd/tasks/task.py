@@ -5,6 +5,7 @@ from typing import Any
 
 import torch.nn as nn
 from mmengine.config import Config
+from PIL.Image import Image
 from torch import Tensor
 
 TASKS: list[type['Task']] = []  # in the order in which a network is asked for its task
@@ -21,19 +22,39 @@ class Task:
 
     Attributes:
         scope: The host's registry scope.
-        logits_from: Name of the module whose output is the logits, where a config names none.
         metric: Key of the metric that a choice rests on, where a config names none; larger is better.
         is_percent: Whether that metric is in percent.
+        classes_key: Where the network's config says how many classes there are.
+        scales_backbone: Whether scales are shares of the backbone's cost alone; else of the whole network's.
+        any_size: Whether images may have another size than the one that costs speak of.
+        answers: What a network answers once each, in the plural.
     """
 
     scope: str
-    logits_from: str
     metric: str
     is_percent: bool
+    classes_key: str
+    scales_backbone = False
+    any_size = False
+    answers = 'training images'
+
+    def check_installed(self) -> None:
+        """Raise ValueError, with what to install, unless the host can build its networks here."""
 
     @staticmethod
     def is_of(network: nn.Module) -> bool:
         """Whether a network that has been built is of this task."""
+        raise NotImplementedError
+
+    def check_network(self, network: nn.Module) -> None:
+        """Raise ValueError for a network of this task that cannot be compressed, or that its own settings break."""
+
+    def logits_from(self, network: nn.Module) -> str:
+        """Name of the module whose output is the logits, where a config names none.
+
+        Raises:
+            ValueError: If the network has no such module.
+        """
         raise NotImplementedError
 
     def collate(self, samples: list[dict]) -> dict:
@@ -41,7 +62,11 @@ class Task:
         raise NotImplementedError
 
     def preprocess(self, network: nn.Module, batch: dict, training: bool) -> dict:
-        """``inputs`` and ``data_samples`` of a batch, as the network wants them."""
+        """``inputs`` and ``data_samples`` of a batch, as the network wants them.
+
+        Raises:
+            ValueError: If its images cannot be one batch.
+        """
         raise NotImplementedError
 
     def example(self, network: nn.Module) -> Any:
@@ -56,6 +81,10 @@ class Task:
         """What is wrong with the label of one image of a data set, in a clause; None if nothing is."""
         raise NotImplementedError
 
+    def about_missing(self, classes: list[int]) -> str:
+        """What may be the cause where a data set has none of some classes; empty where nothing is known."""
+        return ''
+
     def classes_in(self, info: dict) -> set[int] | None:
         """Classes of one image of a data set, whose label has been checked; None where annotations do not tell."""
         return None
@@ -68,8 +97,12 @@ class Task:
         """One class index a position to classify."""
         raise NotImplementedError
 
+    def labelled(self, samples: list, size: tuple[int, int]) -> Tensor | None:
+        """Which positions of logits of (height, width) have a class, bool, shape (N, height, width); None where all."""
+        return None
+
     def classified(self, logits: Tensor, samples: list) -> tuple[Tensor, Tensor] | None:
-        """Classes that logits say and those that are right, int64, shape (N,) each; None where an image has not one."""
+        """Classes that logits say and those that are right, int64, shape (M,) each; None where that is not known."""
         return None
 
     def measure(self, metric: Any, results: list) -> dict[str, float]:
@@ -86,14 +119,15 @@ class Task:
 
     # --- what is behind the backbone ---
 
-    scales_backbone = False  # whether scales are fractions of the backbone's cost, and not of the whole network's
-
     def rest(self, network: nn.Module, features: tuple) -> Any:
         """Run all of the network that is behind its backbone on what the backbone returns."""
         raise NotImplementedError
 
-    def classifiers(self, network: nn.Module) -> dict[str, nn.Linear]:
-        """The linear layers whose outputs are the logits, or are added up to them, by name."""
+    def classifiers(self, network: nn.Module) -> dict[str, nn.Module]:
+        """Linear layers or 1 x 1 convolutions whose outputs are the logits, or are added up to them, by name.
+
+        None of a head that reads more than the backbone's last stage.
+        """
         raise NotImplementedError
 
     # --- what a report shows of some images ---
@@ -104,6 +138,14 @@ class Task:
 
     def class_names(self, dataset: Any) -> list[str] | None:
         """Names of the classes; None where nothing tells them."""
+        raise NotImplementedError
+
+    def palette(self, dataset: Any) -> list[list[int]] | None:
+        """Colours of the classes, 0 to 255, where each pixel has a class; None where they have none."""
+        return None
+
+    def picture(self, sample: Any, palette: list[list[int]], is_said: bool) -> Image:
+        """The classes of a sample's pixels in colours: those that a network has said, or those that are right."""
         raise NotImplementedError
 
     def why_not_shown(self, items: list[dict], predicted: Any) -> str | None:
@@ -119,6 +161,10 @@ class Task:
         raise NotImplementedError
 
     # --- the exported network ---
+
+    def meta(self, dataset: Any) -> dict:
+        """What the host's tools look for in a checkpoint beside the weights, as plain values."""
+        return {}
 
     def rebuild(self, config: str | Path | Config, weights: str | Path, device: str = 'cpu') -> nn.Module:
         """The network of an exported config with its weights, in eval mode."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from mmamd.visualization.loss_plot import Curve, condense
+from mmamd.files.training_log import Curve
+from mmamd.visualization.loss_plot import condense
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 
 LOGGED = '.alternative_distance'  # behind the name of the network

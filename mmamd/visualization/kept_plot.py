@@ -13,13 +13,14 @@ LEAST_WIDTH = 4.4  # inches of a panel; room for what stands below it
 
 
 def kept_figure(family: CandidateFamily, assistants: tuple[float, ...] = (), has_student: bool = True,
-                style: Style = LIGHT) -> Figure:
+                students: tuple[float, ...] = (), style: Style = LIGHT) -> Figure:
     """One panel a kind of units: layer x scale, with the number kept in each cell; the last column is the teacher's.
 
     Args:
         family: Candidates, ascending by scale.
         assistants: Scales of the chosen assistants, named below the columns.
-        has_student: Whether the student is the smallest candidate.
+        has_student: Whether students are candidates.
+        students: Their scales; that of the smallest candidate if none is given.
         style: Colours.
     """
     kinds = groups_by_kind(list(family.order))
@@ -31,7 +32,7 @@ def kept_figure(family: CandidateFamily, assistants: tuple[float, ...] = (), has
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(kinds):]:
         axes.remove()
-    label = _scale_label(family, assistants, has_student)
+    label = _scale_label(assistants, (students or (family.student.scale,)) if has_student else ())
     images = [_draw(axes, kind, names, family, label, style)
               for axes, (kind, names) in zip(panels.flat, kinds.items(), strict=False)]
     bar = figure.colorbar(images[0], ax=list(panels.flat[:len(kinds)]), fraction=0.03, pad=0.01, aspect=30)
@@ -62,8 +63,7 @@ def _draw(axes: Axes, kind: str, names: list[str], family: CandidateFamily, labe
     return image
 
 
-def _scale_label(family: CandidateFamily, assistants: tuple[float, ...], has_student: bool) -> str:
-    roles = [f'{family.student.key}: student'] if has_student else []
-    if assistants:
-        roles.append(' and '.join(map(scale_key, assistants)) + ': assistant' + 's' * (len(assistants) > 1))
+def _scale_label(assistants: tuple[float, ...], students: tuple[float, ...]) -> str:
+    roles = [f'{" and ".join(map(scale_key, scales))}: {role}{"s" * (len(scales) > 1)}'
+             for role, scales in (('student', students), ('assistant', assistants)) if scales]
     return f'Scale\n({", ".join([*roles, "1.00: teacher"])})'

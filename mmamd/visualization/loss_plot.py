@@ -1,8 +1,5 @@
 """The figure of a training stage: every loss term of every network that it trained, over the steps."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
@@ -11,55 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from mmamd.files.training_log import Curve, Losses
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, log_where_it_helps, new_figure
 
 MOST_POINTS = 120  # of a curve; more would hide the course in noise and make a large file
-_NAME = re.compile(r'(?:(?P<network>\d+\.\d+)\.)?(?P<term>[\w.]*loss\w*)')  # '0.30.loss_feat', or 'loss'
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One quantity over the steps of a training.
-
-    Attributes:
-        steps: Ascending; a step is one update of the weights.
-        values: One a step.
-    """
-
-    steps: list[int]
-    values: list[float]
-
-
-Losses = dict[str, dict[str, Curve]]  # term -> network ('0.30'; '' where the stage trains one unnamed network) -> curve
-
-
-def read_losses(rows: Sequence[dict]) -> Losses:
-    """Loss curves from logged rows, which hold ``'step'`` and values such as ``'0.30.loss_feat'``.
-
-    Where networks have terms of their own, the sum of a network's terms is its ``'loss'``: what a step minimises for
-    it. The mean over networks that the trainer logs under that name says little where networks are drawn by lot.
-    """
-    losses: Losses = {}
-    for row in rows:
-        for name, value in row.items():
-            match = _NAME.fullmatch(name)
-            if match:
-                curve = losses.setdefault(match['term'], {}).setdefault(match['network'] or '', Curve([], []))
-                curve.steps.append(row['step'])
-                curve.values.append(value)
-    networks = sorted({network for curves in losses.values() for network in curves} - {''}, key=float)
-    if not networks:
-        return losses
-    terms = {term: {network: curves[network] for network in networks if network in curves}
-             for term, curves in losses.items() if set(curves) != {''}}
-    return {'loss': {network: _sum([curves[network] for curves in terms.values() if network in curves])
-                     for network in networks}, **terms}
-
-
-def _sum(curves: list[Curve]) -> Curve:
-    at = [dict(zip(curve.steps, curve.values, strict=True)) for curve in curves]
-    steps = sorted(set.intersection(*map(set, at)))
-    return Curve(steps, [sum(values[step] for values in at) for step in steps])
 
 
 def condense(curve: Curve, most: int = MOST_POINTS) -> Curve:

@@ -11,13 +11,16 @@ from mmamd.visualization.distance_plot import distance_figure
 from mmamd.visualization.examples_plot import examples_figure, read_images
 from mmamd.visualization.importance_plot import importance_figure
 from mmamd.visualization.kept_plot import kept_figure
+from mmamd.visualization.latency_plot import latency_figure
 from mmamd.visualization.loss_plot import loss_figure
 from mmamd.visualization.maps_plot import maps_figure
 from mmamd.visualization.picture import Picture
 from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
+from mmamd.visualization.scenes_plot import scenes_figure
 from mmamd.visualization.search_pictures import OF_SEARCHES
 from mmamd.visualization.selection_plot import selection_figure
+from mmamd.visualization.students_plot import students_figure
 
 
 def make_pictures(run: Run) -> tuple[list[Picture], dict[str, str]]:
@@ -66,8 +69,9 @@ def _kept(run: Run) -> list[Picture] | str:
     return [Picture('kept', 'kept', 'What each candidate keeps',
                     'Units kept in each layer (row) at each scale (column). Candidates are nested, so numbers never '
                     'fall from left to right.',
-                    partial(kept_figure, run.family, tuple(selection.winner.scale for selection in
-                                                           run.assistants.values()), run.is_student_a_candidate))]
+                    partial(kept_figure, run.family, tuple(dict.fromkeys(
+                        selection.winner.scale for selection in run.assistants.values())), run.is_student_a_candidate,
+                            tuple(student.scale for student in run.students)))]
 
 
 def _losses(run: Run) -> list[Picture] | str:
@@ -104,10 +108,24 @@ def _selections(run: Run) -> list[Picture] | str:
         return f'the method {run.method} chooses among no networks'
     return [Picture('selection', stage.replace('select', 'selection'),
                     f'{"Choice of the student" if stage in run.delivered else "Choice of the teacher assistant"}'
-                    f'{_round_of(stage)}', _how_to_read(selection),
-                    partial(selection_figure, selection, run.scale_by, has_student=run.is_student_a_candidate,
+                    f'{_round_of(stage)}{_for(run, stage)}', _how_to_read(selection),
+                    partial(selection_figure, selection, run.scale_by, has_student=run.is_smallest_student,
                             are_slices=run.are_slices(stage)))
             for stage, selection in run.selections.items()] or 'no network has been chosen yet'
+
+
+def _for(run: Run, stage: str) -> str:
+    return f', for the student {run.student_of(stage)}' if run.student_of(stage) else ''
+
+
+def _students(run: Run) -> list[Picture] | str:
+    if len(run.students) < 2 or run.summary is None:
+        return []  # one student is in the table
+    timed = ', and over the time of one by ONNX Runtime' * all(each.seconds is not None for each in run.students)
+    return [Picture('students', 'students', 'What the students do for what they cost',
+                    f'Performance on the test images of each student over the MACs of an image{timed}; the teacher is '
+                    'the dashed line.', partial(students_figure, run.students, run.family.teacher_cost,
+                                                run.summary['teacher']['value']))]
 
 
 def _how_to_read(selection: Selection) -> str:
@@ -136,9 +154,21 @@ def _cost(run: Run) -> list[Picture] | str:
                     partial(cost_figure, seconds, run.planned_macs, unfinished))]
 
 
+def _latency(run: Run) -> list[Picture] | str:
+    if run.bench is None:  # a run times nothing by itself
+        return []
+    return [Picture('latency', 'latency', 'How long a call takes',
+                    f'Median time of a call, and its quartiles, by each runtime, on {run.bench["processor"]}; shorter '
+                    'is faster.', partial(latency_figure, run.bench['networks']))]
+
+
 def _examples(run: Run) -> list[Picture] | str:
     if run.examples is None:
         return 'the stage export has written no examples'
+    if run.scenes is not None:
+        return [Picture('scenes', 'scenes', 'Networks of the run on test scenes',
+                        'Each pixel in the colour of its class, as it is labelled and as each network says; pixels '
+                        'without a label are black.', partial(scenes_figure, run.scenes, run.work_dir / 'export'))]
     if run.examples.skipped is not None:
         return run.examples.skipped
     return [Picture('examples', 'examples', 'Networks of the run on test images',
@@ -153,5 +183,6 @@ def _round_of(stage: str) -> str:
 
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
-    'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept, 'refit': _refits,
-    **OF_SEARCHES, 'loss': _losses, 'distance': _distances, 'terms': _terms, 'cost': _cost}
+    'students': _students, 'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept,
+    'refit': _refits, **OF_SEARCHES, 'loss': _losses, 'distance': _distances, 'terms': _terms, 'latency': _latency,
+    'cost': _cost}

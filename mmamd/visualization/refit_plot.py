@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from mmamd.files.json_file import read_json, write_json
 from mmamd.structures import scale_key
-from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
+from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure, percent
 from mmamd.visualization.units import SCALE_OF, layer_labels, split_name
 
 MOST_NETWORKS = 3  # whose branches are shown: the smallest, the largest, and one between
@@ -138,7 +138,8 @@ def _draw_performance(axes: Axes, found: Refitted, scale_by: str, style: Style) 
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.1 * max(*cut, *refit, found.teacher) or 1.)
     axes.set_xlabel(f"Scale (fraction of the teacher's {SCALE_OF[scale_by]})")
-    axes.set_ylabel('Performance (fraction)')
+    axes.set_ylabel('Performance (%)')
+    axes.yaxis.set_major_formatter(percent)
     dress(axes, style, grid='both')
 
 

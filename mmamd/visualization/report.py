@@ -1,14 +1,17 @@
 """The report of a run: one HTML file that holds everything it shows and fetches nothing."""
 
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from mmamd.selection.bootstrap import standard_error
+from mmamd.selection.size_text import size_sentences
 from mmamd.selection.table import Row, amount_text, signed
 from mmamd.structures import scale_key
+from mmamd.visualization.bench_table import bench_rows
 from mmamd.visualization.pictures import Picture, make_pictures
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.selection_plot import student_label
@@ -35,7 +38,7 @@ def report_html(run: Run) -> str:
     return environment.get_template('report.html.j2').render(
         title=run.work_dir.resolve().name, light=LIGHT, dark=DARK, lead=_lead(run), tiles=_tiles(run),
         table=_table(run), warnings=_warnings(run), pictures=[_inlined(picture) for picture in pictures],
-        missing=missing, costs=_costs(run), record=_record(run), config=run.config_text)
+        missing=missing, bench=_bench(run), costs=_costs(run), record=_record(run), config=run.config_text)
 
 
 # --- pictures ---
@@ -60,9 +63,10 @@ def _lead(run: Run) -> list[str]:
         architecture, compression = run.config.model.architecture, run.config.compression
         other = '' if run.is_student_a_candidate else f', as {compression.student_architecture.backbone.type}'
         sentences.append(f'{architecture.type} over {architecture.backbone.type}, compressed to '
-                         f'{compression.student_scale:.1%} of its '
+                         f'{_sizes(run)} of its '
                          f'{SCALE_OF[compression.get("scale_by", "flops")]}{other}, by the method {run.method}.')
     if run.summary is not None:
+        sentences += size_sentences(run.summary)
         images = {split: f'{data["images"]:,}' for split, data in run.summary['record']['images'].items()}
         root = f' of {run.config.data_root}' if run.config is not None and run.config.get('data_root') else ''
         chosen = f'choices are made on {images["val"]} held-out training images; ' * bool(run.selections)
@@ -75,22 +79,30 @@ def _lead(run: Run) -> list[str]:
     return sentences
 
 
+def _sizes(run: Run) -> str:
+    named = run.config.compression.student_scale
+    scales = [student.scale for student in run.students] or (named if isinstance(named, (list, tuple)) else [named])
+    return ' and '.join('a size that it finds' if scale == 'auto' else f'{scale:.1%}' for scale in scales)
+
+
 def _tiles(run: Run) -> list[dict]:
     """The outcome in short."""
-    if run.family is None or run.student_cost is None:
+    if run.family is None or not run.students:
         return []
-    full, small = run.family.teacher_cost, run.student_cost
-    tiles = [dict(name=name, value=f'{short_amount(before)} \N{RIGHTWARDS ARROW} {short_amount(after)}',
-                  note=f'{before / after:.1f} times fewer')
-             for name, before, after in (('MACs of an image', full.macs, small.macs),
-                                         ('Parameters', full.params, small.params))]
+    full, costs = run.family.teacher_cost, [student.cost for student in run.students]
+    tiles = [dict(name=name, value=_arrow(short_amount(before), map(short_amount, after)),
+                  note=', '.join(f'{before / each:.1f}' for each in after) + ' times fewer')
+             for name, before, after in (('MACs of an image', full.macs, [cost.macs for cost in costs]),
+                                         ('Parameters', full.params, [cost.params for cost in costs]))]
     if run.summary is not None:
-        teacher, student = run.summary['teacher']['value'], run.summary['student']['value']
+        teacher, students = run.summary['teacher']['value'], [student.value for student in run.students]
+        kept = ', '.join(f'{student / teacher:.1%}' for student in students) if teacher else ''
         tiles.append(dict(name=f'{run.summary["metric"]} on the test images',
-                          value=f'{100 * teacher:.2f} \N{RIGHTWARDS ARROW} {100 * student:.2f}',
-                          note='in percent' + (f'; {student / teacher:.1%} is kept' if teacher else '')))
+                          value=_arrow(f'{100 * teacher:.2f}', (f'{100 * student:.2f}' for student in students)),
+                          note='in percent' + f'; {kept} is kept' * bool(kept)))
     for stage, selection in run.selections.items():
         name = 'Student' if stage in run.delivered else 'Teacher assistant'
+        name += f' of {run.student_of(stage)}' * bool(run.student_of(stage))
         by = 'by hand' if selection.rule == 'manual' else f'by the rule {selection.rule}'
         num = sum(row.is_eligible for row in run.rows(stage))
         tiles.append(dict(name=name, value=selection.chosen, note=f'of {num} candidate{"s" * (num != 1)}, {by}'))
@@ -98,7 +110,24 @@ def _tiles(run: Run) -> list[dict]:
         cost = run.summary['cost']
         tiles.append(dict(name='Arithmetic of the run', value=f'{short_amount(cost["macs"])} MACs',
                           note=f'in {cost["trainings"]} training{"s" * (cost["trainings"] != 1)}'))
-    return tiles
+    return tiles + _latency_tile(run)
+
+
+def _latency_tile(run: Run) -> list[dict]:
+    """Of the teacher and the first student, at the first batch size."""
+    timed = {(row['network'].partition(' ')[0], row['runtime']): row['timings'][0]
+             for row in reversed(run.bench['networks'] if run.bench else []) if row['precision'] == 'float32'}
+    for runtime in ('ONNX Runtime', 'torch'):
+        if ('teacher', runtime) in timed:
+            before, after = timed['teacher', runtime], timed['student', runtime]
+            return [dict(name=f'Latency by {runtime}, batch {before["batch"]}',
+                         value=f'{before["median"]:.3g} \N{RIGHTWARDS ARROW} {after["median"]:.3g} ms',
+                         note=f'{before["median"] / after["median"]:.1f} times faster')]
+    return []
+
+
+def _arrow(before: str, after: Iterable[str]) -> str:
+    return f'{before} \N{RIGHTWARDS ARROW} {", ".join(after)}'
 
 
 def _table(run: Run) -> dict:
@@ -107,31 +136,39 @@ def _table(run: Run) -> dict:
     header = ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', *rules, 'Test, %']
     if run.family is None:
         return dict(header=header, rows=[], notes=[])
-    rows = [_cells(run, 'teacher', _end(run, 'teacher'), 'end', rules)]
+    rows = [_cells(run, 'teacher', _teacher(run), 'end', rules)]
     if not run.selections and any(map(run.is_joint, run.losses)):  # candidates that nobody has measured yet
         rows += [_cells(run, 'candidate', Row(c.key, c.scale, c.cost.macs, c.cost.params, None, None, {}, None, False,
                                               False), '', rules) for c in reversed(run.family.candidates)]
-    for number, (stage, selection) in enumerate(run.selections.items(), 1):
-        place = f' {number}' if len(run.selections) > 1 else ''
-        for row in reversed(run.rows(stage)):
-            is_student = run.is_student_a_candidate and selection.above is not None and row.scale == run.family \
-                .student.scale
-            role = 'student' if stage in run.delivered else 'assistant'
-            name = role if row.is_chosen else student_label(run.are_slices(stage)) if is_student else 'candidate'
+    for number, (stage, choices) in enumerate(run.tables.items(), 1):
+        place = f' {number}' if len(run.tables) > 1 else ''
+        selection = run.selections[stage]
+        for row in reversed(run.rows(stage, *choices[1:])):
+            chosen_by = [choice for choice in choices if run.selections[choice].chosen == row.name]
+            is_student = run.is_student_a_candidate and selection.above is not None and scale_key(row.scale) in [
+                student.key for student in run.students]
+            name = (_role(run, chosen_by) if chosen_by else student_label(run.are_slices(stage)) if is_student else
+                    'candidate')
             own = '' if selection.has_scales else f' ({row.name})'
-            rows.append(_cells(run, name + place + own, row, 'chosen' if row.is_chosen else '', rules))
-    if run.student_cost is not None:
-        rows.append(_cells(run, 'student, distilled', _end(run, 'student'), 'end', rules))
+            rows.append(_cells(run, name + place + own, row, 'chosen' if chosen_by else '', rules))
+    for student in run.students:
+        rows.append(_cells(run, 'student, distilled', Row(
+            'student', student.scale, student.cost.macs, student.cost.params, student.held_out, None, {}, student.value,
+            False, False), 'end', rules))
     return dict(header=header, rows=rows, notes=_table_notes(run))
 
 
-def _end(run: Run, name: str) -> Row:
-    """Row of the teacher or of the distilled student."""
-    cost, scale = ((run.family.teacher_cost, 1.) if name == 'teacher' else
-                   (run.student_cost, run.family.student.scale))
-    test = None if run.summary is None else run.summary[name]['value']
-    value, error = _teacher_held_out(run) if name == 'teacher' else (None, None)
-    return Row(name, scale, cost.macs, cost.params, value, error, {}, test, False, False)
+def _role(run: Run, stages: list[str]) -> str:
+    """What a network was chosen for, by some stages."""
+    role = 'student' if stages[0] in run.delivered else 'assistant'
+    of = ', '.join(filter(None, map(run.student_of, stages)))
+    return f'{role} of {of}' if of else role
+
+
+def _teacher(run: Run) -> Row:
+    cost, test = run.family.teacher_cost, None if run.summary is None else run.summary['teacher']['value']
+    value, error = _teacher_held_out(run)
+    return Row('teacher', 1., cost.macs, cost.params, value, error, {}, test, False, False)
 
 
 def _cells(run: Run, name: str, row: Row, mark: str, rules: list[str]) -> dict:
@@ -171,7 +208,7 @@ def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
     """The teacher's performance on the held-out images and its error, where a selection has measured it."""
     first = next(iter(run.selections.values()), None)
     if first is None or first.reference.name is not None:  # the whole shared network was measured in its place
-        return None, None
+        return ((run.summary or {}).get('size') or {}).get('teacher'), None
     draws = first.reference.resampled
     return first.reference.value, standard_error(draws) if draws else None
 
@@ -181,7 +218,8 @@ def _warnings(run: Run) -> list[str]:
     return [*(overlap_warnings(run.summary) if run.summary else []),
             *(f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
               for stage, selection in run.selections.items() for warning in selection.warnings),
-            *(f'{stage}: {warning}' for stage, searched in run.searches.items() for warning in searched.warnings)]
+            *(f'{stage}: {warning}' for stage, searched in run.searches.items() for warning in searched.warnings),
+            *(f'Advice: {text}.' for text in run.advice)]
 
 
 def overlap_warnings(summary: dict) -> list[str]:
@@ -190,6 +228,14 @@ def overlap_warnings(summary: dict) -> list[str]:
             'common, ' + (f"as allow_overlap=['{pair}'] lets them." if found['allowed'] else
                           'pixel for pixel: the data set holds them twice.')
             for pair, found in summary['record'].get('overlaps', {}).items()]
+
+
+def _bench(run: Run) -> dict | None:
+    """Rows and notes of what was timed; None where nothing was."""
+    if run.bench is None:
+        return None
+    header, *rows = bench_rows(run.bench)
+    return dict(header=header, rows=rows, notes=run.bench['notes'], warnings=run.bench['warnings'])
 
 
 def _costs(run: Run) -> dict:
@@ -211,4 +257,4 @@ def _record(run: Run) -> dict[str, str]:
               for split, data in record['images'].items()]
     return {'command': record['command'], 'commit': record['commit'] or 'not run from a repository',
             'seed': record['seed'], 'versions': ', '.join(f'{name} {v}' for name, v in record['versions'].items()),
-            'data': '; '.join(images), 'student': run.summary['student']['path']}
+            'data': '; '.join(images), 'student': ', '.join(each['path'] for each in run.summary['students'])}

@@ -1,20 +1,22 @@
 """What a run has left in its work_dir, read for drawing; a run may be finished, interrupted or going on."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmamd.files.json_file import read_json
 from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
+from mmamd.files.training_log import TRAINING, Losses, read_log, read_losses
 from mmamd.selection.table import Row, rows_of
-from mmamd.structures import CandidateFamily, Cost, Importance, Maps, Network, Selection, check_run_format
+from mmamd.structures import CandidateFamily, Importance, Maps, Network, Selection, check_run_format
+from mmamd.visualization.bench_table import FILE as BENCH
+from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
-from mmamd.visualization.loss_plot import Losses, read_losses
 from mmamd.visualization.refit_plot import Refitted
+from mmamd.visualization.scenes_plot import Scenes
 from mmamd.visualization.searched import (
     Pathways,
     Retrained,
@@ -23,9 +25,8 @@ from mmamd.visualization.searched import (
     read_retrained,
     read_searched,
 )
+from mmamd.visualization.students import Student, students_of
 from mmamd.weights.networks import read_judged
-
-TRAINING = ('teacher', 'distil', 'distpro')  # kinds of stages that log a training
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class Run:
         distances: Stage -> distances of a ScaleKD term, for each training that has logged some.
         shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
+        bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
+        scenes: The same where each pixel has a class.
         summary: The content of ``summary.json``, once the run is finished.
         searches: Stage -> what it has tried, for each search of distillers that has tried some.
         retrained: Stage -> genome -> students that were trained to their end by a distiller of its search.
         processes: Stage -> the process that it has found.
+        advice: What would make the run better, as it was noticed.
     """
 
     work_dir: Path
@@ -71,10 +75,13 @@ class Run:
     distances: dict[str, Distances]
     shown: dict[str, list[Maps]]
     examples: Examples | None
+    bench: dict | None
+    scenes: Scenes | None
     summary: dict | None
     searches: dict[str, Searched]
     retrained: dict[str, dict[str, Retrained]]
     processes: dict[str, Pathways]
+    advice: list[str] = field(default_factory=list)
 
     @property
     def assistants(self) -> dict[str, Selection]:
@@ -92,11 +99,31 @@ class Run:
         return self.family.scale_by if self.family else 'flops'
 
     @property
-    def student_cost(self) -> Cost | None:
-        """What the student costs; None before that is known."""
-        if not self.is_student_a_candidate:
-            return self.summary and Cost(self.summary['student']['macs'], self.summary['student']['params'])
-        return self.family and self.family.student.cost
+    def students(self) -> list[Student]:
+        """What is delivered, ascending by scale; none as long as nothing is known of it."""
+        named = None if self.config is None else self.config.compression.get('student_scale')
+        return students_of(self.summary, self.family if self.is_student_a_candidate else None, named, self.bench)
+
+    @property
+    def is_smallest_student(self) -> bool:
+        """Whether the smallest candidate is a student."""
+        return self.is_student_a_candidate and self.family is not None and self.family.student.key in [
+            student.key for student in self.students]
+
+    def student_of(self, stage: str) -> str:
+        """Key of the student that a stage is made for, where there are several; else nothing."""
+        key = stage.rpartition('_')[2]
+        return key if len(self.students) > 1 and key in [student.key for student in self.students] else ''
+
+    @property
+    def tables(self) -> dict[str, list[str]]:
+        """Stage that has judged networks -> all stages that have chosen by its measurements, itself the first."""
+        found: dict[str, list[str]] = {}
+        for stage, selection in self.selections.items():
+            first = next((name for name in found if self.selections[name].measurements == selection.measurements
+                          and self.selections[name].reference == selection.reference), stage)
+            found.setdefault(first, []).append(stage)
+        return found
 
     @property
     def planned_macs(self) -> dict[str, float]:
@@ -111,14 +138,17 @@ class Run:
         """Whether the networks of a selection share their weights."""
         return len({network.weights for network in self.judged.get(stage, {}).values()}) <= 1
 
-    def rows(self, stage: str) -> list[Row]:
-        """The table of a selection."""
+    def rows(self, stage: str, *others: str) -> list[Row]:
+        """The table of a selection; with the scores that others have given by the same measurements."""
         costs = {key: network.cost for key, network in self.judged.get(stage, {}).items()}
         test = {}
         for found in self.summary['selections'] if self.summary else ():
             if found['stage'] == stage:
                 test = {c['name']: c['test_value'] for c in found['candidates']}
-        return rows_of(self.selections[stage], costs, test)
+        rows = rows_of(self.selections[stage], costs, test)
+        again = [self.rows(other) for other in others]
+        return [replace(row, scores={k: v for each in (*again, rows) for k, v in each[i].scores.items()})
+                for i, row in enumerate(rows)]
 
     def is_finished(self, stage: str) -> bool:
         return self.stages.get(stage, {}).get('finished', False)
@@ -173,35 +203,15 @@ def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
         distances={name: curves for name, curves in distances.items() if curves},
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
+        bench=_load(read_bench, export / BENCH),
+        scenes=_load(Scenes.load, export / 'scenes.json'),
+        advice=state.get('advice', []),
         summary=read_json(folder / 'summary.json') if is_over else None,
         searches=searches,
         retrained={name: read_retrained(searched, [*([folder] if is_over and stages[name]['finished'] else []),
                                                    *map(Path, retrained)]) for name, searched in searches.items()},
         processes=_found({name: read_pathways(folder / name) for name, entry in stages.items()
                           if entry['kind'] == 'distpro'}))
-
-
-def read_log(folder: Path) -> list[dict]:
-    """Rows of a stage's training log, ascending by ``'step'``.
-
-    Every start of a stage logs to a folder of its own, named after its time. A stage that was interrupted goes on from
-    its last whole epoch, so what was logged after that point is replaced by the later start's rows.
-    """
-    rows: list[dict] = []
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        try:
-            started = [row for row in map(json.loads, _whole_lines(path)) if 'loss' in row]
-        except ValueError as error:
-            raise ValueError(f'{path} has a line that is no JSON ({error}); delete the file, and the curves are drawn '
-                             'without it') from error
-        if started:
-            rows = [row for row in rows if row['step'] < started[0]['step']] + started
-    return rows
-
-
-def _whole_lines(path: Path) -> list[str]:
-    # A run that is going on may be in the middle of its last line.
-    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith('}\n')]
 
 
 def _read_shown(path: Path) -> dict[str, list[Maps]]:

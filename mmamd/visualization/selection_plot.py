@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mmamd.selection.bootstrap import LEVEL, interval
-from mmamd.selection.choice import CHEAPEST, MANUAL, score_intervals
+from mmamd.selection.choice import CHEAPEST, MANUAL, rivals_of, score_intervals
 from mmamd.selection.rules import known_as
 from mmamd.structures import Measurement, Selection
-from mmamd.visualization.style import LIGHT, Style, new_figure, save_figure
+from mmamd.visualization.style import LIGHT, Style, new_figure, percent, save_figure
 from mmamd.visualization.units import SCALE_OF
 
 # Parts of the height that the two curves have for themselves, so that they never cross.
@@ -53,7 +53,8 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
     band = PERFORMANCE_BAND if has_score else WHOLE_BAND
     student = student_label(are_slices) if has_student else None
     handles = _draw_performance(upper, selection, places, student_value, student, style)
-    _colour_axis(upper, 'Performance (fraction)', style.blue, band)
+    _colour_axis(upper, 'Performance (%)', style.blue, band)
+    upper.yaxis.set_major_formatter(percent)
     if has_score:
         lower = upper.twinx()
         handles += _draw_score(lower, selection, rule, places, style)
@@ -87,8 +88,11 @@ def student_label(are_slices: bool) -> str:
 def _by(selection: Selection) -> str:
     if selection.rule == MANUAL:
         return 'by hand'
-    cheapest = ', the smallest within noise' if selection.rule in CHEAPEST and selection.reference.resampled else ''
-    return f'by {known_as(CHEAPEST.get(selection.rule, selection.rule)).label}{cheapest}'
+    by = f'by {known_as(CHEAPEST.get(selection.rule, selection.rule)).label}'
+    if selection.rule in CHEAPEST and selection.reference.resampled:
+        return f'{by}, the smallest within noise'
+    num = len(rivals_of(selection))
+    return f'{by}, within noise of {num} other{"s" * (num != 1)}' if num else by
 
 
 def _places(selection: Selection) -> dict[str, float]:
@@ -101,7 +105,7 @@ def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float]
     """Draws the curve and the marked networks; returns what the legend shows."""
     reference, networks = selection.reference, selection.measurements
     line = axes.axhline(reference.value, color=style.muted, linewidth=1.0, linestyle='--', zorder=1,
-                        label=f'teacher ({reference.value:.3f})')
+                        label=f'teacher ({100 * reference.value:.1f} %)')
     handles = [axes.errorbar(
         [places[m.key] for m in networks], [m.value for m in networks], yerr=_value_bars(networks), color=style.blue,
         marker='o', markersize=5, linewidth=1.6 if selection.has_scales else 0., zorder=3,
@@ -110,18 +114,18 @@ def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float]
         handles.append(axes.errorbar(
             [reference.scale], [reference.value], yerr=_value_bars([reference]), color=style.muted, marker='D',
             markersize=6, markerfacecolor=style.ink, markeredgecolor=style.ink, linewidth=1.0, linestyle='--',
-            zorder=3, label=f'teacher ({reference.value:.3f})', **ERROR_BAR))
+            zorder=3, label=f'teacher ({100 * reference.value:.1f} %)', **ERROR_BAR))
     else:
         handles.append(line)
     for m in networks:
         if m.key == selection.chosen:
-            handles += _ring(axes, places[m.key], m.value, style, f'chosen ({m.value:.3f})')
+            handles += _ring(axes, places[m.key], m.value, style, f'chosen ({100 * m.value:.1f} %)')
         elif student is not None and m is networks[0] and selection.above is not None and m.scale <= selection.above:
             handles += axes.plot([places[m.key]], [m.value], color=style.green, marker='s', markersize=7,
-                                 linestyle='none', label=f'{student} ({m.value:.3f})', zorder=4)
+                                 linestyle='none', label=f'{student} ({100 * m.value:.1f} %)', zorder=4)
     if student_value is not None:
         handles += axes.plot([places[networks[0].key]], [student_value], color=style.green, marker='*', markersize=12,
-                             linestyle='none', label=f'student, distilled ({student_value:.3f})', zorder=5)
+                             linestyle='none', label=f'student, distilled ({100 * student_value:.1f} %)', zorder=5)
     return handles
 
 

@@ -75,6 +75,11 @@ DARK = Style('dark', paper='#16191D', ink='#E8E8E8', muted='#A0A6AD', grid='#313
 STYLES = (LIGHT, DARK)
 
 
+def percent(fraction: float, _: int | None = None) -> str:
+    """Text of a tick of a performance, which is a fraction: its percent."""
+    return f'{100 * fraction:g}'
+
+
 def new_figure(style: Style, width: float, height: float) -> Figure:
     """An empty figure, sizes in inches, with a canvas of its own: no pyplot, no display, nothing shared."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout='constrained', facecolor=style.paper)

@@ -47,3 +47,11 @@ def short_amount(amount: float) -> str:
         if amount >= size:
             return f'{amount / size:.4g} {unit}'
     return f'{amount:.4g}'
+
+
+def byte_text(num: int) -> str:
+    """Bytes as people write them: 1291380 -> ``'1.29 MB'``."""
+    for unit, size in (('GB', 1e9), ('MB', 1e6), ('kB', 1e3)):
+        if num >= size:
+            return f'{num / size:.3g} {unit}'
+    return f'{num} B'

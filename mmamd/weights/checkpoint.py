@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch.nn as nn
-from mmengine.logging import print_log
 from torch import Tensor
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.timm_vit import build_empty, from_timm, normalisation_of
+from mmamd.notices import notice
 from mmamd.weights.sources import NAMELESS, check_source, fetch, local_file, split_timm, timm_architecture
 
 
@@ -85,9 +85,9 @@ def warn_of_normalisation(preprocessor: dict | None, source: str) -> None:
     expected = normalisation_of(timm[0])
     used = [(preprocessor or {}).get(key) for key in ('mean', 'std')]
     if None in used or np.abs(np.subtract(used, expected)).max() > 0.5:  # half a grey value
-        print_log(f"timm's {timm[0]} was trained on images normalised with mean={expected[0]}, std={expected[1]} "
-                  f'(RGB, 0 to 255), but data_preprocessor has mean={used[0]}, std={used[1]}; accuracy suffers unless '
-                  f'{source} was trained with these. Set data_preprocessor.mean and .std', 'current', logging.WARNING)
+        notice(f"timm's {timm[0]} was trained on images normalised with mean={expected[0]}, std={expected[1]} "
+               f'(RGB, 0 to 255), but data_preprocessor has mean={used[0]}, std={used[1]}; accuracy suffers unless '
+               f'{source} was trained with these. Set data_preprocessor.mean and .std', logging.WARNING)
 
 
 def _present_names(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -110,8 +110,8 @@ def _differences(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
     own = network.state_dict()
     found = [f'{key} is {_shape(state[key])} in the checkpoint and {tuple(value.shape)} in the network'
              for key, value in own.items() if key in state and _shape(state[key]) != tuple(value.shape)]
-    # The head tells the class count, the difference that users meet most, so it is said first.
-    found.sort(key=lambda text: not text.startswith(('head.', 'decode_head.')))
+    # A head tells the class count, the difference that users meet most, so it is said first.
+    found.sort(key=lambda text: text.startswith(('backbone.', 'neck.')))
     found += [f'{key} is missing from the checkpoint' for key in own if key not in state]
     found += [f'{key} is unexpected' for key in state if key not in own]
     return found

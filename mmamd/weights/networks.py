@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch.nn as nn
+from mmengine.config import ConfigDict
 
 from mmamd.backbones.recalibration import load_statistics, restore_statistics
 from mmamd.files.json_file import read_json, write_json
@@ -28,7 +29,8 @@ def build_network(network: Network) -> nn.Module:
         ValueError, FileNotFoundError: If its weights do not fit, or are not there.
     """
     # The host writes defaults into the dicts it builds from; a shared one would carry them to the next network.
-    module = MODELS.build(copy.deepcopy(network.architecture))
+    # ConfigDict: MMSegmentation reads test_cfg by attributes.
+    module = MODELS.build(ConfigDict(copy.deepcopy(network.architecture)))
     if network.weights is not None:
         load_weights(module, network.weights)
     if network.statistics is not None:

@@ -14,7 +14,6 @@ checkpoint=..., prefix='backbone.')`` of a config that fine-tunes a teacher take
 from pathlib import Path
 
 from mmengine.dist import barrier, get_rank
-from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from mmamd.backbones.timm_vit import (
 )
 from mmamd.files.checkpoint import read_tensors
 from mmamd.nearest import did_you_mean
+from mmamd.notices import notice
 
 NAMELESS = 'VisionTransformer'  # stands for the name of a timm model built with sizes of its own
 _KEY = r'(?:[\w-]|\.\d)+$'  # a key of the zoo has no dot but that of a number: regnetx-1.6gf_8xb128_in1k
@@ -93,7 +93,7 @@ def load_from_timm(filename: str, map_location: str | None = None) -> dict:
     check_source(filename)
     name, file = split_timm(filename)
     state = from_timm(_downloaded(name)) if file is None else _of_file(name, file)
-    print_log(f'{filename}: {len(state)} tensors of a timm VisionTransformer. {_expectation(name)}', 'current')
+    notice(f'{filename}: {len(state)} tensors of a timm VisionTransformer. {_expectation(name)}')
     return dict(state_dict=state, meta={})
 
 

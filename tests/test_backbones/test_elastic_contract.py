@@ -85,6 +85,8 @@ ARCHITECTURES = {
     'ResNet, bottlenecks': Architecture('mmamd.MaskedResNet', 'ResNet', dict(RESNET, depth=50), width=48, own=SMALL),
     'ResNet V1d': Architecture('mmamd.MaskedResNet', 'ResNet', dict(
         RESNET, depth=50, stem_channels=12, deep_stem=True, avg_down=True, style='caffe'), width=48, own=SMALL),
+    'ResNet for 32 px': Architecture('mmamd.MaskedResNetCIFAR', 'ResNet_CIFAR', dict(RESNET, depth=18), width=12,
+                                     own=TINY),
     'ResNet-20': Architecture('mmamd.MaskedCifarResNet', 'mmamd.CifarResNet', dict(depth=20), width=64, own=TINY),
     'WRN-16-2': Architecture('mmamd.MaskedWideResNet', 'mmamd.WideResNet', dict(depth=16, widen_factor=2), width=128,
                              own=TINY),

@@ -16,7 +16,10 @@ PART = ['text', 3, True, [1], 0.5]  # where a section belongs
 KEYS = {
     # --- candidates ---
     'compression': [None, *PART],
-    'compression.student_scale': SCALE,
+    'compression.student_scale': [0, 1, -0.1, 1.5, True, '0.3', 'Auto', None, [1.3], [], [0.3, 0.3], ['0.3'], SECTION,
+                                  NAN, INF],
+    'compression.keep': [*(value for value in SCALE if value is not None), 0.9],
+    'compression.latency': ['2', '2 m', '0ms', 2, True, ['2ms'], SECTION, '2ms'],
     'compression.num_candidates': [*COUNT, 100_000],
     'compression.scales': ['0.5', 0.5, SECTION, ['0.5'], [None], [NAN], [True], [1.0], [-0.5], True],
     'compression.scale_by': [*NAME, None],

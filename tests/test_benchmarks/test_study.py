@@ -6,6 +6,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import budget_study
+import family_study
 import numpy as np
 import peer_study
 import pytest
@@ -172,3 +173,29 @@ def test_the_candidates_are_made_once_for_all_their_students(monkeypatch, tmp_pa
     # An interrupted job goes on; the next one keeps what lies before the choice.
     assert [cfg.get('start_from') for cfg, _ in started] == [None, None, 'select']
     assert [cfg.custom_hooks[1].scale for cfg, _ in started] == [0.2, 0.2, 0.6]
+
+
+def test_plain_distillation_gets_a_third_of_what_the_family_has_cost(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(study, 'carry_out', lambda cfg, work_dir: started.append(cfg) or {})
+    monkeypatch.setattr(family_study, 'unit_of', lambda cfg, work_dir: 8.)
+    monkeypatch.setattr(family_study, 'ROWS', tmp_path / 'rows.jsonl')
+    args = arguments(tmp_path)
+    with pytest.raises(SystemExit, match='has no row of it; run it first: --points family --seeds 1'):
+        family_study.job(0.15, 1, tmp_path / 'run', args)
+    family_study.ROWS.write_text(json.dumps({'point': 'family', 'seed': 1, 'macs': 48.}) + '\n')
+    family_study.job(0.15, 1, tmp_path / 'run', args)
+    cfg, = started
+    assert (cfg.compression.budget, cfg.compression.student_scale, cfg.method.type) == (2., 0.15, 'mmamd.KD')
+    assert list(family_study.POINTS)[0] == 'family' and cfg.compression.refit is not None
+
+
+def test_each_student_of_a_family_is_paired_with_the_one_of_its_size():
+    students = {'0.10': row('', 0, 1230), '0.25': row('', 0, 1500)}
+    lines = family_study.tables([{'point': 'family', 'seed': 0, 'macs': 9., 'students': students},
+                                 row('KD, 0.10', 0, 1200), row('KD, 0.25', 0, 1500)])
+    cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines[4:]]
+    assert [each[0] for each in cells] == ['0.10', '0.25']
+    assert cells[0][2:4] == ['41.00', '40.00'] and cells[0][4].startswith('+1.00 [')
+    # Plain KD from refit has 38.86 at a cost of 1.05 and 41.07 at 2.15: 1.05 + (41 - 38.86) / 2.21 * 1.10.
+    assert float(cells[0][6]) == pytest.approx(2.12, abs=0.02) and cells[1][6] == '-'

@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS as HOST_DATASETS
 
-from mmamd.datasets import HoldOut, split_by_class
+from mmamd.datasets import HoldOut, split_by_class, split_in_blocks
 
 # --- the split ---
 
@@ -34,6 +34,17 @@ def test_the_two_parts_are_disjoint_complete_and_take_the_same_share_of_every_cl
 def test_an_every_that_leaves_nothing_to_train_on_or_is_no_integer_is_refused(every):
     with pytest.raises(ValueError, match='every must be an integer of at least 2'):
         split_by_class([0, 0], every)
+
+
+def test_every_second_block_of_neighbours_is_set_aside():
+    # Blocks of three: 012 345 678 9; the last is shorter.
+    assert split_in_blocks(10, every=2, block=3) == ([0, 1, 2, 6, 7, 8], [3, 4, 5, 9])
+
+
+@pytest.mark.parametrize('block', [0, -1, 1.5, True])
+def test_a_block_that_is_no_number_of_images_is_refused(block):
+    with pytest.raises(ValueError, match='block must be an integer of at least 1'):
+        split_in_blocks(10, every=2, block=block)
 
 
 # --- the data set ---
@@ -150,3 +161,25 @@ def test_a_sample_of_several_classes_is_refused():
 
     with pytest.raises(ValueError, match=r'exactly one class a sample, got \[0, 1\] for sample 0'):
         HoldOut(dataset=MultiLabel(), part='train', every=2)
+
+
+# --- images without one class each ---
+
+class Frames(Numbered):
+    """Ten frames of a video."""
+
+    def load_data_list(self):
+        return [dict(number=number) for number in range(10)]
+
+    def get_cat_ids(self, idx):
+        raise NotImplementedError
+
+
+def test_frames_are_held_out_block_by_block_and_not_without():
+    parts = [HoldOut(dataset=Frames(), part=part, every=2, block=3) for part in ('train', 'held_out')]
+    assert [[part.get_data_info(i)['number'] for i in range(len(part))] for part in parts] == [
+        [0, 1, 2, 6, 7, 8], [3, 4, 5, 9]]
+    with pytest.raises(ValueError, match='a Frames have no one class each to be split by; set block='):
+        HoldOut(dataset=Frames(), part='train')
+    with pytest.raises(ValueError, match='every=2 and block=10 hold no image out of the 10'):
+        HoldOut(dataset=Frames(), part='train', every=2, block=10)

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from mmengine.registry import init_default_scope
 
-from mmamd.pipeline.progress import Progress, TrainingProgressHook
+from mmamd.pipeline.progress import Progress
+from mmamd.pipeline.progress_hooks import TrainingProgressHook
 from mmamd.pipeline.stages.refit import steps_of
 from mmamd.pruning.refit import refit
 from mmamd.structures import CandidateFamily

@@ -185,7 +185,7 @@ def test_the_timm_form_is_a_timm_model_that_trains_on(make_run, tmp_path):
 
 # --- sizes ---
 
-@pytest.mark.parametrize('name', list(FORMS))
+@pytest.mark.parametrize('name', [name for name, form in FORMS.items() if form.is_exact])
 def test_a_file_shrinks_by_the_bytes_of_the_weights_that_were_removed(make_run, tmp_path, name):
     config, network = make_run(layers=2, heads=4, head_dims=16, neurons=256)
     heads = 4 if name == 'mmpretrain' else 1
@@ -227,9 +227,12 @@ def test_safetensors_of_something_else_are_refused(tmp_path):
         load_safetensors(tmp_path / 'other.safetensors')
 
 
-def test_files_say_what_an_image_must_be_and_what_the_network_costs(make_run, tmp_path):
+def test_files_say_what_an_image_must_be_what_classes_there_are_and_what_the_network_costs(make_run, tmp_path):
     config, network = make_run(**SMALL)
-    export_candidate(config, network, PRUNED, ['safetensors', 'onnx', 'torch-export', 'timm'], tmp_path)
+    config.class_names = ['a', 'b', 'c', 'd', "e's"]
+    export_candidate(config, network, PRUNED, ['pth', 'safetensors', 'onnx', 'torch-export', 'timm'], tmp_path)
+    assert Config.fromfile(tmp_path / 'config.py').class_names == config.class_names
+    assert torch.load(tmp_path / 'model.pth', weights_only=True)['meta']['dataset_meta']['classes'][4] == "e's"
     said = {}
     for name in ('model', 'timm_model'):
         with safe_open(tmp_path / f'{name}.safetensors', 'pt') as file:
@@ -240,6 +243,8 @@ def test_files_say_what_an_image_must_be_and_what_the_network_costs(make_run, tm
     for metadata in said.values():
         assert (metadata['scale'], metadata['macs'], metadata['params']) == ('0.50', '11', '13')
         assert json.loads(metadata['input_shape']) == [3, 8, 8]
+        assert json.loads(metadata['classes']) == ['a', 'b', 'c', 'd', "e's"]
+        assert json.loads(metadata['preprocessing'])['channels'] == 'BGR'  # to_rgb, and no file is read as BGR
         assert json.loads(metadata['data_preprocessor']) == dict(mean=[10., 20., 30.], std=[50., 60., 70.], to_rgb=True)
 
 
@@ -267,7 +272,8 @@ def test_the_table_has_a_line_a_file(make_run, tmp_path):
     config, network = make_run(**SMALL)
     table = format_exported(export_candidate(config, network, PRUNED, ['pth', 'onnx'], tmp_path)).splitlines()
     assert table[0].split() == ['form', 'file', 'bytes', 'difference', 'needs']
-    assert [line.split()[0] for line in table[1:]] == ['pth', str(tmp_path / 'config.py'), 'onnx']
+    assert [line.split()[0] for line in table[1:]] == ['pth', str(tmp_path / 'config.py'), 'onnx',
+                                                       str(tmp_path / 'predict.py')]
     assert table[1].endswith('mmpretrain, mmamd')
 
 
@@ -280,10 +286,23 @@ def refused(run, small, forms, match, folder):
 
 
 def test_a_head_pruned_student_has_no_plain_config_and_is_told_where_why_and_what_instead(make_run, tmp_path):
-    refused(make_run(**SMALL), candidate((3, 4), (2, 5)), ['pth', 'mmpretrain'],
+    refused(make_run(**SMALL), candidate((3, 4), (2, 5)), ['mmpretrain'],
             "'mmpretrain' cannot express candidate 0.50: layers.1 keeps 2 of 3 heads, and the attention .* as wide as "
             r"its embedding; prune neurons alone \(compression.prune=\('neuron',\)\). Forms that can express every "
             'candidate: pth, safetensors, onnx, torch-export', tmp_path)
+
+
+def test_forms_that_cannot_be_are_named_before_the_others_are_written(make_run, tmp_path, monkeypatch):
+    events = []
+    write = FORMS['safetensors'].write
+    monkeypatch.setitem(FORMS, 'safetensors', dataclasses.replace(
+        FORMS['safetensors'], write=lambda *arguments: (events.append('written'), write(*arguments))))
+    plain, tensors = export_candidate(*make_run(**SMALL), PRUNED, ['mmpretrain', 'safetensors'], tmp_path,
+                                      say=events.append)
+    assert events == [f'mmpretrain is not written: {plain.refused}', 'written']
+    assert "'mmpretrain' cannot express candidate 0.50: layers.0 keeps 2 of 3 heads" in plain.refused
+    assert [path.name for path in tmp_path.iterdir()] == ['model.safetensors'] and tensors.refused is None
+    assert format_exported([plain, tensors]).splitlines()[-1] == 'mmpretrain: not written'
 
 
 def test_the_first_pruned_blocks_are_named_and_the_rest_counted(make_run, tmp_path):
@@ -316,7 +335,7 @@ def test_a_network_part_of_mmamd_has_no_plain_config(make_run, tmp_path):
 # --- bad input ---
 
 @pytest.mark.parametrize('forms, match', [
-    (['pth', 'zip'], r"there is no form 'zip'; expected some of \['pth', .*'timm'\]"),
+    (['pth', 'zip'], r"there is no form 'zip'; expected some of \['pth', .*'int8-dynamic'\]"),
     ([], r"no form was named; expected some of \['pth'")])
 def test_an_unknown_form_is_answered_with_those_there_are(make_run, tmp_path, forms, match):
     refused(make_run(**SMALL), PRUNED, forms, match, tmp_path)

@@ -21,6 +21,7 @@ from mmamd.pipeline.stages.teacher_cache import IDENTITY, cache_folder
 from mmamd.pipeline.status import format_status
 from mmamd.registry import MODELS
 from mmamd.visualization import make_pictures, read_run, write_report
+from mmamd.weights.origin import Origin, read_origin
 
 REFUSED = 'holds pathlib.Path, which is not read'
 CHANGED = 'holds pathlib.Path, and a stage leaves tensors and plain values alone.*--start-from '
@@ -94,6 +95,12 @@ def test_as_what_a_backbone_is_initialised_from(marker, tiny_config, tmp_path):
     model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint=str(tmp_path / 'start.pth'), prefix='backbone.')
     with DefaultScope.overwrite_default_scope('mmpretrain'), pytest.raises(ValueError, match=f'start.pth {REFUSED}'):
         MODELS.build(model).init_weights()
+
+
+def test_as_the_text_of_a_config_in_a_teacher(marker, teacher, tmp_path):
+    text = f'model = open({str(marker)!r}, "w")\nopen({str(marker)!r}, "w")\n'
+    torch.save({**torch.load(teacher), 'meta': {'cfg': text}}, tmp_path / 'teacher.pth')
+    assert read_origin(str(tmp_path / 'teacher.pth')) == Origin()
 
 
 @pytest.mark.parametrize('kind', ['zip', 'pickle'])

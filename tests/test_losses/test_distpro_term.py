@@ -155,7 +155,7 @@ def test_a_threshold_relative_to_the_largest_weight(written):
 
 def test_a_threshold_that_leaves_nothing_at_some_points_is_warned_of(written, monkeypatch):
     said = []
-    monkeypatch.setattr(term_module, 'print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr(term_module, 'notice', lambda text, *_: said.append(text))
     file = written(((0.4, 0.4, 0.1), (0.9, 0.9, 0.9), (0.2, 0.2, 0.9)))
     term, student, teacher = two_levels(ProcessLoss(file=file, threshold=0.5))
     assert said == ['threshold=0.5 leaves no pathway at 1 of the 3 points of the process; the term is 0 there']

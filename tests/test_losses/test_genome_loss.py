@@ -171,7 +171,7 @@ def test_random_transforms_hide_the_same_of_both_and_other_things_in_another_ste
 
 def test_what_has_no_effect_is_said(monkeypatch):
     said = []
-    monkeypatch.setattr('mmamd.distillation.losses.genome.print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr('mmamd.distillation.losses.genome.notice', lambda text, *_: said.append(text))
     alone(genome('feature', 'softmax_HW no exp', 'l2'))
     alone(genome('logits', 'softmax_HW exp', 'l2'), logits=pair(4, 5, 2, 2))
     assert not said

@@ -46,6 +46,12 @@ def test_dense_logits_are_averaged_over_samples_and_positions():
     torch.testing.assert_close(logit_loss(student, teacher, 2.0), logit_loss(*flat, 2.0))
 
 
+def test_positions_that_do_not_count_are_left_out_of_the_mean():
+    student, teacher = (torch.stack([x, torch.randn(1, 2)], dim=2) for x in (STUDENT, 2 * TEACHER))
+    assert logit_loss(student, teacher, 2.0, torch.tensor([[True, False]])).item() == pytest.approx(4 * KL)
+    assert logit_loss(student, teacher, 2.0, torch.tensor([[False, False]])).item() == 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.5, 8))
 def test_kl_plus_the_teachers_entropy_is_the_soft_cross_entropy(seed, temperature):

@@ -36,7 +36,7 @@ def test_the_unit_is_plain_distillation_by_the_schedule_of_the_config(planned):
     context = planned(**{'method.type': 'mmamd.KD'})
     assert cost(context) == pytest.approx(1., rel=0.01)  # scales are planned, of units that do not divide
     # 3 epochs of 163 images, each taught by the whole network and trained at the student's size; and 64 scored ones.
-    teacher, student = context.teacher_cost.macs, context.student_cost.macs
+    teacher, student = context.teacher_cost.macs, context.student_costs[0].macs
     assert plain_run(context) == pytest.approx(3 * 163 * (teacher + 3 * student) + 64 * 3 * teacher)
 
 

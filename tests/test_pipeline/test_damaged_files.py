@@ -25,7 +25,7 @@ def run(finished_run, tmp_path):
 def said(monkeypatch):
     """Warnings of the stages that train."""
     found = []
-    monkeypatch.setattr(training, 'print_log', lambda text, logger, level: found.append((level, text)))
+    monkeypatch.setattr(training, 'notice', lambda text, level: found.append((level, text)))
     return found
 
 

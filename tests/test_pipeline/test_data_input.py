@@ -75,7 +75,7 @@ class FewDigits(Digits):
 def said(monkeypatch):
     """Lines that the reading of data sets has logged, with their levels."""
     lines = []
-    monkeypatch.setattr(splits, 'print_log', lambda text, logger, level: lines.append((level, text)))
+    monkeypatch.setattr(splits, 'notice', lambda text, level: lines.append((level, text)))
     return lines
 
 

@@ -16,7 +16,7 @@ import mmamd
 from mmamd.export import load_safetensors
 from mmamd.pipeline.finished_run import load_candidate
 from mmamd.structures import Selection
-from mmamd.weights.networks import read_networks, save_networks
+from mmamd.weights.networks import load_network, read_networks, save_networks
 
 KINDS = {'joint': 'distil', 'select': 'select'}
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'export.py'
@@ -64,6 +64,16 @@ def test_the_assistant_is_the_candidate_that_was_chosen(run):
     _, network, candidate = load_candidate(run, 'assistant')
     assert candidate.scale == Selection.load(run / 'select' / 'selection.json').winner.scale
     assert has_weights(network, run / 'joint' / 'shared.pth')
+
+
+@pytest.mark.parametrize('scale', ['teacher', 1.0])
+def test_the_teacher_is_a_candidate_of_all_units(run, digits, tmp_path, scale):
+    mmamd.export_model(run, ['pth'], scale, tmp_path)
+    whole = load_network(run, 'nest')
+    assert load_candidate(run, scale)[2].kept == {group.name: group.count for group in whole.backbone.unit_groups()}
+    images, _ = digits('test')
+    model = get_model(str(tmp_path / 'config.py'), pretrained=str(tmp_path / 'model.pth'))
+    assert torch.equal(model(images), whole(images))
 
 
 def test_with_two_assistants_each_candidate_is_as_the_last_stage_left_it_that_trained_it(run):
@@ -134,10 +144,10 @@ def test_the_tool_writes_the_assistant_in_several_forms_and_prints_a_table(run, 
 # --- bad input ---
 
 @pytest.mark.parametrize('scale, match', [
-    (0.33, r"no network of scale 0.33; expected one of \[0.3, 0.5, 0.75\], 'student' or 'assistant'; the nearest is "
-           '0.3'),
-    (1.0, 'no network of scale 1.0.*the nearest is 0.75'),
-    ('teacher', r"no network of scale 'teacher'; expected one of \[0.3"),
+    (0.33, r"no network of scale 0.33; expected one of \[0.3, 0.5, 0.75\], 'student', 'assistant' or 'teacher'; the "
+           'nearest is 0.3'),
+    (0.99, 'no network of scale 0.99.*the nearest is 0.75'),
+    ('pupil', r"no network of scale 'pupil'; expected one of \[0.3"),
     ('studnet', 'Did you mean student')])
 def test_a_scale_that_the_run_has_not_is_answered_with_those_it_has(finished_run, scale, match):
     with pytest.raises(ValueError, match=match):

@@ -28,8 +28,10 @@ def stages(tiny_config, refit_config, finished_run):
             return {stage.kind: stage for stage in context.settings.method.stages(context)}
     searching = [of(tiny_config(search=dict(type=f'mmamd.{name}Search'), **{'method.type': 'mmamd.KD'}))
                  for name in (DistPro.__name__, KDZero.__name__)]
-    return {**searching[0], **searching[1], **of(refit_config()), **of(tiny_config(**{'model.teacher': None})),
-            **of(tiny_config())}
+    sized = [of(refit_config(**{'compression.student_scale': 'auto', **goal}))
+             for goal in ({'compression.latency': '2ms'}, {'compression.keep': 0.9})]
+    return {**sized[0], **sized[1], **searching[0], **searching[1], **of(refit_config()),
+            **of(tiny_config(**{'model.teacher': None})), **of(tiny_config())}
 
 
 def changed(value):
@@ -53,7 +55,7 @@ def changed(value):
 
 def test_every_kind_of_stage_is_registered_and_laid_by_some_config(stages):
     assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export', 'refit', 'distpro',
-                                          'kd_zero'}
+                                          'kd_zero', 'size', 'verify', 'latency'}
 
 
 @pytest.mark.parametrize('kind', sorted(STAGES))

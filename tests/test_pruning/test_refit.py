@@ -193,7 +193,7 @@ def test_a_head_without_a_linear_classifier_is_refused():
     config = dict(VIT, head=dict(type='VisionTransformerClsHead', num_classes=5, in_channels=12))
     teacher = network(config)
     teacher.head.layers.head = nn.Identity()
-    with pytest.raises(ValueError, match='the head VisionTransformerClsHead has no linear layer whose outputs are the '
+    with pytest.raises(ValueError, match='the head of this ImageClassifier has no layer of its own that makes the '
                                          'logits.*set compression.refit.classifier=False'):
         steps(teacher)
     assert steps(teacher, with_classifier=False)
@@ -218,7 +218,7 @@ def test_fewer_equations_than_unknowns_are_warned_of(monkeypatch):
 
     layers = nn.Linear(8, 8), nn.Linear(8, 8)
     said = []
-    monkeypatch.setattr(mmamd.pruning.refit, 'print_log', lambda text, *_: said.append(text))
+    monkeypatch.setattr(mmamd.pruning.refit, 'notice', lambda text, *_, **__: said.append(text))
     teacher, small = ([Step('stem', nn.Identity()), Doubling('layer', layer, 8)] for layer in layers)
     refit(teacher, {'small': small}, [torch.randn(8, 8)])
     assert said == []

@@ -30,10 +30,10 @@ def test_table_shows_every_network_aligned_with_the_choice_marked():
     title, header, *rows = format_table(selection, COSTS, Cost(10**9, 10**6)).splitlines()
     rows, warnings = rows[:10], rows[10:]
     assert title.startswith('chosen: 0.70, by the rule npsd') and '400 bootstrap draws' in title
-    assert header.split() == ['scale', 'value', 'npsd', 'npsd_local', 'lambda_tradeoff', 'MACs', 'params', 'role']
+    assert header.split() == ['scale', 'percent', 'npsd', 'npsd_local', 'lambda_tradeoff', 'MACs', 'params', 'role']
     assert [row.split()[0] for row in rows] == [f'{s:.2f}' for s in (*SCALES, 1.0)]
     low, high = score_intervals(selection)['npsd'][6]
-    assert f'0.8850 +- {standard_error(table[6].resampled):.4f}  -0.0277 [{low:+.4f}, {high:+.4f}]' in rows[6]
+    assert f'88.50 +- {100 * standard_error(table[6].resampled):.2f}  -0.0277 [{low:+.4f}, {high:+.4f}]' in rows[6]
     assert '700.000 M  700.000 k' in rows[6]
     assert [row for row in rows if row.endswith('<- chosen')] == [rows[6]]
     assert rows[0].endswith('not eligible') and rows[-1].endswith('1.000 G    1.000 M  reference')
@@ -44,7 +44,7 @@ def test_table_shows_every_network_aligned_with_the_choice_marked():
 def test_table_without_draws_or_costs_leaves_those_columns_out():
     text = format_table(example('lambda_tradeoff'))
     assert '+-' not in text and '[' not in text and 'MACs' not in text
-    assert '0.30  0.8550  -0.0547     -0.1500          +0.9950  <- chosen' in text
+    assert '0.30    85.50  -0.0547     -0.1500          +0.9950  <- chosen' in text
 
 
 def test_a_cost_that_nobody_has_counted_is_a_dash():
@@ -55,10 +55,10 @@ def test_a_cost_that_nobody_has_counted_is_a_dash():
 def test_networks_of_one_scale_are_called_by_their_names():
     title, header, *rows = format_table(choose(*students(), None, 'best')).splitlines()
     assert title.startswith('chosen: student_b, by the rule best')
-    assert header.split() == ['network', 'value', 'best', 'role']
+    assert header.split() == ['network', 'percent', 'best', 'role']
     assert [row.split()[0] for row in rows] == ['student_a', 'student_b', 'student_c', '1.00']
     assert [row for row in rows if row.endswith('<- chosen')] == [rows[1]]
-    assert rows[1].split()[1] == '0.6400' and '+0.6400 [+0.6' in rows[1]
+    assert rows[1].split()[1] == '64.00' and '+0.6400 [+0.6' in rows[1]
 
 
 @pytest.mark.parametrize('name, column', [(None, 'scale'), ('assistant_0.50', 'network')])

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import TOOLS, attempt
@@ -239,6 +240,25 @@ def test_the_slow_tier_is_asked_for_by_one_word(repository, recorder, recorded):
     shutil.copy(recorder, python)
     _, calls = recorded(repository / 'tools' / 'run_tests.sh', '--slow', '-k', HOSTILE)
     assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'slow', '-k', HOSTILE]
+
+
+def test_segmentation_has_an_environment_for_which_mmcv_is_built_once(repository, recorder, recorded, tmp_path):
+    python = repository / '.venv-seg' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    shutil.copy(recorder, python)
+    script, wheels = repository / 'tools' / 'run_tests.sh', tmp_path / 'wheels'
+    done, calls = recorded(script, '--seg', '-k', HOSTILE, WHEELS=str(wheels))
+    assert done.returncode == 0, done.stderr
+    built = [call for call in calls if call[:3] == ['-m', 'pip', 'wheel']]
+    assert [call[-1] for call in built] == ['mmcv==2.1.0'] and '--no-build-isolation' in built[0]
+    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'seg and not slow', '-k', HOSTILE]
+    kept = Path(built[0][built[0].index('--wheel-dir') + 1])
+    assert kept.is_relative_to(wheels)
+    kept.mkdir(parents=True)
+    (kept / 'mmcv-2.1.0-cp311.whl').touch()
+    _, calls = recorded(script, '--seg', '--slow', WHEELS=str(wheels))
+    assert not [call for call in calls if call[:3] == ['-m', 'pip', 'wheel']]
+    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'seg and slow']
 
 
 @pytest.mark.parametrize('script', sorted(path.name for path in TOOLS.glob('*.sh')))

@@ -10,6 +10,7 @@ from matplotlib.image import imsave
 from mmengine.config import Config
 from picture_toys import (
     log_rows,
+    make_bench,
     make_family,
     make_importance,
     make_refitted,
@@ -129,6 +130,7 @@ def run_by(tmp_path):
 def finished_run(tmp_path_factory):
     """Folder of a run to look at, with its report."""
     folder = make_run(tmp_path_factory.mktemp('finished') / 'a run')
+    write_json(folder / 'export' / 'bench.json', make_bench())
     write_report(read_run(folder), folder / 'report.html')
     return folder
 

@@ -67,3 +67,20 @@ def write_log(folder, rows):
     path = folder / 'vis_data' / 'scalars.json'
     path.parent.mkdir(parents=True)
     path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+
+
+def make_bench():
+    """A teacher and a student as somebody has timed them; in integers it has lost something."""
+    def row(network, runtime, precision, size, median, comparison=None):
+        timings = [dict(batch=batch, median=median * times, low=0.975 * median * times, high=1.05 * median * times,
+                        calls=20) for batch, times in ((1, 1), (64, 32))]
+        return dict(network=network, runtime=runtime, precision=precision, bytes=size, timings=timings,
+                    comparison=comparison)
+
+    lossy = dict(num_images=2000, value=0.77, reference=0.80, stderr=0.005, difference=0.1)
+    rows = [row('teacher', 'torch', 'float32', 343_000_000, 40.), row('teacher', 'ONNX Runtime', 'float32',
+                                                                      343_100_000, 20.),
+            row('student', 'ONNX Runtime', 'float32', 35_000_000, 4.),
+            row('student', 'ONNX Runtime', 'int8', 9_100_000, 2., lossy)]
+    return dict(networks=rows, device='cpu', processor='a processor', threads=2, versions={},
+                notes=['On cpu (a processor).'], warnings=['The student in int8 has lost something.'])

@@ -34,6 +34,11 @@ def test_roles_stand_below_the_scales(assistants, has_student, label):
     assert axes.get_xlabel() == f'Scale\n{label}'
 
 
+def test_several_students_stand_below_their_scales():
+    axes = kept_figure(make_family(), (0.75,), students=(0.25, 0.5)).axes[0]
+    assert axes.get_xlabel() == 'Scale\n(0.25 and 0.50: students, 0.75: assistant, 1.00: teacher)'
+
+
 @pytest.mark.parametrize('counts, candidates', [
     (VIT_L, {0.125: (1, 1)}), (VIT_L, TENTHS),
     ({'layers.0.head': 16, 'layers.0.neuron': 4096}, {i / 20: (i, i) for i in range(1, 20)})],

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from picture_toys import log_rows
 
-from mmamd.visualization.loss_plot import Curve, condense, loss_figure, read_losses
+from mmamd.files.training_log import Curve, read_losses
+from mmamd.visualization.loss_plot import condense, loss_figure
 
 
 def test_losses_are_told_apart_by_term_and_network():

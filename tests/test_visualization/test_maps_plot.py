@@ -6,10 +6,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from mmamd.files.training_log import Curve
 from mmamd.structures import Maps
 from mmamd.visualization import make_pictures, read_run
 from mmamd.visualization.distance_plot import distance_figure, read_distances
-from mmamd.visualization.loss_plot import Curve
 from mmamd.visualization.maps_plot import maps_figure
 from mmamd.visualization.style import STYLES
 

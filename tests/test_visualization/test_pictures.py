@@ -5,14 +5,15 @@ from picture_toys import make_refitted
 from mmamd.visualization import DARK, LIGHT, PICTURES, make_pictures, read_run
 from mmamd.visualization.search_pictures import OF_SEARCHES
 
-OF_OTHERS = {'distance', 'terms', *OF_SEARCHES}  # of runs with a ScaleKD term, or that search
-ALL = ['selection', 'examples', 'importance', 'kept', 'loss_joint', 'loss_student', 'cost']
+OF_SOME_RUNS = {'distance', 'terms', 'students', *OF_SEARCHES}  # with a ScaleKD term, several students, a search
+ASKED = {'latency'}  # for, by somebody
+ALL = ['selection', 'examples', 'importance', 'kept', 'loss_joint', 'loss_student', 'latency', 'cost']
 
 
 def test_a_finished_run_has_every_picture(finished_run):
     pictures, missing = make_pictures(read_run(finished_run))
     assert ([picture.name for picture in pictures], missing) == (ALL, {})
-    assert {picture.kind for picture in pictures} == set(PICTURES) - {'refit', *OF_OTHERS}  # it has none of these
+    assert {picture.kind for picture in pictures} == set(PICTURES) - {'refit', *OF_SOME_RUNS}  # it has neither
     for picture in pictures:
         assert picture.title and picture.caption.endswith('.')
         for style in (LIGHT, DARK):
@@ -37,7 +38,7 @@ def test_runs_by_other_methods_have_the_pictures_of_their_stages(run_by, method,
     pictures, reasons = make_pictures(read_run(folder))
     losses = [f'loss_{name.parent.name}' for name in folder.glob('*/20260101_000000')]
     assert sorted(picture.name for picture in pictures) == sorted(
-        [name for name in PICTURES if name not in ('loss', 'refit', *OF_OTHERS, *missing)] + losses)
+        [name for name in PICTURES if name not in ('loss', 'refit', *OF_SOME_RUNS, *ASKED, *missing)] + losses)
     assert reasons == missing
     for picture in pictures:
         assert isinstance(picture.draw(style=LIGHT), Figure)
@@ -98,7 +99,7 @@ def test_the_choice_of_the_cheapest_is_explained(run_by):
 def test_what_cannot_be_drawn_is_said_with_its_reason(tmp_path):
     (tmp_path / 'stages.json').write_text('{"format": 2, "seed": 1, "stages": {}}')
     pictures, missing = make_pictures(read_run(tmp_path))
-    assert pictures == [] and set(missing) == set(PICTURES) - OF_OTHERS
+    assert pictures == [] and set(missing) == set(PICTURES) - OF_SOME_RUNS - ASKED
     assert missing['importance'] == 'the stage score is not finished'
     assert 'LocalVisBackend' in missing['loss']
 

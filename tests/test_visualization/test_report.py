@@ -82,6 +82,17 @@ def test_warnings_of_the_selection_are_shown(finished_run, page):
         assert warning[1:] in page.text
 
 
+def test_what_was_timed_is_a_table_a_picture_and_a_tile_and_a_loss_stands_out(page):
+    header, *rows = page.rows[6:11]
+    assert header == ['Network', 'Runtime', 'Precision', 'File', 'Batch 1, ms', 'Batch 64, ms', 'Points to float32']
+    assert rows[0] == ['teacher', 'torch', 'float32', '343 MB', '40.0 (39.0 to 42.0)', '1280 (1248 to 1344)']
+    assert rows[3][:4] == ['student', 'ONNX Runtime', 'int8', '9.1 MB'] and rows[3][-1] == '-3.00 \xb1 0.50'
+    assert 'Latency by ONNX Runtime, batch 120 \u2192 4 ms5.0 times faster' in page.text
+    loss = 'The student in int8 has lost something.'
+    assert loss in page.text and 'On cpu (a processor).' in page.text
+    assert [a for tag, a in page.tags if a.get('id') == 'latency']
+
+
 def test_what_a_user_wrote_is_text_and_no_markup(page):
     assert '<script>alert("teacher")</script>.pth' in page.text
     assert 'script' not in {tag for tag, _ in page.tags}
@@ -99,7 +110,7 @@ def test_the_file_fetches_nothing(page):
 def test_every_picture_is_there_for_a_light_and_for_a_dark_page(page):
     light = [a for tag, a in page.tags if tag == 'img']
     dark = [a for tag, a in page.tags if tag == 'source']
-    assert len(light) == len(dark) == 7
+    assert len(light) == len(dark) == 8
     for image, source in zip(light, dark, strict=True):
         assert source['media'] == '(prefers-color-scheme: dark)'
         for uri, paper in ((image['src'], b'#ffffff'), (source['srcset'], b'#16191d')):

@@ -11,11 +11,11 @@ from picture_toys import (
     write_log,
 )
 
+from mmamd.files.training_log import read_log, read_losses
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.table import Row
 from mmamd.structures import Cost
-from mmamd.visualization.loss_plot import read_losses
-from mmamd.visualization.run_files import read_log, read_run
+from mmamd.visualization.run_files import read_run
 
 
 def test_a_finished_run_is_read_whole(work_dir):
@@ -31,7 +31,7 @@ def test_a_finished_run_is_read_whole(work_dir):
     assert run.config.data_root == 'some/data' and 'some/data' in run.config_text
     assert run.summary['metric'] == 'accuracy/top1' and run.examples.classes == ['cat', 'dog']
     assert run.planned_macs['joint'] == 70e9
-    assert run.student_cost == Cost(250, 40)
+    assert [student.cost for student in run.students] == [Cost(250, 40)]
     assert run.refits == {} and run.are_slices('select')
 
 
@@ -76,9 +76,9 @@ def test_a_student_of_another_architecture_is_no_candidate_and_costs_what_the_su
                                                                                            configure):
     configure(work_dir, **{'compression.student_architecture': dict(type='ImageClassifier')})
     run = read_run(work_dir)
-    assert not run.is_student_a_candidate and run.student_cost == Cost(250, 40)
+    assert not run.is_student_a_candidate and [student.cost for student in run.students] == [Cost(250, 40)]
     unfinish(work_dir, 'export')
-    assert read_run(work_dir).student_cost is None
+    assert read_run(work_dir).students == []
 
 
 # --- other methods ---

@@ -72,16 +72,27 @@ def test_horizontal_axis_says_what_the_scale_is_a_fraction_of(scale_by, text):
 def test_legend_names_teacher_choice_and_both_students():
     selection = selection_of(TENTHS)
     texts = [t.get_text() for t in selection_figure(selection, 'flops', 0.8123).legends[0].get_texts()]
-    assert texts == ['candidate, 95% interval', 'teacher (0.893)', 'student, shared weights (0.770)',
-                     f'chosen ({selection.winner.value:.3f})', 'student, distilled (0.812)', 'NPSD, 95% interval']
+    assert texts == ['candidate, 95% interval', 'teacher (89.3 %)', 'student, shared weights (77.0 %)',
+                     f'chosen ({100 * selection.winner.value:.1f} %)', 'student, distilled (81.2 %)',
+                     'NPSD, 95% interval']
 
 
 @pytest.mark.parametrize('rule, kwargs, by', [('npsd', {}, 'by NPSD'), ('best', {}, 'by performance'),
                                               ('manual', dict(scale='smallest'), 'by hand')])
 def test_the_title_says_what_was_chosen_and_how(rule, kwargs, by):
-    selection = selection_of(TENTHS, rule, **kwargs)
+    selection = selection_of(TENTHS, rule, num_draws=0, **kwargs)
     title = selection_figure(selection, 'flops').legends[0].get_title().get_text()
     assert title == f'{selection.chosen} chosen {by}'
+
+
+@pytest.mark.parametrize('noise, title', [(0.0001, '0.50 chosen by performance'),
+                                          (0.05, '0.50 chosen by performance, within noise of 1 other')])
+def test_the_title_does_not_claim_a_choice_that_noise_could_turn(noise, title):
+    rng = np.random.default_rng(0)
+    measured = [Measurement(scale, value, (value + rng.normal(0, noise, 50)).tolist())
+                for scale, value in ((0.3, 0.5), (0.4, 0.79), (0.5, 0.8), (1.0, 0.9))]  # 0.3 is far below
+    figure = selection_figure(choose(measured[:3], measured[3], 0.1, 'best'), 'flops')
+    assert figure.legends[0].get_title().get_text() == title
 
 
 @pytest.mark.parametrize('num_draws, title', [(50, '0.20 chosen by NPSD, the smallest within noise'),
@@ -100,7 +111,7 @@ def test_the_title_says_that_the_cheapest_was_chosen_where_noise_leaves_the_choi
 
 def test_separate_networks_share_no_weights_with_the_student():
     figure = selection_figure(selection_of(TENTHS), 'flops', 0.8123, are_slices=False)
-    assert 'student, before distillation (0.770)' in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert 'student, before distillation (77.0 %)' in [text.get_text() for text in figure.legends[0].get_texts()]
     _check_texts(figure, 15)
 
 
@@ -200,8 +211,8 @@ def test_networks_of_one_scale_stand_side_by_side_under_their_names():
     np.testing.assert_allclose(axes.containers[0].lines[0].get_xydata(), [[0, 0.84], [1, 0.85], [2, 0.84]])
     assert axes.containers[0].lines[0].get_linewidth() == 0  # nothing lies between two networks
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert texts == ['candidate, 95% interval', 'teacher (0.893)', 'chosen (0.850)']
-    assert figure.legends[0].get_title().get_text() == 'student_0.30 chosen by performance'
+    assert texts == ['candidate, 95% interval', 'teacher (89.3 %)', 'chosen (85.0 %)']
+    assert figure.legends[0].get_title().get_text() == 'student_0.30 chosen by performance, within noise of 1 other'
 
 
 def test_the_performance_has_the_whole_frame_where_there_is_no_score():

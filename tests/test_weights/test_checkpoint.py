@@ -393,7 +393,7 @@ def test_a_start_that_is_not_there_is_refused(network, tmp_path):
 @pytest.fixture
 def warnings(monkeypatch):
     said = []
-    monkeypatch.setattr(checkpoint, 'print_log', lambda text, logger, level: said.append((level, text)))
+    monkeypatch.setattr(checkpoint, 'notice', lambda text, level: said.append((level, text)))
     return said
 
 

@@ -7,7 +7,6 @@ import logging
 from functools import partial
 
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import aligned, check_pairs, same_architecture
@@ -20,6 +19,7 @@ from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.operations.operation import Rand
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.vectors import pooled
+from mmamd.notices import notice
 from mmamd.registry import KD_CALIBRATIONS, KD_DISTANCES, KD_TRANSFORMS, MODELS
 from mmamd.structures import Maps
 from mmamd.tasks import task_of
@@ -150,5 +150,5 @@ def _of_one_size(*states: Tensor) -> list[Tensor]:
 
 def _warn_of_what_has_no_effect(genome: Genome, canonical: Genome) -> None:
     if [name for name in genome.transforms if name != 'no'] != [name for name in canonical.transforms if name != 'no']:
-        print_log(f'some transforms of {str(genome)!r} have no effect on its {genome.input}, which has no positions or '
-                  f'is so already; it is {str(canonical)!r}', 'current', logging.WARNING)
+        notice(f'some transforms of {str(genome)!r} have no effect on its {genome.input}, which has no positions or '
+               f'is so already; it is {str(canonical)!r}', logging.WARNING)

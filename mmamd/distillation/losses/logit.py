@@ -10,13 +10,15 @@ from torch import Tensor
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
+from mmamd.tasks import task_of
 
 # Standard deviation below which a sample's logits count as equal. A trained network's is far larger; the gradient of an
 # untrained one, which grows by the inverse, stays within half precision.
 FLATTEST = 1e-3
 
 
-def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
+def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0,
+               counted_N: Tensor | None = None) -> Tensor:
     """``T^2 * KL(softmax(teacher / T) || softmax(student / T))``, mean over all but the classes.
 
     The factor T^2 keeps the size of the gradient independent of T. At T = 1 the gradient is that of the cross-entropy
@@ -26,6 +28,8 @@ def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0)
         student_NC: Logits, shape (N, C) or (N, C, ...); classes are dim 1.
         teacher_NC: Logits of the same shape.
         temperature: T > 0.
+        counted_N: Which samples, or which of their positions, shape (N, ...), the mean is over; None for all. 0 where
+            there is none.
 
     Returns:
         Scalar, in nats, at least float32 whatever the precision of the logits.
@@ -36,7 +40,10 @@ def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0)
     Source: Hinton et al. 2015, section 2; AMD, supplement 5.1 (L_logit).
     """
     check_temperature(temperature)
-    return temperature**2 * kl_divergence(student_NC, teacher_NC, temperature)
+    if counted_N is None:
+        return temperature**2 * kl_divergence(student_NC, teacher_NC, temperature)
+    divergences_N = kl_divergences(student_NC, teacher_NC, temperature) * counted_N
+    return temperature**2 * divergences_N.sum() / counted_N.sum().clamp(min=1)
 
 
 def kl_divergence(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
@@ -91,6 +98,9 @@ def check_temperature(temperature: float, name: str = 'temperature') -> None:
 class LogitLoss(Loss):
     """:func:`logit_loss` with a fixed temperature, of the logits or of standardized ones.
 
+    Of a dense prediction the mean is over the positions that have a label, at the resolution of the head: ignored
+    pixels take no part.
+
     Args:
         temperature: T > 0. 1.0 is the setting of AMD's ancestor MiniDisc; AMD prints none.
         standardize: Whether both networks' logits are :func:`standardized` first. Sun et al. then take T = 2 and
@@ -109,4 +119,14 @@ class LogitLoss(Loss):
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         logits = student.logits, teacher.logits
-        return logit_loss(*map(standardized, logits) if self.standardize else logits, self.temperature)
+        if self.standardize:
+            logits = tuple(map(standardized, logits))
+        return logit_loss(*logits, self.temperature, _labelled(student))
+
+
+def _labelled(student: Outputs) -> Tensor | None:
+    """Which positions of dense logits have a label; None where there are no positions."""
+    if student.logits.ndim != 4:
+        return None
+    labelled_NHW = task_of(student.network).labelled(student.samples, student.logits.shape[2:])
+    return None if labelled_NHW is None else labelled_NHW.to(student.logits.device)

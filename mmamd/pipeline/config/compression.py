@@ -1,15 +1,18 @@
 """The section ``compression`` of a config: which candidates there are, how units are scored, how they are made good."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from mmengine.config import Config
 
 from mmamd.checks import Count, Positive, Scale, Whole, integer, one_of
 from mmamd.pipeline.config.keys import check_options
+from mmamd.pipeline.config.sizes import AUTO, LatencySettings, check_sizes, latency_settings
 from mmamd.pipeline.plain import plain
 from mmamd.pruning.candidates import SCALE_BY, check_scales, scale_grid
 from mmamd.pruning.importance import LEVELS
+from mmamd.structures import scale_key
 
 MOST_CANDIDATES = 99  # a grid of 1 %; candidates that are closer differ by less than held-out images tell apart
 SCORES = ('taylor', 'l1_independent', 'l1_greedy')
@@ -25,7 +28,8 @@ class ImportanceSettings:
         num_images: Training images that the expectation is taken over; all, when there are fewer.
         level: ``'sample'`` or ``'batch'``.
         batch_size: Images a backward pass on each rank. It changes the scores at level ``'batch'`` only.
-        check_teacher: Whether a teacher that is no better than chance on these images is refused.
+        check_teacher: Whether a teacher is refused that is no better than chance on these images, or whose checkpoint
+            says other heads, normalisation, image size or order of classes than the config.
     """
 
     method: Annotated[str, one_of(SCORES)] = 'taylor'
@@ -78,7 +82,8 @@ class Compression:
     """The section ``compression`` of a config.
 
     Attributes:
-        student_scale: Scale of the student.
+        student_scale: Scale of the student, or scales of several; or ``'auto'`` for the one that follows from ``keep``
+            or ``latency``, one of the candidates but the largest.
         num_candidates: m; candidates lie on the grid i / (m + 1).
         scales: Explicit candidate scales above the student, instead of the grid.
         scale_by: ``'flops'``, ``'params'`` or ``'units'``.
@@ -90,9 +95,12 @@ class Compression:
         budget: What a run may cost, in runs of plain distillation by the config's own schedule; epochs follow from it.
             None leaves them as the config says.
         student_architecture: Config of the student, where it is of another architecture than the teacher.
+        keep: Share of the teacher's performance on the held-out images that the smallest student is to keep.
+        latency: What the largest student may take on this device, ``'2ms'``, or the options of
+            :class:`mmamd.pipeline.config.sizes.LatencySettings`.
     """
 
-    student_scale: Scale
+    student_scale: Any
     num_candidates: Annotated[int, integer(1, MOST_CANDIDATES)] = 9
     scales: list[Scale] | None = None
     scale_by: Annotated[str, one_of(SCALE_BY)] = 'flops'
@@ -103,19 +111,45 @@ class Compression:
     refit: RefitSettings | None = None
     budget: Positive | None = None
     student_architecture: dict | None = None
+    keep: Scale | None = None
+    latency: Any = None
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the scale of the student is found by the run."""
+        return self.student_scale == AUTO
+
+    @property
+    def students(self) -> tuple[float, ...]:
+        """Scales of the students, ascending; none where they are found by the run."""
+        if self.is_auto:
+            return ()
+        several = isinstance(self.student_scale, (list, tuple))
+        return tuple(sorted(self.student_scale)) if several else (self.student_scale,)
+
+    @property
+    def sizes(self) -> list[float]:
+        """Scales among which the student's is found: all but the largest, above which there is no assistant."""
+        return self.family_scales[:-1]
+
+    @property
+    def latency_settings(self) -> LatencySettings | None:
+        return latency_settings(self.latency)
 
     @property
     def family_scales(self) -> list[float]:
-        """Scales of the family, the student's first.
+        """Scales of the family, ascending, the smallest student's first.
 
         Raises:
             ValueError: If they cannot be those of a family.
         """
+        smallest = self.students[0] if self.students else 1 / (self.num_candidates + 1)
         if self.scales is None:
-            return scale_grid(self.num_candidates, self.student_scale)
-        scales = [self.student_scale, *sorted(self.scales)]
-        check_scales(scales)
-        return scales
+            scales = scale_grid(self.num_candidates, smallest)
+        else:
+            scales = [*self.students[:1], *sorted(self.scales)]
+            check_scales(scales)
+        return _with(scales, self.students[1:])
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Compression':
@@ -132,6 +166,13 @@ class Compression:
                 raw[name] = settings(**raw[name])
         if 'student_scale' not in raw:
             raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
+        check_sizes(raw)
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])
         return cls(**raw)
+
+
+def _with(scales: Sequence[float], further: Sequence[float]) -> list[float]:
+    """Scales and further ones, ascending; where two have one name, the further one."""
+    found = {scale_key(scale): scale for scale in (*scales, *further)}
+    return sorted(found.values()) if further else list(scales)

@@ -33,6 +33,7 @@ from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.nearest import did_you_mean
 from mmamd.pipeline.inputs import leaf_datasets
 from mmamd.pipeline.plain import plain
+from mmamd.tasks import TASKS
 
 STEPS = 10  # of an epoch, where a schedule is built to see whether it can be
 CLIPS = {'norm': clip_grad_norm_, 'value': clip_grad_value_}
@@ -123,6 +124,9 @@ def check_scope(scope: str | None) -> None:
     """Raise ValueError for a ``default_scope`` in which nothing is registered: MMEngine would look everywhere else."""
     if scope is None or scope == MODELS.scope:
         return
+    for task in TASKS:
+        if task.scope == scope:
+            task().check_installed()
     with suppress(ImportError):
         importlib.import_module(f'{scope}.registry')
     if scope not in MODELS.children:
@@ -146,10 +150,11 @@ def check_config_parts(cfg: Config) -> None:
                                  f"{cfg.get(f'{split}_evaluator')!r}; e.g. {split}_evaluator=dict(type='Accuracy')")
             for i, metric in enumerate(evaluators):
                 check_part(f'{split}_evaluator.{i}', METRICS, metric)
-    for name in ('backbone', 'neck', 'head'):
-        part = cfg.model.architecture.get(name)
-        if part is not None:
-            check_part(f'model.architecture.{name}', MODELS, part, ['init_cfg'])
+    for name, part in cfg.model.architecture.items():  # backbone, neck and heads, of which there may be several
+        if name.endswith(('backbone', 'neck', 'head')) and part is not None:
+            for i, each in enumerate(_listed(part)):
+                place = f'{name}.{i}' if isinstance(part, (list, tuple)) else name
+                check_part(f'model.architecture.{place}', MODELS, each, ['init_cfg'])
     check_part('model.architecture', MODELS, cfg.model.architecture)
     if cfg.get('visualizer') is not None:
         check_part('visualizer', VISUALIZERS, cfg.visualizer, ['name'])

@@ -24,7 +24,7 @@ TOP_LEVEL = (
     'resume', 'runner_type', 'sync_bn', 'test_cfg', 'test_dataloader', 'test_evaluator', 'train_cfg',
     'train_dataloader', 'tta_model', 'tta_pipeline', 'val_cfg', 'val_dataloader', 'val_evaluator', 'visualizer',
     'work_dir', 'compression', 'data_root', 'joint', 'method', 'pretrain', 'search', 'start_from', 'student', 'teacher',
-    'teacher_cache', 'teacher_config', 'trust_checkpoints', 'allow_overlap', 'reuse_stages')
+    'teacher_cache', 'teacher_config', 'trust_checkpoints', 'allow_overlap', 'reuse_stages', 'class_names')
 # ... and variables like them, which configs are used to have.
 VARIABLES = ('architecture', 'student_architecture', 'connect', 'pretrained', 'model_wrapper_cfg', 'vis_backends',
              'train_pipeline', 'val_pipeline', 'test_pipeline', 'models', 'methods', 'teachers', 'students')

@@ -56,7 +56,7 @@ TOP_LEVEL = {
     'log_level': one_of(('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')) | integer(0),
     'reuse_stages': list_of(TEXT) | NOTHING,
     'visualizer': OPTIONAL, 'trust_checkpoints': FLAG, 'compression': SECTION, 'method': SECTION,
-    'search': OPTIONAL}
+    'search': OPTIONAL, 'class_names': list_of(TEXT) | NOTHING}
 
 
 def check_kinds(found: dict, kinds: dict[str, Kind], section: str = '') -> None:

@@ -18,6 +18,7 @@ from mmamd.pipeline.config.compression import Compression
 from mmamd.pipeline.config.host_parts import check_config_parts, check_runtime, check_schedule_parts
 from mmamd.pipeline.config.keys import check_config, check_options
 from mmamd.pipeline.config.kinds import check_kinds
+from mmamd.pipeline.config.vis_backends import check_backends
 from mmamd.pipeline.images.overlap import allowed_overlaps
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.plain import merge, plain
@@ -83,6 +84,7 @@ class Settings:
                              'without a pretraining; leave one of them out: search=None, or pretrain=None')
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpretrain'):
             check_config_parts(cfg)
+            check_backends((cfg.get('visualizer') or {}).get('vis_backends'))
             for section in ('joint', 'student', 'pretrain'):
                 _check_training(cfg, section)
         return settings

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 
+from mmamd.notices import notice
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.files import check_files, reads_files
 from mmamd.pipeline.images.overlap import common_images, is_let_pass, refusal
@@ -52,8 +52,8 @@ def check_images(context: Context, say: Callable[[str], None], *, are_new: bool)
         _check_files(read, say)
     for each in read:
         if each.images.keys is None:
-            print_log(f'{each.name}: its data set tells neither img_path nor img of its images, so nobody can say '
-                      'whether another split has them too', 'current', logging.WARNING)
+            notice(f'{each.name}: its data set tells neither img_path nor img of its images, so nobody can say '
+                   'whether another split has them too', logging.WARNING)
     for one, other in combinations(read, 2):
         if one.images.split != other.images.split and one.images.keys and other.images.keys:
             _compare(context, one, other)

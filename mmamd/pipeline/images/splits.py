@@ -9,9 +9,9 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from mmamd.notices import notice
 from mmamd.pipeline.images.overlap import image_key, join_keys
 from mmamd.pipeline.inputs import Images, leaf_datasets
 from mmamd.pipeline.plain import plain
@@ -58,7 +58,7 @@ def _check_classes(dataset: BaseDataset, where: str, outputs: int | None, task: 
     classes = dataset.metainfo.get('classes')
     if classes is not None and len(classes) != outputs:
         raise ValueError(f'the {where} has {len(classes)} classes but the head has {outputs}; set '
-                         'model.architecture.head.num_classes to that of the data')
+                         f'model.architecture.{task.classes_key} to that of the data')
     seen: set[int] = set()
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
@@ -70,8 +70,9 @@ def _check_classes(dataset: BaseDataset, where: str, outputs: int | None, task: 
     missing = [classes[i] if classes else i for i in range(outputs) if i not in seen]
     if seen and missing:
         more = f' and {len(missing) - MOST_NAMED} more' if len(missing) > MOST_NAMED else ''
-        print_log(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
-                  f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}', 'current', logging.WARNING)
+        notice(f'the {where} has no image of {len(missing)} of {outputs} classes, of which nothing can be learnt or '
+               f'said: {", ".join(map(str, missing[:MOST_NAMED]))}{more}'
+               f'{task.about_missing([i for i in range(outputs) if i not in seen])}', logging.WARNING)
 
 
 def images_of(dataset: BaseDataset, split: str, task: Task) -> Images:
@@ -91,26 +92,32 @@ def check_metric(cfg: Config, split: str, dataset: BaseDataset, network: nn.Modu
     Raises:
         ValueError: If the evaluator does not compute it; it names those that it does.
     """
-    samples = [dataset[i] for i in range(min(2, len(dataset)))]
-    batch = task.collate(samples)
-    data = task.preprocess(network, batch, training=False)
     evaluator = cfg[f'{split}_evaluator']
     evaluator = Evaluator(copy.deepcopy(evaluator if isinstance(evaluator, list) else [evaluator]))
-    evaluator.process(data_samples=network(**data, mode='predict'), data_batch=batch)
-    keys = sorted(evaluator.evaluate(len(samples)))
+    evaluator.dataset_meta = getattr(dataset, 'metainfo', None)
+    size = min(2, len(dataset))
+    for i in range(size):  # one at a time: two images may differ in size
+        batch = task.collate([dataset[i]])
+        data = task.preprocess(network, batch, training=False)
+        evaluator.process(data_samples=network(**data, mode='predict'), data_batch=batch)
+    keys = sorted(set().union(*(task.measure(each, each.results) for each in evaluator.metrics)))
     if metric not in keys:
         raise ValueError(f'NPSDSelectionHook asks for the metric {metric!r}, but {split}_evaluator computes '
                          f'{keys}; set metric= to one of these')
 
 
 def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> None:
-    """Budgets, costs and ONNX speak of images of the backbone's input_shape: raise ValueError for another."""
+    """Budgets, costs and ONNX speak of images of the backbone's input_shape: raise ValueError for another.
+
+    Of a task whose networks run at any size, the channels alone are compared.
+    """
     images = task.preprocess(network, task.collate([dataset[0]]), training=False)['inputs']
     got, expected = tuple(images.shape[1:]), tuple(network.backbone.input_shape)
-    if got != expected:
+    if got[:1] != expected[:1] or got != expected and not task.any_size:
         raise ValueError(f'the test images have shape {got} (channels, height, width), but the backbone counts its '
-                         f'costs for {expected}; set model.architecture.backbone.img_size={got[1:]}, or resize the '
-                         'images in the pipeline of test_dataloader')
+                         f'costs for {expected}; resize the images in the pipelines of the data sets '
+                         f"(dict(type='Resize', scale={expected[:0:-1]})), or, if the teacher was trained on them, "
+                         f'set model.architecture.backbone.img_size={got[1:]}')
 
 
 def check_batch_size(loader: dict, where: str) -> None:

@@ -2,12 +2,14 @@
 
 from mmamd.pipeline.stages.distil import Distil
 from mmamd.pipeline.stages.export import Export
+from mmamd.pipeline.stages.latency import Latency
 from mmamd.pipeline.stages.nest import Nest
 from mmamd.pipeline.stages.refit import Refit
 from mmamd.pipeline.stages.score import Score
 from mmamd.pipeline.stages.select import Select
+from mmamd.pipeline.stages.size import Size, Verify
 from mmamd.pipeline.stages.stage import STAGES, Stage, field_digests, fingerprint
 from mmamd.pipeline.stages.teacher import Teacher
 
-__all__ = ['STAGES', 'Distil', 'Export', 'Nest', 'Refit', 'Score', 'Select', 'Stage', 'Teacher', 'field_digests',
-           'fingerprint']
+__all__ = ['STAGES', 'Distil', 'Export', 'Latency', 'Nest', 'Refit', 'Score', 'Select', 'Size', 'Stage', 'Teacher',
+           'Verify', 'field_digests', 'fingerprint']

@@ -1,14 +1,16 @@
 """Lengths of the trainings from a budget: what a whole run may cost.
 
-A budget is counted in runs of plain distillation: scoring, and as many epochs as the section ``student`` says, with the
-whole network as the teacher. What the other stages cost is taken off, and trainings whose epochs a method fixes; the
-other trainings share the rest as their epochs in the config are to each other. Later trainings follow what earlier
-stages have really spent and chosen, so that a cheap assistant buys more epochs. Neither a teacher that is trained first
-nor the final test is part of it.
+A budget is counted in runs of plain distillation: scoring, and for each student as many epochs as the section
+``student`` says, with the whole network as the teacher. What the other stages cost is taken off, and trainings whose
+epochs a method fixes; the other trainings share the rest as their epochs in the config are to each other. Later
+trainings follow what earlier stages have really spent and chosen, so that a cheap assistant buys more epochs. Neither a
+teacher that is trained first nor the final test is part of it.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from mmamd.selection.table import amount_text
 
 if TYPE_CHECKING:
     from mmamd.pipeline.context import Context
@@ -20,10 +22,11 @@ EPOCHS = ('begin', 'end', 'T_max', 'periods', 'milestones', 'total_iters')  # of
 
 
 def plain_run(context: 'Context') -> float:
-    """MACs of plain distillation by the config's own schedule, the unit of budgets."""
+    """MACs of plain distillation of every student by the config's own schedule, the unit of budgets."""
     scoring = sum(stage.macs(context) for stage in context.stages if stage.kind == 'score')
     *_, student = (stage for stage in context.stages if stage.kind == 'distil' and stage.section == 'student')
-    return scoring + student.images_seen * (context.teacher_cost.macs + 3 * context.student_cost.macs)
+    return scoring + student.images_seen * sum(context.teacher_cost.macs + 3 * each.macs
+                                               for each in context.student_costs)
 
 
 def epochs_within(stage: 'Distil', context: 'Context') -> int:
@@ -93,8 +96,13 @@ def _without_mere_warm_up(schedulers: list, epochs: int) -> list:
 
 
 def plan_of(context: 'Context') -> list[str]:
-    """Lines that say what each stage of a run will cost, in runs of plain distillation."""
+    """Lines that say what a run will cost, in runs of plain distillation; stage by stage where it has a budget."""
+    if not any(stage.kind == 'distil' and stage.section == 'student' for stage in context.stages):
+        return []
     unit = plain_run(context)
+    if context.settings.compression.budget is None:
+        macs = sum(stage.macs(context) for stage in context.stages)
+        return [f'plan: {amount_text(round(macs))} MACs, {macs / unit:.2f} runs of plain distillation']
     lines, total = [], 0.
     for stage in context.stages:
         if stage.kind in BEYOND:

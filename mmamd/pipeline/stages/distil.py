@@ -24,6 +24,7 @@ from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
 from mmamd.pipeline.stages.expected import expected_number, expected_scale_sum
+from mmamd.pipeline.stages.single_images import check_single_images
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.term_files import TERMS, read_found
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_terms, keep_last_weights, train
@@ -123,6 +124,7 @@ class Distil(TrainingStage):
             self._check_other(context)
         self.epochs(context)  # refuses a budget that leaves none
         distiller = self.untrained(context)
+        check_single_images(self, distiller.network, context.input_shape, context.task)
         if self.sampler is not None:
             self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
         self._check_average(distiller)
@@ -146,7 +148,7 @@ class Distil(TrainingStage):
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
         own, teachers = (each.get('data_preprocessor') or {} for each in (self.architecture, context.architecture))
-        for key in ('mean', 'std', 'to_rgb'):
+        for key in ('mean', 'std', 'to_rgb', 'bgr_to_rgb'):
             if own.get(key) != teachers.get(key):
                 raise ValueError(f'compression.student_architecture has data_preprocessor.{key}={own.get(key)!r}, the '
                                  f'teacher {teachers.get(key)!r}; both see the same images, so give both the same, or '
@@ -155,7 +157,7 @@ class Distil(TrainingStage):
         if own != teachers:
             raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
                              f'{teachers}; give both the classes of the data: '
-                             f'compression.student_architecture.head.num_classes={teachers[0]}')
+                             f'compression.student_architecture.{context.task.classes_key}={teachers[0]}')
         name = 'params' if context.settings.compression.scale_by == 'params' else 'macs'
         share = getattr(context.student_cost, name) / getattr(context.teacher_cost, name)
         if abs(share - self.into[0]) > 0.005 + 1e-9:

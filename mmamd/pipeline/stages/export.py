@@ -3,13 +3,15 @@
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 from mmamd.export import (
+    PREDICT,
     check_finite,
     config_of,
     cut_network,
@@ -21,11 +23,13 @@ from mmamd.export import (
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
+from mmamd.pipeline.class_names import checkpoint_meta, with_class_names
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.images.splits import check_image_size, check_metric
 from mmamd.pipeline.inputs import Images, Loader, Weights
-from mmamd.pipeline.progress import EvaluationProgressHook
+from mmamd.pipeline.progress_hooks import EvaluationProgressHook
+from mmamd.pipeline.scenes import write_scenes
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.term_pictures import write_term_pictures
@@ -38,7 +42,8 @@ UNCHECKED = 'unchecked'
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
-    """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors and ONNX.
+    """Write what the method delivers into ``student/``: ``student.pth``, ``config.py``, safetensors, ONNX and
+    ``predict.py``.
 
     Where it delivers several networks, each has a folder of its own, ``student/<reference>/``. The files are written
     and tested in ``export/unchecked/`` and put in their places when all networks have passed, ``student.pth`` of each
@@ -109,20 +114,22 @@ class Export(Stage):
             save_networks(context.work_dir, self.name, written)
             students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
             write_examples(context, self.shown | students)
+            write_scenes(context, self.shown | students)
             write_term_pictures(context)
         barrier()
 
     def _write(self, context: Context, reference: str, network: Network) -> Network:
         """Write the forms of a network where nobody looks for them; returns the small network that stands alone."""
         folder = context.work_dir / self.name / UNCHECKED / reference
-        config, small = stand_alone(context.cfg, network)
+        config, small = stand_alone(with_class_names(context, context.cfg), network)
         check_finite(small, f'the network {reference!r}')
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth')
+            save_student(small, folder / 'student.pth', checkpoint_meta(context))
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
+            shutil.copyfile(PREDICT, folder / PREDICT.name)
             export_onnx(small, folder / 'model.onnx', metadata, input_shape=context.input_shape)
         barrier()
         return Network(config.model.to_dict(), str(folder / 'student.pth'), network.scale, None, network.cost)
@@ -145,7 +152,12 @@ class Export(Stage):
             randomness=dict(seed=self.seed))
         load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
         runner.register_hook(EvaluationProgressHook(self.name, context.progress, test=part))
-        return runner.test()
+        return {key: _plain_number(value) for key, value in runner.test().items()}
+
+
+def _plain_number(value: Any) -> Any:
+    """NumPy's numbers as Python's, with the digits that they show: float32 of 43.12 is 43.12."""
+    return float(str(value)) if isinstance(value, np.floating) else value
 
 
 def stand_alone(cfg: Config, network: Network) -> tuple[Config, nn.Module]:

@@ -18,6 +18,7 @@ from mmamd.pipeline.inputs import Images, pipeline_of
 from mmamd.pipeline.stages.data import drawn_images, image_batches
 from mmamd.pipeline.stages.held_out import HeldOut
 from mmamd.pipeline.stages.stage import Stage
+from mmamd.pruning.dense_read_out import DenseReadOut
 from mmamd.pruning.refit import ReadOut, Record, Step, macs_of_products, refit
 from mmamd.pruning.shared_refit import joint_steps, nested_steps
 from mmamd.structures import scale_key
@@ -98,7 +99,7 @@ class Refit(Stage):
             self._report_macs(1., sum(scales)), self._report_macs(1., len(scales)))
 
     def _report_macs(self, teacher: float, networks: float) -> float:
-        """What judging takes, in the unit of the arguments: the teacher once, each network before and after."""
+        """MACs that judging takes: the teacher once, each network before and after."""
         return 0. if self.reported is None else self.reported.num * (teacher + 2 * networks)
 
     def _products(self, context: Context, scale: float) -> float:
@@ -193,12 +194,14 @@ def steps_of(network: nn.Module, task: Task, with_classifier: bool) -> Sequence[
     """A network as the steps of a refit: its backbone's, and the last layers of its head.
 
     Raises:
-        ValueError: If the backbone offers no steps, or the head has no linear layer that gives the logits.
+        ValueError: If the backbone offers no steps, or the head has no layer that makes the logits of its last stage.
     """
     steps = network.backbone.steps()
     classifiers = task.classifiers(network) if with_classifier else {}
     if with_classifier and not classifiers:
-        raise ValueError(f'the head {type(network.head).__name__} has no linear layer whose outputs are the logits, '
-                         'which a refit would solve; set compression.refit.classifier=False')
-    return steps + [ReadOut(f'head.{name}', linear, lambda x: task.rest(network, network.backbone.finish(x)))
-                    for name, linear in classifiers.items()]
+        raise ValueError(f'the head of this {type(network).__name__} has no layer of its own that makes the logits of '
+                         'what the last stage puts out, which a refit would solve; set '
+                         'compression.refit.classifier=False')
+    return steps + [(ReadOut if isinstance(layer, nn.Linear) else DenseReadOut)(
+        f'head.{name}', layer, lambda x: task.rest(network, network.backbone.finish(x)))
+        for name, layer in classifiers.items()]

@@ -14,6 +14,7 @@ from mmamd.passes import watch
 from mmamd.pipeline.chance import Answers
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Weights, pipeline_of
+from mmamd.pipeline.origin_check import check_origin
 from mmamd.pipeline.progress import Progress
 from mmamd.pipeline.stages.data import drawn_images
 from mmamd.pipeline.stages.stage import Stage
@@ -22,6 +23,7 @@ from mmamd.pruning.importance import check_importance, score
 from mmamd.structures import Importance
 from mmamd.weights.checkpoint import load_weights, warn_of_normalisation
 from mmamd.weights.networks import build_network
+from mmamd.weights.origin import read_origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ class Score(Stage):
         if isinstance(self.teacher, Weights):
             load_weights(context.network, self.teacher.source)
             warn_of_normalisation(self.architecture.get('data_preprocessor'), self.teacher.source)
+            if context.settings.compression.importance.check_teacher:
+                check_origin(read_origin(self.teacher.source), self.teacher.source, context)
         if self.images is None:
             check_filters(context.network.backbone.filter_layers(), context.network.backbone.unit_groups())
 
@@ -101,7 +105,7 @@ class Score(Stage):
         network = network.to(get_device())
         batches = (context.task.preprocess(network, batch, training=False)
                    for batch in _counted(loader, self.name, context.progress))
-        logits = context.cfg.model.get('logits_from', context.task.logits_from)
+        logits = context.cfg.model.get('logits_from') or context.task.logits_from(network)
         answers = Answers(context.task, context.logits_shape[0])
         with watch(network, [logits]) as seen:
             return score(network, answers.counting(batches, seen, logits), level=self.importance['level']), answers

@@ -24,10 +24,12 @@ class Stage:
 
     Attributes:
         kind: What it is, by which others find it; a run may have several of a kind.
+        decides: Whether stages after it depend on what it finds, so that they are laid anew when it is done.
         name: Its name in the run, and its folder below the work_dir.
     """
 
     kind: ClassVar[str]
+    decides: ClassVar[bool] = False
     name: str
 
     def __init_subclass__(cls, is_kind: bool = True, **kwargs) -> None:

@@ -1,5 +1,6 @@
 """Train the teacher, where the config names none."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from mmamd.pipeline.config.settings import pretrained_sources, refuse_sync_bn, t
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.preprocessor import check_preprocessor
 from mmamd.pipeline.inputs import Weights
+from mmamd.pipeline.stages.single_images import check_single_images
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_weights, train, training_fields
 from mmamd.registry import MODELS
 from mmamd.structures import Network
@@ -67,7 +69,8 @@ class Teacher(TrainingStage):
         preprocessor = self.model.get('data_preprocessor') or self.data_preprocessor
         check_preprocessor(preprocessor, 'data_preprocessor of teacher_config')
         with building('teacher_config: model', cfg.model):
-            network = MODELS.build(cfg.model.to_dict())
+            network = MODELS.build(copy.deepcopy(cfg.model))  # the host writes defaults into what it builds from
+        check_single_images(self, network, context.input_shape, context.task)
         for weights in self.sources:
             check_start(network, weights.source)
             warn_of_normalisation(preprocessor, weights.source)

@@ -11,17 +11,17 @@ from pathlib import Path
 import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmamd.distillation.mixed_precision import on_this_machine
 from mmamd.files.checkpoint import is_whole, write_checkpoint
+from mmamd.notices import notice
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.divergence import divergence_settings
 from mmamd.pipeline.images.splits import check_batch_size
 from mmamd.pipeline.inputs import Images, Loader
 from mmamd.pipeline.log_history import LogHistoryHook
-from mmamd.pipeline.progress import TrainingProgressHook
+from mmamd.pipeline.progress_hooks import TrainingProgressHook
 from mmamd.pipeline.seeding import EpochSeedHook
 from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.checkpoint_settings import check_checkpoints
@@ -100,8 +100,8 @@ def in_epochs(stage: str, train_cfg: dict, loader: dict) -> tuple[dict, dict]:
         raise ValueError(f"stage '{stage}' counts steps, so it needs epoch_iters that divide them, at whose ends the "
                          f'run can be resumed: train_cfg=dict(max_iters=40000, epoch_iters=1000); got {train_cfg}')
     sampler = loader.get('sampler') or {}
-    print_log(f"{stage}: the sampler {sampler.get('type')} is replaced by mmamd.StreamSampler, which deals out epochs "
-              f'of {epoch} steps and can be resumed', 'current', logging.INFO)
+    notice(f"{stage}: the sampler {sampler.get('type')} is replaced by mmamd.StreamSampler, which deals out epochs "
+           f'of {epoch} steps and can be resumed')
     loader.pop('batch_sampler', None)
     loader['sampler'] = dict(type='mmamd.StreamSampler', num_samples=epoch * loader['batch_size'],
                              shuffle=sampler.get('shuffle', True))
@@ -228,8 +228,8 @@ def last_checkpoint(folder: Path) -> Path | None:
     whole = next(filter(is_whole, checkpoints), None)
     damaged = checkpoints[:checkpoints.index(whole)] if whole else checkpoints
     if damaged:
-        print_log(f"{', '.join(map(str, damaged))} cannot be read to the end and is left out; the stage continues from "
-                  f'{whole.name if whole else "its beginning"}', 'current', logging.WARNING)
+        notice(f"{', '.join(map(str, damaged))} cannot be read to the end and is left out; the stage continues from "
+               f'{whole.name if whole else "its beginning"}', logging.WARNING)
     return whole
 
 

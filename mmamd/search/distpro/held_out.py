@@ -5,9 +5,9 @@ import logging
 from collections.abc import Iterator
 
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 from torch.utils.data import DataLoader
 
+from mmamd.notices import notice
 from mmamd.pipeline.images.overlap import common_images, image_key, is_let_pass, join_keys
 from mmamd.seeds import derive_seed
 
@@ -20,8 +20,8 @@ def check_apart(train: BaseDataset, held_out: BaseDataset) -> None:
     infos = [[split.get_data_info(index) for index in range(len(split))] for split in (train, held_out)]
     one, other = (join_keys([image_key(info) for info in each], each[0]) for each in infos)
     if one is None or other is None:
-        print_log('a data set tells neither img_path nor img of its images, so nobody can say whether the held-out '
-                  'images are trained on', 'current', logging.WARNING)
+        notice('a data set tells neither img_path nor img of its images, so nobody can say whether the held-out '
+               'images are trained on', logging.WARNING)
         return
     num, first = common_images(one, other)
     if num and not is_let_pass(num, one, other):

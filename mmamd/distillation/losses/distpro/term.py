@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import are_pairs
@@ -24,6 +23,7 @@ from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
 from mmamd.distillation.losses.reviewkd import hcl_loss
 from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.outputs import Outputs
+from mmamd.notices import notice
 from mmamd.registry import MODELS
 from mmamd.structures import Maps
 
@@ -166,8 +166,8 @@ class ProcessLoss(Loss):
             raise ValueError(f'threshold={self.threshold} leaves no pathway at any time: the largest weight is '
                              f'{max(map(max, rows)):.3g}; lower it, or set relative_to_max=True')
         if empty:
-            print_log(f'threshold={self.threshold} leaves no pathway at {empty} of the {len(rows)} points of the '
-                      'process; the term is 0 there', 'current', logging.WARNING)
+            notice(f'threshold={self.threshold} leaves no pathway at {empty} of the {len(rows)} points of the '
+                   'process; the term is 0 there', logging.WARNING)
         return cut
 
     def _kind(self, pathway: Pathway, student: Outputs, teacher: Outputs, index: int) -> str:

@@ -1,0 +1,30 @@
+"""PSPNet over a half-width ResNet-18 -> 15 % of its backbone on CamVid by AMD, within reach of a CPU.
+
+Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024, supplement, section 7.
+Row: no row; a small segmentor on real scenes.
+Teacher: configs/segmentation/teacher_psp_r18_camvid.py, run first.
+Command: tools/dist_train.sh configs/segmentation/psp_r18_camvid.py 1
+    Data elsewhere: --cfg-options data_root=/path/to/camvid
+Hardware: one CPU core. Hours: not measured.
+Schedule: candidates refit in closed form, student 300 steps; SGD, 2e-2, 8 images a step, poly (ours).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/psp_r18-half_11-classes.py',
+    '../_base_/datasets/camvid_240x180.py',
+    '../_base_/methods/amd_segmentation.py',
+    '../_base_/segmentation_runtime.py']
+
+model = dict(
+    architecture=_base_.architecture,
+    teacher='work_dirs/teacher_psp_r18_camvid/teacher.pth')
+compression = dict(student_scale=0.15)  # of the backbone: 307 of 2,050 M MACs; the heads keep their 205 M
+
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4))
+auto_scale_lr = dict(base_batch_size=8)  # one process
+joint = dict(
+    train_cfg=dict(max_iters=200, epoch_iters=50),
+    param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=1e-4, begin=0, end=200, by_epoch=False)])
+student = dict(
+    train_cfg=dict(max_iters=300, epoch_iters=50),
+    param_scheduler=[dict(type='PolyLR', power=0.9, eta_min=1e-4, begin=0, end=300, by_epoch=False)])

@@ -1,0 +1,1 @@
+"""The command ``mmamd``: one sub-command a file, thin over what the package offers."""

@@ -1,0 +1,53 @@
+"""The command ``mmamd`` finds its sub-commands, says in one line what is wrong, and loads no more than it needs."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from mmamd.cli import main as module
+from mmamd.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_sub_command_is_a_file_with_arguments_and_something_to_run():
+    for name in COMMANDS:
+        found = import_module(f'mmamd.cli.{name}')
+        assert callable(found.add_arguments) and callable(found.run)
+
+
+def test_without_a_command_all_are_listed(mmamd_command):
+    status, out, _ = mmamd_command('--help')
+    assert status == 0 and all(f'    {name} ' in out for name in COMMANDS)
+    assert mmamd_command()[0] == 2
+
+
+def test_what_is_wrong_is_said_in_one_line_and_with_the_trace_where_that_is_asked_for(mmamd_command, tmp_path):
+    status, out, error = mmamd_command('status', tmp_path)
+    assert (status, out) == (1, '') and error.startswith('mmamd status: ') and error.count('\n') == 1
+    with pytest.raises(FileNotFoundError):
+        mmamd_command('status', tmp_path, '--traceback')
+
+
+def test_an_error_of_ours_ends_with_its_own_status(mmamd_command, monkeypatch):
+    from mmamd.pipeline import TrainingDiverged
+
+    def diverge(_):
+        raise TrainingDiverged('the loss is nan')
+
+    monkeypatch.setattr(import_module('mmamd.cli.status'), 'run', diverge)
+    assert mmamd_command('status', 'anywhere')[0] == 3
+    assert module.EXPECTED
+
+
+def test_a_status_loads_neither_torch_nor_the_host_nor_matplotlib(finished_run):
+    code = ('import sys; from mmamd.cli.main import main; main(["status", sys.argv[1]])\n'
+            'print(sorted({"torch", "mmengine", "mmpretrain", "matplotlib", "rich"} & sys.modules.keys() - {"rich"}))')
+    done = subprocess.run([sys.executable, '-c', code, finished_run[0]], env={**os.environ, 'PYTHONPATH': str(ROOT)},
+                          capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == '[]', done.stderr
+    assert 'finished' in done.stdout.splitlines()[0]

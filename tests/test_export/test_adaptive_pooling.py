@@ -1,0 +1,40 @@
+"""Adaptive pooling over uneven fields leaves the project as what it is."""
+
+import pytest
+import torch
+import torch.nn as nn
+
+from mmamd.export.adaptive_pooling import AveragingMatrices, pooled_by_matrices
+from mmamd.export.onnx import export_onnx
+
+
+@pytest.mark.parametrize('size, behind', [((5, 7), 3), ((4, 6), (2, None)), ((3, 3), (4, 1))])
+def test_matrices_average_what_the_pooling_averages(size, behind):
+    maps = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    pool = nn.AdaptiveAvgPool2d(behind)
+    torch.testing.assert_close(AveragingMatrices(pool, size)(maps), pool(maps))
+
+
+class Pyramid(nn.Module):
+    """Averages over 1, 2 x 2 and 3 x 3 fields, as host's networks are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.pools = nn.ModuleList(nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(3, 2, 1)) for size in (1, 2, 3))
+
+    def forward(self, images, mode='tensor'):
+        return torch.cat([pool(images).flatten(1) for pool in self.pools], dim=1)
+
+
+def test_a_pyramid_over_uneven_fields_is_exported_and_left_as_it_was(tmp_path):
+    network = Pyramid()
+    before = list(network.modules())
+    assert export_onnx(network, tmp_path / 'model.onnx', input_shape=(3, 4, 5)) <= 1e-5
+    assert list(network.modules()) == before
+
+
+def test_what_is_pooled_evenly_stays_in_the_graph():
+    network = Pyramid()
+    with pooled_by_matrices(network, torch.zeros(1, 3, 4, 6)):
+        kinds = [type(pool[0]) for pool in network.pools]
+    assert kinds == [nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool2d, AveragingMatrices]  # 4 rows are not three fields

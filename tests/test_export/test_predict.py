@@ -1,0 +1,43 @@
+"""The program beside a graph names classes where there is neither torch nor anything of OpenMMLab."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmamd.export import export_candidate
+from mmamd.export.logits import sliced
+from mmamd.structures import Candidate, Cost
+
+NAMES = ['a daisy', "a lion's tooth", 'a rose', 'a sunflower', 'a tulip']
+WHOLE = Candidate(scale=1., cost=Cost(11, 13), units=1., kept={
+    f'layers.{i}.{kind}': count for i in range(2) for kind, count in (('head', 3), ('neuron', 7))})
+WITHOUT = "import sys, runpy; sys.modules.update(dict.fromkeys(['torch', 'mmamd', 'mmpretrain', 'mmengine', 'mmcv']))"
+
+
+@pytest.mark.parametrize('pixels', [None, 'nchw'])
+def test_it_names_the_class_that_the_network_names(make_run, tmp_path, pixels):
+    config, network = make_run(layers=2, heads=3, neurons=7)
+    config.class_names = NAMES
+    config.test_dataloader.dataset.pipeline = [
+        dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=10, interpolation='nearest'),
+        dict(type='CenterCrop', crop_size=8), dict(type='my.Sharpen'), dict(type='PackInputs')]
+    export_candidate(config, network, WHOLE, ['onnx'], tmp_path, pixels=pixels)
+    rgb_HWC = np.random.default_rng(1).integers(0, 256, (10, 14, 3), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # as a camera that was held upright: to be turned by 90 degrees clockwise
+    Image.fromarray(np.rot90(rgb_HWC).copy()).save(tmp_path / 'a picture.png', exif=turned)
+    done = subprocess.run(
+        [sys.executable, '-c', f"{WITHOUT}; runpy.run_path('predict.py')", 'model.onnx', 'a picture.png'],
+        cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # Already of ten rows; the centre is rows 1 to 9 and columns 3 to 11. The network takes RGB.
+    images = ((rgb_HWC[1:9, 3:11] - np.float32([10, 20, 30])) / np.float32([50, 60, 70])).transpose(2, 0, 1)
+    with torch.no_grad():
+        shares = sliced(network, WHOLE)(torch.from_numpy(images.copy())[None])[0].softmax(0)
+    best = int(shares.argmax())
+    assert done.stdout == f'a picture.png: {NAMES[best]} {shares[best]:.1%}\n'
+    assert 'also has Sharpen, which is left out here' in done.stderr

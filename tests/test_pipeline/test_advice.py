@@ -1,0 +1,76 @@
+"""What can run and cannot work well is said, with what to do, once."""
+
+import re
+
+import pytest
+import torch.nn as nn
+
+from mmamd.pipeline.advice import bytes_kept, far_below, length_advice, rate_advice
+from mmamd.pipeline.state import RunState
+from mmamd.selection.choice import choose
+from mmamd.structures import Measurement
+
+
+def schedule(lr=3e-3, base=1024, enable=False, **scheduler):
+    return dict(optim_wrapper=dict(optimizer=dict(lr=lr)), auto_scale_lr=dict(base_batch_size=base, enable=enable),
+                param_scheduler=[dict(type='LinearLR', **scheduler)] if scheduler else None)
+
+
+@pytest.mark.parametrize('settings, batch, said', [
+    (schedule(), 64, 'meant for steps of 1024 images and a step has 64; add --auto-scale-lr .*lr=0.00019$'),
+    (schedule(base=16), 64, 'meant for steps of 16 images and a step has 64;.*lr=0.012$'),
+    (schedule(), 512, None), (schedule(enable=True), 64, None), (dict(optim_wrapper=dict(optimizer=dict())), 64, None)])
+def test_a_rate_far_from_its_batch_is_said(settings, batch, said):
+    found = list(rate_advice(settings, batch))
+    assert len(found) == bool(said)
+    assert not said or re.search(said, found[0])
+
+
+@pytest.mark.parametrize('scheduler, epochs, steps, said', [
+    (dict(), 10, 19, 'it has 190 steps in all, and fewer than 200 .* train 11 epochs'),
+    (dict(), 10, 20, None),
+    (dict(by_epoch=False, end=500), 10, 50, 'warm-up of 500 steps is as long as the training, 500; set end= of the '
+                                            'LinearLR in param_scheduler to 50'),
+    (dict(end=10), 10, 50, 'warm-up of 10 epochs is as long as the training, 10'),
+    (dict(end=9), 10, 50, None), (dict(by_epoch=False, end=499), 10, 50, None)])
+def test_a_short_training_and_a_long_warm_up_are_said(scheduler, epochs, steps, said):
+    found = list(length_advice(schedule(**scheduler), epochs, steps))
+    assert len(found) == bool(said)
+    assert not said or re.search(said, found[0])
+
+
+@pytest.mark.parametrize('largest, is_far', [(0.79 * 0.6, True), (0.81 * 0.6, False)])
+def test_a_joint_training_that_has_unlearnt_is_said(largest, is_far):
+    selection = choose([Measurement(0.5, 0.3, []), Measurement(0.9, largest, [])], Measurement(1.0, 0.6, []), 0.1)
+    found = far_below('select', selection)
+    assert len(found) == is_far
+    assert not is_far or 'the largest candidate, 0.90, has 47.4% where the teacher has 60.0%' in found[0]
+
+
+class Toy(nn.Module):
+    """(N, 4) -> (N, 6): the linear layer keeps its input for its weight, the sigmoid its output."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 6)
+
+    def forward(self, x, mode):
+        return self.linear(x.view(len(x), 4)).sigmoid()
+
+
+def test_what_a_step_keeps_is_counted_without_the_weights():
+    # 4 inputs and 6 outputs of 4 bytes; a view has the storage of what it is of.
+    assert bytes_kept(Toy(), (1, 2, 2)) == 4 * (4 + 6)
+
+
+def test_the_advice_of_a_run_is_noted_and_shown(finished_run):
+    """The tiny run trains 3 epochs of 10 steps, and says so once for both of its trainings."""
+    from mmamd.pipeline.status import format_status
+    from mmamd.visualization import read_run
+    work_dir, _ = finished_run
+    advice = RunState(work_dir).advice
+    assert [text.partition(':')[0] for text in advice if 'it has 30 steps in all' in text] == ['joint, student']
+    assert read_run(work_dir).advice == advice
+    assert all(f'advice: {text}' in format_status(work_dir) for text in advice)
+    report = (work_dir / 'report.html').read_text()
+    assert report.count('it has 30 steps in all') == 1

@@ -1,0 +1,69 @@
+"""Networks of a run are timed by each runtime; how long they take is nobody's to assert."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import mmamd
+from mmamd.pipeline import bench
+
+
+@pytest.fixture(scope='module')
+def timed(finished_run, tmp_path_factory):
+    """(work_dir, what was found) of a copy of the finished run; the report, which is drawn elsewhere, says so."""
+    run = shutil.copytree(finished_run[0], tmp_path_factory.mktemp('bench') / 'run')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, 'write_report', lambda run, path: path.write_text(f'drawn of {run.bench}'))
+        return run, mmamd.bench(run, [1, 2], threads=1, seconds=0.)
+
+
+def test_every_network_is_timed_by_every_runtime_at_every_batch(timed):
+    run, found = timed
+    assert [(row['network'], row['runtime'], row['precision']) for row in found['networks']] == [
+        (name, *way) for name in ('teacher', 'assistant', 'student')
+        for way in (('torch', 'float32'), ('ONNX Runtime', 'float32'))] + [('student', 'ONNX Runtime', 'int8')]
+    for row in found['networks']:
+        assert [timing['batch'] for timing in row['timings']] == [1, 2]
+        assert all(0 < timing['low'] <= timing['median'] <= timing['high'] for timing in row['timings'])
+    sizes = {(row['network'], row['runtime']): row['bytes'] for row in found['networks'] if row['precision'] != 'int8'}
+    assert sizes['student', 'torch'] < sizes['assistant', 'torch'] < sizes['teacher', 'torch']
+    assert (found['device'], found['threads']) == ('cpu', 1) and found['versions']['torch'] == torch.__version__
+    assert json.loads((run / 'export' / 'bench.json').read_text()) == found
+
+
+def test_what_integers_lose_is_said_in_the_table_and_in_the_report(timed):
+    run, found = timed
+    comparison = found['networks'][-1]['comparison']
+    assert comparison['num_images'] == 100
+    sentence, = (text for text in found['notes'] + found['warnings'] if 'int8' in text)
+    assert f'{100 * comparison["value"]:.2f} % of 100 test images right' in sentence
+    table = bench.format_bench(found)
+    assert sentence in table and table.splitlines()[0].endswith('Points to float32')
+    assert (run / 'report.html').read_text() == f'drawn of {found}'
+
+
+def test_a_run_whose_student_is_not_there_is_refused(timed, tmp_path):
+    run = shutil.copytree(timed[0], tmp_path / 'run')
+    state = json.loads((run / 'stages.json').read_text())
+    state['stages']['export']['finished'] = False
+    (run / 'stages.json').write_text(json.dumps(state))
+    with pytest.raises(FileNotFoundError, match='has not delivered its student, so there is none to time; finish the'):
+        mmamd.bench(run)
+
+
+@pytest.mark.parametrize('options, match', [
+    (dict(batch_sizes=[]), r'batch_sizes must be a list of positive integers, got \[\]'),
+    (dict(batch_sizes=[1, 0]), 'batch_sizes must be'), (dict(threads=0), 'threads must be a positive integer or None'),
+    (dict(device='tpu0'), "device must be the name of a device of torch, got 'tpu0'")])
+def test_what_is_no_way_to_time_is_refused(tmp_path, options, match):
+    with pytest.raises(ValueError, match=match):
+        mmamd.bench(tmp_path, **options)
+
+
+def test_threads_are_given_back(timed):
+    before = torch.get_num_threads()
+    with bench._threads(before + 1) as threads:
+        assert threads == torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

@@ -1,0 +1,178 @@
+"""The whole method on a small segmentor: the same stages, mIoU in the place of accuracy."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from street_scenes import PALETTE, scene, write_scenes
+
+import mmamd
+from mmamd.pruning.complexity import network_cost, rest_cost
+from mmamd.registry import MODELS
+from mmamd.structures import Selection
+from mmamd.visualization.refit_plot import Refitted
+from mmamd.visualization.scenes_plot import Scenes
+
+pytestmark = pytest.mark.seg
+TINY = Path(__file__).parent / 'tiny_segmentation.py'
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory):
+    """Folder of 36 scenes to train on and 6 to test on."""
+    root = tmp_path_factory.mktemp('scenes')
+    write_scenes(root, 'train', 36)
+    write_scenes(root, 'test', 6, first=100)
+    return root
+
+
+@pytest.fixture(scope='session')
+def segmentor(tmp_path_factory):
+    """Checkpoint of the network of tiny_segmentation.py, which knows most pixels of the scenes."""
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+    images, labels = map(torch.as_tensor, map(np.stack, zip(*map(scene, range(36)), strict=True)))
+    images = images.permute(0, 3, 1, 2).sub(127.5).div(60)
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MODELS.build(Config.fromfile(TINY).model.architecture)
+        network.init_weights()
+        optimizer = torch.optim.AdamW(network.parameters(), lr=2e-2)
+        for step in range(60):
+            batch = torch.arange(8 * step, 8 * step + 8) * 7 % 36
+            samples = [SegDataSample(gt_sem_seg=PixelData(data=each[None].long())) for each in labels[batch]]
+            losses = network(images[batch], samples, mode='loss')
+            optimizer.zero_grad()
+            sum(value for key, value in losses.items() if 'loss' in key).backward()
+            optimizer.step()
+    path = tmp_path_factory.mktemp('segmentor') / 'teacher.pth'
+    torch.save({'state_dict': network.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def read(scenes, segmentor):
+    """Function that reads tiny_segmentation.py over its scenes and teacher, with overrides."""
+    def read(**overrides):
+        config = Config.fromfile(TINY)
+        config.merge_from_dict({'data_root': str(scenes), 'model.teacher': str(segmentor), **overrides})
+        return config
+
+    return read
+
+
+@pytest.fixture(scope='session')
+def run(read, tmp_path_factory):
+    """(work_dir, summary) of one whole run. Look at it."""
+    work_dir = tmp_path_factory.mktemp('segmentation') / 'run'
+    return work_dir, mmamd.compress(read(), work_dir=work_dir)
+
+
+def test_the_whole_method_compresses_a_segmentor(run, read):
+    work_dir, summary = run
+    assert list(summary['stages']) == ['score', 'nest', 'joint', 'select', 'student', 'export']
+    assert summary['teacher']['value'] > 0.6  # of four classes, two of which are large
+    # Scales are of the backbone: of the whole segmentor the heads, which are not pruned, come on top.
+    teacher = MODELS.build({**read().model.architecture, '_scope_': 'mmseg'})
+    backbone, heads = network_cost(teacher).macs - rest_cost(teacher).macs, rest_cost(teacher).macs
+    assert heads > 0.02 * backbone and summary['teacher']['macs'] == backbone + heads
+    assert 0.35 * backbone < summary['student']['macs'] - heads <= 0.4 * backbone
+    # Resampled images move the means over classes, those of all candidates in the same way.
+    measured = Selection.load(work_dir / 'select' / 'selection.json').measurements
+    assert all(0 < np.std(each.resampled) < 0.05 and each.collapsed is None for each in measured)
+    assert np.corrcoef(measured[0].resampled, measured[1].resampled)[0, 1] > 0.5
+
+
+def test_the_losses_are_those_of_both_heads_of_the_logits_and_of_the_features(run):
+    work_dir, _ = run
+    rows = [json.loads(line) for path in (work_dir / 'joint').glob('*/vis_data/scalars.json')
+            for line in path.read_text().splitlines()]
+    logged = set().union(*rows)
+    assert {'0.40.loss_ce.decode.loss_ce', '0.40.loss_ce.aux.loss_ce', '0.40.decode.acc_seg', '0.40.loss_logit',
+            '0.40.loss_cwd', '0.40.loss_feat'} <= logged
+
+
+def test_the_loaded_student_is_as_good_as_the_summary_says(run, scenes):
+    work_dir, summary = run
+    student = mmamd.load_student(work_dir)
+    images, labels = zip(*(scene(number) for number in range(100, 106)), strict=True)
+    batch = dict(inputs=[torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1) for image in images])
+    inputs = student.data_preprocessor(batch, training=False)['inputs']
+    with torch.no_grad():
+        logits = torch.nn.functional.interpolate(student(inputs), (48, 64), mode='bilinear')
+    said, right = logits.argmax(1), torch.as_tensor(np.stack(labels))
+    shares = [((said == k) & (right == k)).sum() / (((said == k) | (right == k)) & (right != 255)).sum()
+              for k in range(4)]
+    assert summary['student']['value'] == pytest.approx(float(np.mean(shares)), abs=1e-4)
+
+
+def test_the_report_shows_scenes_in_the_colours_of_the_data_set(run):
+    work_dir, _ = run
+    scenes = Scenes.load(work_dir / 'export' / 'scenes.json')
+    assert list(scenes.columns) == ['image', 'truth', 'teacher', 'assistant', 'student']
+    image, truth, student = (imread(work_dir / 'export' / scenes.columns[name][0]) * 255
+                             for name in ('image', 'truth', 'student'))
+    expected, labels = scene(100)
+    assert abs(image - expected).max() < 1
+    assert (truth[labels == 3] == PALETTE[3]).all() and (truth[labels == 255] == 0).all()
+    assert (student == truth).all(-1).mean() > 0.7
+    assert 'Networks of the run on test scenes' in (work_dir / 'report.html').read_text()
+
+
+def test_the_host_reads_the_student_with_the_names_and_colours_of_its_classes(run):
+    from mmseg.apis import inference_model, init_model
+    student = init_model(str(run[0] / 'student' / 'config.py'), str(run[0] / 'student' / 'student.pth'), device='cpu')
+    assert student.dataset_meta == dict(classes=['sky', 'building', 'road', 'car'], palette=PALETTE)
+    image, labels = scene(100)
+    said = inference_model(student, image[..., ::-1].copy()).pred_sem_seg.data[0].numpy()
+    assert (said == labels).mean() > 0.7
+
+
+def test_the_student_leaves_in_the_forms_that_any_network_does(run, tmp_path):
+    written = mmamd.export_model(run[0], forms=['pth', 'safetensors', 'onnx', 'torch-export'], out=tmp_path)
+    assert max(each.difference for each in written) <= 1e-5
+
+
+def test_candidates_are_made_good_without_training(read, tmp_path):
+    refit = {'compression.refit': dict(num_images=16, num_images_candidates=16), 'method.candidates': 'refit'}
+    mmamd.compress(read(**refit), work_dir=tmp_path / 'run')
+    found = Refitted.load(tmp_path / 'run' / 'refit' / 'refit.json').networks['0.40']
+    assert all(after < before for before, after in found.errors.values())
+    assert list(found.errors)[-1] == 'head.conv_seg'
+
+
+def test_a_run_that_is_killed_and_resumed_ends_where_an_uninterrupted_one_does(run, read, tmp_path, monkeypatch):
+    from mmamd.distillation import JointTrainLoop
+    step, done = JointTrainLoop.step, []
+
+    def fails_in_the_second_epoch(self, batch):
+        done.append(None)
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(JointTrainLoop, 'step', fails_in_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        mmamd.compress(read(), work_dir=tmp_path / 'run')
+    monkeypatch.setattr(JointTrainLoop, 'step', step)
+    mmamd.compress(read(), work_dir=tmp_path / 'run')
+    whole, resumed = (torch.load(folder / 'student' / 'student.pth', weights_only=True)['state_dict']
+                      for folder in (run[0], tmp_path / 'run'))
+    assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
+
+
+def test_a_pyramid_of_one_image_is_refused_before_anything_is_written(read, tmp_path):
+    with pytest.raises(ValueError, match="stage 'joint': a batch of one image gives the batch norm decode_head.psp"):
+        mmamd.compress(read(**{'train_dataloader.batch_size': 1}), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_another_label_map_is_another_run(run, read):
+    config = read(**{f'{split}_dataloader.dataset.dataset.reduce_zero_label': True for split in ('train', 'val')})
+    with pytest.raises(ValueError, match='images'):
+        mmamd.compress(config, work_dir=run[0])
