@@ -148,14 +148,17 @@ class Maps:
         title: What it shows.
         caption: How it is read.
         unit: Of the values.
-        panels: Title -> rows of values, of one size or of several.
+        panels: Title -> rows of values, of one size or of several; None where there is no value.
+        rows, columns: What they are numbers of, from 0; empty for positions of an image, which are not numbered.
     """
 
     name: str
     title: str
     caption: str
     unit: str
-    panels: dict[str, list[list[float]]]
+    panels: dict[str, list[list[float | None]]]
+    rows: str = ''
+    columns: str = ''
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='where pictures/ and report.html go (default: the work_dir)')
     parser.add_argument('--only', nargs='+', metavar='NAME', choices=[*PICTURES, 'report'],
                         help=f'draw these alone, of: {", ".join([*PICTURES, "report"])}')
+    parser.add_argument('--retrained', nargs='+', metavar='RUN', default=[],
+                        help='finished runs whose students were trained by distillers that this one has searched')
     parser.add_argument('--format', choices=['png', 'svg', 'pdf'], default='png', help='of the pictures')
     return parser.parse_args()
 
@@ -20,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     try:
-        run = read_run(args.work_dir)
+        run = read_run(args.work_dir, args.retrained)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'visualise.py: {error}')
     out, only = args.out or Path(args.work_dir), args.only or [*PICTURES, 'report']

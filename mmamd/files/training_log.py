@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TRAINING = ('teacher', 'distil')  # kinds of stages that train
+TRAINING = ('teacher', 'distil', 'distpro')  # kinds of stages that log a training
 _NAME = re.compile(r'(?:(?P<network>\d+\.\d+)\.)?(?P<term>[\w.]*loss\w*)')  # '0.30.loss_feat', or 'loss'
 
 

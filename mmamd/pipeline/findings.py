@@ -11,11 +11,11 @@ from mmamd.structures import Measurement, Selection, scale_key
 
 
 def finding_lines(state: RunState) -> list[str]:
-    """Last losses, what refits made good, held-out values and choices, the outcome, what to know: what there is."""
+    """Last losses, what was searched, what refits made good, held-out values and choices, the outcome, what to know."""
     folder = state.path.parent
-    return [*_loss_lines(folder, state.of_kind(*TRAINING)), *_refit_lines(folder, state.of_kind('refit')),
-            *_selection_lines(folder, state.of_kind('select')), *_outcome_lines(folder, state.of_kind('export'), state),
-            *(f'advice: {text}' for text in state.advice)]
+    return [*_loss_lines(folder, state.of_kind(*TRAINING)), *_search_lines(folder, state.of_kind('kd_zero')),
+            *_refit_lines(folder, state.of_kind('refit')), *_selection_lines(folder, state.of_kind('select')),
+            *_outcome_lines(folder, state.of_kind('export'), state), *(f'advice: {text}' for text in state.advice)]
 
 
 def _loss_lines(folder: Path, stages: list[str]) -> list[str]:
@@ -25,6 +25,19 @@ def _loss_lines(folder: Path, stages: list[str]) -> list[str]:
     stage, terms = list(found.items())[-1]
     last = ', '.join(f'{network} {curve.values[-1]:.3f}'.strip() for network, curve in terms['loss'].items())
     return [f'{stage}, last losses: {last}']
+
+
+def _search_lines(folder: Path, stages: list[str]) -> list[str]:
+    lines = []
+    for stage in stages:
+        path = folder / stage / 'trials.json'
+        found = {} if not path.is_file() else read_json(path, lambda raw: {
+            method: [each['fitness'] for each in trials if each['fitness'] is not None and not each['known']]
+            for method, trials in raw.items()})
+        told = [f'{len(fitness)} by {"chance" if method == "random" else method}, the best {min(fitness):.4g}'
+                for method, fitness in found.items() if fitness]
+        lines += [f'{stage}, distillers: {", ".join(told)}'] if told else []
+    return lines
 
 
 def _refit_lines(folder: Path, stages: list[str]) -> list[str]:

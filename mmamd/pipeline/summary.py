@@ -18,7 +18,6 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.registry import VISUALIZERS
 
 from mmamd.files.json_file import read_json, write_json
-from mmamd.files.training_log import TRAINING
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.shares import shares_of_students
 from mmamd.pipeline.sizing import size_found
@@ -87,7 +86,7 @@ def _collect(context: Context, state: RunState) -> dict:
         'selections': [_selection(context, name, metric, unit) for name in state.of_kind('select')],
         'student': students[0], 'students': students, **({} if size is None else {'size': size}),
         'recalibration_images': context.num_recalibration,
-        'cost': {'trainings': sum(entry['kind'] in TRAINING for entry in stages.values()),
+        'cost': {'trainings': sum(stage.trainings(context.work_dir) for stage in context.stages),
                  'macs': sum(entry['macs'] for entry in stages.values()),
                  'seconds': round(sum(entry['seconds'] for entry in stages.values()), 1)},
         'stages': {name: {'kind': entry['kind'], 'macs': entry['macs'], 'seconds': round(entry['seconds'], 1)}

@@ -7,6 +7,7 @@ from mmamd.structures import Maps
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure
 
 COLUMNS = 4
+MOST_NUMBERS = 10  # along a side
 
 
 def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
@@ -22,12 +23,17 @@ def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(shown.panels):]:
         axes.remove()
-    values = np.concatenate([np.ravel(values) for values in shown.panels.values()])
+    maps = {title: np.array(rows, dtype=float) for title, rows in shown.panels.items()}  # nan for None
+    values = np.concatenate([np.ravel(values_HW) for values_HW in maps.values()])
     used = []
-    for axes, (title, values_HW) in zip(panels.flat, shown.panels.items(), strict=False):
-        image = axes.imshow(values_HW, cmap=style.amounts, vmin=values.min(), vmax=values.max(), interpolation='none')
+    for axes, (title, values_HW) in zip(panels.flat, maps.items(), strict=False):
+        image = axes.imshow(values_HW, cmap=style.amounts, vmin=np.nanmin(values), vmax=np.nanmax(values),
+                            interpolation='none')
         dress(axes, style, grid=None)
-        axes.set(xticks=[], yticks=[])
+        axes.set_facecolor(style.grid)  # is seen where there is no value
+        height, width = values_HW.shape
+        axes.set(xticks=_numbers(width) if shown.columns else [], yticks=_numbers(height) if shown.rows else [],
+                 xlabel=shown.columns, ylabel=shown.rows)
         axes.set_title(title.replace(': ', '\n'), fontsize=8.5, color=style.ink, parse_math=False)
         used.append(axes)
     bar = figure.colorbar(image, ax=used, fraction=0.03, pad=0.02)
@@ -35,3 +41,7 @@ def maps_figure(shown: Maps, style: Style = LIGHT) -> Figure:
     bar.outline.set_edgecolor(style.muted)
     bar.set_label(shown.unit, color=style.ink, fontsize=9)
     return figure
+
+
+def _numbers(length: int) -> range:
+    return range(0, length, -(-length // MOST_NUMBERS))

@@ -1,10 +1,7 @@
 """All pictures of a run: what can be drawn from its files, how each is read, and what is missing for the others."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-
-from matplotlib.figure import Figure
 
 from mmamd.selection.choice import CHEAPEST, MANUAL
 from mmamd.selection.rules import known_as
@@ -17,30 +14,13 @@ from mmamd.visualization.kept_plot import kept_figure
 from mmamd.visualization.latency_plot import latency_figure
 from mmamd.visualization.loss_plot import loss_figure
 from mmamd.visualization.maps_plot import maps_figure
+from mmamd.visualization.picture import Picture
 from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.scenes_plot import scenes_figure
+from mmamd.visualization.search_pictures import OF_SEARCHES
 from mmamd.visualization.selection_plot import selection_figure
 from mmamd.visualization.students_plot import students_figure
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture of a run.
-
-    Attributes:
-        kind: Its key in :data:`PICTURES`.
-        name: Of its file, without a suffix: the kind, and the stage where a run has several.
-        title: What it shows.
-        caption: How it is read, in a sentence or two.
-        draw: Draws it: ``draw(style=...)`` returns a figure.
-    """
-
-    kind: str
-    name: str
-    title: str
-    caption: str
-    draw: Callable[..., Figure]
 
 
 def make_pictures(run: Run) -> tuple[list[Picture], dict[str, str]]:
@@ -117,8 +97,9 @@ def _terms(run: Run) -> list[Picture] | str:
 
 
 def _training_title(run: Run, stage: str) -> str:
-    if run.stages[stage]['kind'] == 'teacher':
-        return 'Training of the teacher'
+    of_kind = {'teacher': 'Training of the teacher', 'distpro': f'Training in which a process is searched: {stage}'}
+    if run.stages[stage]['kind'] in of_kind:
+        return of_kind[run.stages[stage]['kind']]
     return f'{"Joint training of candidates" if run.is_joint(stage) else "Distillation"}: {stage}'
 
 
@@ -203,4 +184,5 @@ def _round_of(stage: str) -> str:
 
 PICTURES: dict[str, Callable[[Run], list[Picture] | str]] = {
     'students': _students, 'selection': _selections, 'examples': _examples, 'importance': _importance, 'kept': _kept,
-    'refit': _refits, 'loss': _losses, 'distance': _distances, 'terms': _terms, 'latency': _latency, 'cost': _cost}
+    'refit': _refits, **OF_SEARCHES, 'loss': _losses, 'distance': _distances, 'terms': _terms, 'latency': _latency,
+    'cost': _cost}

@@ -218,6 +218,7 @@ def _warnings(run: Run) -> list[str]:
     return [*(overlap_warnings(run.summary) if run.summary else []),
             *(f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
               for stage, selection in run.selections.items() for warning in selection.warnings),
+            *(f'{stage}: {warning}' for stage, searched in run.searches.items() for warning in searched.warnings),
             *(f'Advice: {text}.' for text in run.advice)]
 
 

@@ -1,5 +1,6 @@
 """What a run has left in its work_dir, read for drawing; a run may be finished, interrupted or going on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.visualization.scenes_plot import Scenes
+from mmamd.visualization.searched import (
+    Pathways,
+    Retrained,
+    Searched,
+    read_pathways,
+    read_retrained,
+    read_searched,
+)
 from mmamd.visualization.students import Student, students_of
 from mmamd.weights.networks import read_judged
 
@@ -44,6 +53,9 @@ class Run:
         bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
         scenes: The same where each pixel has a class.
         summary: The content of ``summary.json``, once the run is finished.
+        searches: Stage -> what it has tried, for each search of distillers that has tried some.
+        retrained: Stage -> genome -> students that were trained to their end by a distiller of its search.
+        processes: Stage -> the process that it has found.
         advice: What would make the run better, as it was noticed.
     """
 
@@ -66,6 +78,9 @@ class Run:
     bench: dict | None
     scenes: Scenes | None
     summary: dict | None
+    searches: dict[str, Searched]
+    retrained: dict[str, dict[str, Retrained]]
+    processes: dict[str, Pathways]
     advice: list[str] = field(default_factory=list)
 
     @property
@@ -143,12 +158,15 @@ class Run:
         return [name for name, entry in self.stages.items() if entry['kind'] in kinds]
 
 
-def read_run(work_dir: str | Path) -> Run:
+def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
     """Read the files of a run; nothing is written.
 
+    Args:
+        retrained: Other runs, finished, whose students were trained by distillers that this one has searched.
+
     Raises:
-        FileNotFoundError: ``work_dir`` holds no run.
-        ValueError: It is that of another version.
+        FileNotFoundError: ``work_dir`` holds no run, or another run is not finished.
+        ValueError: It is that of another version, or another run has trained by none of its distillers.
     """
     folder = Path(work_dir)
     if not (folder / 'stages.json').is_file():
@@ -162,11 +180,15 @@ def read_run(work_dir: str | Path) -> Run:
                   if entry['kind'] == 'select'}
     logs = {name: read_log(folder / name) for name, entry in stages.items() if entry['kind'] in TRAINING}
     losses, distances = ({name: read(rows) for name, rows in logs.items()} for read in (read_losses, read_distances))
+    searches = _found({name: read_searched(folder / name) for name, entry in stages.items()
+                       if entry['kind'] == 'kd_zero'})
     refits = {name: _load(Refitted.load, folder / name / 'refit.json') for name, entry in stages.items()
               if entry['kind'] == 'refit'}
     # The folder of the one stage of a kind, or one that is not there.
     score, nest, export = (folder / next((name for name, entry in stages.items() if entry['kind'] == kind), kind)
                            for kind in ('score', 'nest', 'export'))
+    # That of an earlier outcome is still there while a part of the run is redone.
+    is_over = stages.get(export.name, {}).get('finished') and (folder / 'summary.json').is_file()
     return Run(
         work_dir=folder, stages=stages, seed=state['seed'], method=state.get('method'),
         delivered=state.get('delivered', []),
@@ -174,23 +196,31 @@ def read_run(work_dir: str | Path) -> Run:
         config_text=_load(Path.read_text, folder / FOR_PEOPLE) or '',
         importance=_load(Importance.load, score / 'importance.json'),
         family=_load(CandidateFamily.load, nest / 'family.json'),
-        selections={name: selection for name, selection in selections.items() if selection is not None},
+        selections=_found(selections),
         judged={name: read_judged(folder, name) for name in selections if (folder / name / 'judged.json').is_file()},
-        refits={name: found for name, found in refits.items() if found is not None},
+        refits=_found(refits),
         losses={name: curves for name, curves in losses.items() if curves},
         distances={name: curves for name, curves in distances.items() if curves},
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
         bench=_load(read_bench, export / BENCH),
         scenes=_load(Scenes.load, export / 'scenes.json'),
-        # That of an earlier outcome is still there while a part of the run is redone.
         advice=state.get('advice', []),
-        summary=(_load(read_json, folder / 'summary.json')
-                 if stages.get(export.name, {}).get('finished') else None))
+        summary=read_json(folder / 'summary.json') if is_over else None,
+        searches=searches,
+        retrained={name: read_retrained(searched, [*([folder] if is_over and stages[name]['finished'] else []),
+                                                   *map(Path, retrained)]) for name, searched in searches.items()},
+        processes=_found({name: read_pathways(folder / name) for name, entry in stages.items()
+                          if entry['kind'] == 'distpro'}))
 
 
 def _read_shown(path: Path) -> dict[str, list[Maps]]:
     return read_json(path, lambda raw: {stage: [Maps(**each) for each in shown] for stage, shown in raw.items()})
+
+
+def _found(of_stages: dict) -> dict:
+    """Those stages that have something."""
+    return {name: found for name, found in of_stages.items() if found is not None}
 
 
 def _load(read, path: Path):

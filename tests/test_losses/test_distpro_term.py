@@ -11,6 +11,7 @@ from mmamd.distillation.losses.distpro.normalisation import normalised
 from mmamd.distillation.losses.distpro.pathways import lay_pathways
 from mmamd.distillation.losses.distpro.transforms import CnnTransform, TransformerTransform
 from mmamd.distillation.losses.reviewkd import hcl_loss
+from mmamd.pruning.complexity import profiled_macs
 
 # Of the pathways t0-s0, t0-s1 and t1-s1.
 WEIGHTS = ((1.0, 0.2, 0.5), (0.6, 0.4, 0.5), (0.1, 0.9, 0.5))
@@ -253,3 +254,38 @@ def test_batch_norms_refuse_a_batch_of_one_image():
 def test_names_of_modules_that_a_network_has_not_are_refused():
     with pytest.raises(ValueError, match=r'needs layers=\[\('):
         ProcessLoss().watches(nn.Sequential(), nn.Sequential())
+
+
+# --- what it costs, and what it shows ---
+
+def test_pathways_that_a_threshold_leaves_out_cost_nothing(written):
+    # From the student's levels of 3 x 4 x 4 and 4 x 2 x 2 to the teacher's of 5 x 4 x 4 and 6 x 2 x 2.
+    enter, leave = (27 * 3 + 3 + 81) * 16, 9 * 3 * 5 * 16  # of t0-s0: three channels within
+    whole, _, _ = two_levels(ProcessLoss(file=written()))
+    assert whole.pathway_macs[0] == enter + leave
+    assert whole.macs == 3 * sum(whole.pathway_macs)
+    # At 0.45 t0-s0 is out after 65 % of the training (from 0.6 to 0.1 in its second half), t0-s1 before 55 % (from 0.4
+    # to 0.9), and t1-s1 never.
+    cut, _, _ = two_levels(ProcessLoss(file=written(), threshold=0.45))
+    first, second, third = whole.pathway_macs
+    assert cut.macs == pytest.approx(3 * (first * 0.65 + second * 0.45 + third), rel=0.01)
+
+
+def test_transforms_count_what_torchs_profiler_counts():
+    for kind in (CnnTransform, TransformerTransform):
+        transform = kind(3, 5).eval()
+        counted = profiled_macs(lambda transform=transform: transform(torch.zeros(1, 3, 4, 4), (2, 2)))
+        assert transform.macs((4, 4), (2, 2)) == counted > 0
+
+
+def test_it_shows_which_level_is_taught_by_which_at_some_times(written):
+    term, student, teacher = two_levels(ProcessLoss(file=written(), threshold=0.45))
+    shown, = term.pictures(student, teacher, 0)
+    assert list(shown.panels) == ['at 0%', 'at 33%', 'at 67%', 'at 100%']
+    assert shown.panels['at 0%'] == [[1., 0.], [None, 0.5]] and shown.panels['at 100%'] == [[0., 0.9], [None, 0.5]]
+    # A third of a training lies two thirds of the way from the first point to the second.
+    assert shown.panels['at 33%'][0][0] == pytest.approx(1 - 2 / 3 * 0.4)
+    assert (shown.rows, shown.columns) == ("teacher's level", "student's level")
+    assert term.pictures(student, teacher, 1) == [], 'once, for all teachers'
+    plain, *outputs = two_levels(ProcessLoss())
+    assert plain.pictures(*outputs, 0) == [], 'there is no process'

@@ -23,6 +23,9 @@ def test_a_search_leaves_its_process_and_the_term_that_replays_it(laid):
     student.check(context)
     stage.carry_out(context)
     process = Process.read(folder / 'process.json')
+    macs = json.loads((folder / 'pathways.json').read_text())['macs']
+    assert list(macs) == [pathway.name for pathway in process.pathways] and min(macs.values()) > 0
+    assert stage.trainings(context.work_dir) == 1
     assert process.steps == (0, 8, 16), 'of 134 images in batches of 16, twice'
     assert len(set(process.alphas)) == 3 and process.config_hash
     assert json.loads((folder / 'losses.json').read_text()) == {'process': dict(

@@ -13,9 +13,11 @@ import mmamd
 from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.genome import Genome
 from mmamd.pipeline.stages import fingerprint
+from mmamd.pipeline.status import format_status
 from mmamd.search.kd_zero.proxies import Proxies
 from mmamd.search.kd_zero.rejection import Rejected
 from mmamd.search.kd_zero.stage import KDZeroSearch
+from mmamd.visualization import make_pictures, read_run
 
 EVOLUTION = dict(evaluations=4, population=2, parents=1., shrinkage=dict(interval=2))
 SEARCH = dict(type='mmamd.KDZeroSearch', proxy_epochs=1, proxy_images=32, num_held_out=20, give_up_after=None,
@@ -76,6 +78,7 @@ def test_a_killed_search_goes_on_to_the_same_and_the_student_has_what_it_finds(
     assert read(whole, 'losses.json') == {'found': dict(
         type='mmamd.GenomeLoss', genome=best['genome'], layer='last', embedding=['backbone', 'backbone'])}
     assert sum(macs for _, _, macs in whole.bills) == pytest.approx(stage.macs(whole), rel=0.01)
+    assert stage.trainings(whole.work_dir) == 8
 
     evaluate, num = Proxies.evaluate, []
 
@@ -92,15 +95,20 @@ def test_a_killed_search_goes_on_to_the_same_and_the_student_has_what_it_finds(
     with pytest.raises(KeyboardInterrupt):
         mmamd.compress(config, work_dir=tmp_path / 'killed')
     assert not (tmp_path / 'killed' / 'search' / 'losses.json').exists()
+    so_far = read_run(tmp_path / 'killed')
+    assert len(so_far.searches['search'].evaluated['evolution']) == 2
+    assert 'search, distillers: 2 by evolution, the best ' in format_status(tmp_path / 'killed')
+    assert 'search' in {picture.kind for picture in make_pictures(so_far)[0]}, 'drawn as far as it is'
     started.terms.clear()
     summary = mmamd.compress(config, work_dir=tmp_path / 'killed')
-    for name in ('trials.json', 'losses.json'):
+    for name in ('trials.json', 'generations.json', 'losses.json'):
         assert (tmp_path / 'killed' / 'search' / name).read_text() == (whole.work_dir / 'search' / name).read_text()
     assert str(started.terms[-1]['found']) == best['genome'], 'the last training is that of the student'
     # The process that went on has asked the teacher about the held-out images once more.
     spent = sum(macs for _, _, macs in whole.bills) + whole.bills[0][2]
     assert summary['stages']['search']['macs'] == pytest.approx(spent)
     assert set(summary['stages']) == {'score', 'nest', 'search', 'student', 'export'}
+    assert summary['cost']['trainings'] == 8 + 1, 'proxies, and the student'
 
 
 def test_what_is_found_is_an_input_of_the_trainings_after_it(laid):
@@ -127,6 +135,16 @@ def test_a_share_of_the_epochs_is_trained_or_one_step_of_a_batch(laid):
     assert schedule('b', proxy_share=0.2, proxy_images=48)[::2] == (8, 8 * 48)
     assert schedule('c', proxy_epochs=3)[0] == 3
     assert schedule('d', proxy_epochs=0)[::2] == (1, 16), 'a single step'
+
+
+@pytest.mark.parametrize('changed, methods', [
+    # Four students see 32 images each and that of the run 2 x 163: four more are cheap, and forty are not.
+    ({}, ('evolution', 'random')), (dict(evolution=EVOLUTION | dict(evaluations=40)), ('evolution',)),
+    (dict(random=False), ('evolution',)), (dict(evolution=EVOLUTION | dict(evaluations=40), random=True),
+                                           ('evolution', 'random')),
+    (dict(evolution=EVOLUTION | dict(method='random')), ('random',))])
+def test_a_random_search_is_beside_it_where_it_is_cheap_or_asked_for(laid, changed, methods):
+    assert stage_named(laid(SEARCH | changed), 'search').methods == methods
 
 
 # --- proxies ---
@@ -161,6 +179,17 @@ def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxi
     with pytest.raises(Rejected, match='no better than chance'):
         found.evaluate(KD)
     assert epochs == [0, 1] and len(found.context.bills) == 2, 'what it has taken counts'
+
+
+def test_a_trial_that_is_not_given_up_takes_what_is_planned_and_tells_how_far_it_is(proxies, monkeypatch):
+    found = proxies(proxy_epochs=4, give_up_after=0.5)
+    monkeypatch.setattr(found, 'judge', lambda distiller: {'fitness': 1.})
+    shares = []
+    monkeypatch.setattr(found, 'tell', shares.append)
+    found.evaluate(KD)
+    assert found.stage.judgements == 3, 'after two epochs, after three, and at the end'
+    assert found.context.bills[-1][2] == pytest.approx(found.stage.macs_of_trial(found.context), rel=0.01)
+    assert shares == [(step + 1) / 8 for step in range(8)], 'of 32 images in batches of 16, four times'
 
 
 def test_a_training_that_diverges_is_a_reason_against_its_distiller(proxies):

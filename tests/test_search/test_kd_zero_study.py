@@ -65,11 +65,11 @@ def test_a_search_tries_what_is_proposed_and_evaluates_nothing_that_is_rejected(
         return {**planted()(genome), 'cka': 0.5}
 
     trials = search(evaluate, SPACE, TINY, reason_against=large_weights,
-                    after_trial=lambda each: seen.append(len(each)))
+                    watch=lambda each: seen.append(len(each)))
     assert told(trials) == uninterrupted() and any(trial.reason for trial in trials)
     assert len(evaluated) == 12 and not any(map(large_weights, evaluated))
     assert {trial.parts.get('cka') for trial in trials if is_evaluated(trial)} == {0.5}
-    assert seen == list(range(1, len(trials) + 1))
+    assert seen == list(range(len(trials) + 1))
 
 
 def test_a_killed_search_goes_on_as_if_nothing_had_been(tmp_path):

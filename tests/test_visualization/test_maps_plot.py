@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from mmamd.files.training_log import Curve
@@ -24,6 +25,25 @@ def test_maps_are_drawn_side_by_side_on_one_scale(style, check_texts):
     assert [axes.images[0].get_array().tolist() for axes in panels] == list(SHOWN.panels.values())
     assert {axes.images[0].get_clim() for axes in panels} == {(0., 4.)} and bar.get_ylabel() == 'share'
     check_texts(figure, least=6)
+
+
+def test_rows_and_columns_that_are_numbers_of_something_are_numbered(check_texts):
+    figure = maps_figure(Maps('pathways', 'Pathways', 'How to read them.', 'weight', {
+        'at 0%': [[0.5, 1.], [None, 2.]], 'at 100%': [[3., 1.], [None, 2.]]}, rows='teacher', columns='student'))
+    *panels, bar = figure.axes
+    for axes in panels:
+        assert [label.get_text() for label in axes.get_xticklabels()] == ['0', '1']
+        assert [label.get_text() for label in axes.get_yticklabels()] == ['0', '1']
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ('student', 'teacher')
+        assert axes.images[0].get_array().mask.tolist() == [[False, False], [True, False]], 'there is no value'
+        assert axes.images[0].get_clim() == (0.5, 3.)
+    check_texts(figure, least=10)
+
+
+def test_of_many_numbers_some_are_said(check_texts):
+    figure = maps_figure(Maps('m', 'M', 'How.', 'unit', {'x': np.eye(100).tolist()}, rows='class', columns='class'))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [str(10 * i) for i in range(10)]
+    check_texts(figure, least=20)
 
 
 def test_distances_are_told_apart_by_network():

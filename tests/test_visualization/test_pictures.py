@@ -3,8 +3,9 @@ from matplotlib.figure import Figure
 from picture_toys import make_refitted
 
 from mmamd.visualization import DARK, LIGHT, PICTURES, make_pictures, read_run
+from mmamd.visualization.search_pictures import OF_SEARCHES
 
-OF_SOME_RUNS = {'distance', 'terms', 'students'}  # with a ScaleKD term, or several students
+OF_SOME_RUNS = {'distance', 'terms', 'students', *OF_SEARCHES}  # with a ScaleKD term, several students, a search
 ASKED = {'latency'}  # for, by somebody
 ALL = ['selection', 'examples', 'importance', 'kept', 'loss_joint', 'loss_student', 'latency', 'cost']
 

@@ -13,6 +13,7 @@ from mmamd.distillation.connectors import aligned, check_pairs, same_architectur
 from mmamd.distillation.generation import MaskSeed
 from mmamd.distillation.genome import EXAMPLE, NUM_TRANSFORMS, Genome
 from mmamd.distillation.layers import check_layer, layer_pair
+from mmamd.distillation.losses.logit_correlation import MOST_CLASSES, correlation_maps
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.operations.operation import Rand
@@ -20,6 +21,7 @@ from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.vectors import pooled
 from mmamd.notices import notice
 from mmamd.registry import KD_CALIBRATIONS, KD_DISTANCES, KD_TRANSFORMS, MODELS
+from mmamd.structures import Maps
 from mmamd.tasks import task_of
 
 
@@ -116,6 +118,12 @@ class GenomeLoss(Loss):
             target = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
         return genome_loss(self.genome, *self.knowledge(student, teacher, index), student.logits, teacher.logits,
                            target, partial(self._rand, student, index))
+
+    def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
+        shapes = student.logits.shape, teacher.logits.shape
+        if index or shapes[0] != shapes[1] or len(shapes[0]) > 2 or shapes[0][1] > MOST_CLASSES:
+            return []
+        return [correlation_maps(student.logits, teacher.logits)]
 
     def knowledge(self, student: Outputs, teacher: Outputs, index: int) -> tuple[Tensor, Tensor]:
         """What is compared, of one shape."""

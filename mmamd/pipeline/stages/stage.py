@@ -67,6 +67,10 @@ class Stage:
         """
         return 0.
 
+    def trainings(self, work_dir: Path) -> int:
+        """How many trainings it has carried out, once it is finished."""
+        return 0
+
     def clear(self, work_dir: Path) -> None:
         """Remove what it has left in a work_dir, so that it is done anew."""
         shutil.rmtree(work_dir / self.name, ignore_errors=True)

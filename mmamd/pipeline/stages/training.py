@@ -61,6 +61,9 @@ class TrainingStage(Stage, is_kind=False):
         images_of_an_epoch = sampler['num_samples'] * self.processes if is_stream else self.images.num
         return images_of_an_epoch * self.schedule['train_cfg']['max_epochs']
 
+    def trainings(self, work_dir: Path) -> int:
+        return 1
+
 
 def training_fields(settings: dict, stage: str) -> dict:
     """Fields of a training stage that its settings say: schedule, loader, hooks, processes.

@@ -12,6 +12,7 @@ from mmamd.checks import NOTHING, SECTION, Count, Positive, check, integer, numb
 from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.joint_loop import macs_of_step
 from mmamd.distillation.mixed_precision import on_this_machine
+from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Loader, with_test_pipeline
 from mmamd.pipeline.plain import digest, plain
@@ -27,10 +28,12 @@ from mmamd.search.distpro.search_loop import KEY
 from mmamd.weights.sources import fetch
 
 PROCESS = 'process.json'
+PATHWAYS = 'pathways.json'
 OF_A_PROCESS = ('mode', 'threshold', 'relative_to_max', 'level_map')  # options of a term that nothing else can have
 LEAST_EVERY = 2  # of the hold-out: one half of the images
 # Forward passes of the student that a step of the alphas takes: four, and two backward passes, each of which is two.
 PASSES = 8
+TRANSFORM_PASSES = 5  # of the transforms: three, and one backward pass; the alphas' own gradient takes next to nothing
 
 
 @SEARCHES.register_module()
@@ -103,7 +106,9 @@ class DistProSearch(Search):
 
 @dataclass(frozen=True, kw_only=True)
 class DistPro(Distil):
-    """Search a process: ``process.json``, and ``losses.json`` with the term that replays it.
+    """Search a process: ``process.json``, ``losses.json`` with the term that replays it, and ``pathways.json``.
+
+    The last one says what the transforms of each pathway cost, in MACs of an image, forwards.
 
     Attributes:
         search: Options of :class:`DistProSearch`.
@@ -127,24 +132,30 @@ class DistPro(Distil):
         AlphaUpdate(distiller, wrapper.optimizer, lr=options.lr, betas=options.betas, radius=options.radius)
 
     def macs(self, context: Context) -> float:
-        updates = context.macs_at(PASSES * self.scales(context)[0], PASSES) / self.options.update_every
-        return super().macs(context) + updates * self.images_seen
+        term = self.untrained(context).terms[self.options.term]
+        update = context.macs_at(PASSES * self.scales(context)[0], PASSES) + TRANSFORM_PASSES * sum(term.pathway_macs)
+        return super().macs(context) + update / self.options.update_every * self.images_seen
 
     def carry_out(self, context: Context) -> None:
         options, folder = self.options, context.work_dir / self.name
         held_out = loader_settings(self.held_out)
         loop = dict(type='mmamd.ProcessSearchLoop', held_out=held_out, lr=options.lr, betas=options.betas,
                     radius=options.radius, every=options.update_every, record_every=options.record_every)
-        runner = self.train(context, loop, partial(_macs_of_step, every=options.update_every))
+        runner = self.train(context, loop, partial(_macs_of_step, term=options.term, every=options.update_every))
         # From the file, and not from the loop: a search that was interrupted behind its last step has had none.
-        recorder = Recorder(distiller_of(runner.model).terms[options.term])
+        term = distiller_of(runner.model).terms[options.term]
+        recorder = Recorder(term)
         recorder.load_state_dict(fetch(str(last_checkpoint(folder)))[KEY]['recorder'])
         if is_main_process():
             recorder.process(digest(field_digests(self))).write(folder / PROCESS)
+            names = [pathway.name for pathway in term.pathways]
+            write_json(folder / PATHWAYS, {'macs': dict(zip(names, term.pathway_macs, strict=True))})
             write_found(folder, options.found())
         barrier()
 
 
-def _macs_of_step(runner: Runner, every: int) -> float:
+def _macs_of_step(runner: Runner, term: str, every: int) -> float:
     """MACs that an image of the latest step took, with its share of a step of the alphas."""
-    return macs_of_step(runner) + PASSES * distiller_of(runner.model).candidates[0].cost.macs / every
+    distiller = distiller_of(runner.model)
+    update = PASSES * distiller.candidates[0].cost.macs + TRANSFORM_PASSES * sum(distiller.terms[term].pathway_macs)
+    return macs_of_step(runner) + update / every

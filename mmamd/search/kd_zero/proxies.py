@@ -6,7 +6,7 @@ Legend: N images, C classes, D elements of an embedding.
 import copy
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -43,10 +43,11 @@ class Proxies:
     Args:
         stage: The search, which is also the training of such a student.
         context: The run.
+        tell: Called with the share of a student's training that is done, after each step.
     """
 
-    def __init__(self, stage: 'KDZero', context: Context) -> None:
-        self.stage, self.context, self.options = stage, context, stage.options
+    def __init__(self, stage: 'KDZero', context: Context, tell: Callable[[float], None] = lambda share: None) -> None:
+        self.stage, self.context, self.options, self.tell = stage, context, stage.options, tell
         self.seed = derive_seed(stage.seed, stage.name)
         self.settings = stage.model(context)
         # Nothing of a proxy is kept: no checkpoint, no log, no picture.
@@ -144,6 +145,7 @@ class ProxyHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         self.macs += macs_of_step(runner) * len(data_batch['inputs'])
+        self.proxies.tell((runner.iter + 1) / runner.max_iters)
 
     def after_train_epoch(self, runner: Runner) -> None:
         done, share = runner.epoch + 1, self.proxies.options.give_up_after

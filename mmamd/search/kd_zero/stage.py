@@ -1,16 +1,13 @@
 """KD-Zero as a stage: a distiller is searched for the student of a run, by students that are trained for a short while.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, ClassVar
-
-from mmengine.dist import is_main_process
 
 from mmamd.checks import NOTHING, Count, Whole, check, integer, number
 from mmamd.distillation.genome import EXAMPLE, Genome
-from mmamd.files.json_file import write_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.stages import Distil
@@ -18,10 +15,12 @@ from mmamd.pipeline.stages.held_out import HeldOut
 from mmamd.pipeline.stages.term_files import write_found
 from mmamd.registry import SEARCHES
 from mmamd.search.contract import Search, fields_of, section
-from mmamd.search.kd_zero.evolution import Evolution, Trial, best, is_evaluated
+from mmamd.search.kd_zero.evolution import Evolution, Trial, best
 from mmamd.search.kd_zero.fitness import Fitness
 from mmamd.search.kd_zero.proxies import Proxies
+from mmamd.search.kd_zero.record import count_trained, write_record
 from mmamd.search.kd_zero.rejection import Bounds, reason_against
+from mmamd.search.kd_zero.search_progress import SearchProgress
 from mmamd.search.kd_zero.shrinkage import Shrinkage
 from mmamd.search.kd_zero.space import Space
 from mmamd.seeds import derive_seed
@@ -49,7 +48,8 @@ class KDZeroSearch(Search):
         give_up_after: Share of those epochs after which a student that is no better than chance on the held-out images
             is given up, and its distiller rejected; None judges all to the end. A single step is always judged.
         num_held_out: Images of the split ``val`` that students are judged by; all, when there are fewer.
-        random: Whether a random search of as many evaluations is carried out beside it, to compare.
+        random: Whether a random search of as many evaluations is carried out beside it, to compare. None for where it
+            is cheap: its students see no more images, all together, than the student of the run does.
         layer, embedding: Of the term, see :class:`mmamd.distillation.losses.genome.GenomeLoss`.
 
     Source: Li et al., "KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs", NeurIPS 2023.
@@ -65,7 +65,7 @@ class KDZeroSearch(Search):
     proxy_images: Count | None = None
     give_up_after: Annotated[float, SHARE] | None = 0.5
     num_held_out: Annotated[int, integer(2)] = 1000
-    random: bool = False
+    random: bool | None = None
     layer: str | tuple[str, str] = 'last'
     embedding: tuple[str, str] = ('backbone', 'backbone')
 
@@ -102,12 +102,16 @@ class KDZeroSearch(Search):
             loader['sampler'] = dict(type='mmamd.StreamSampler', num_samples=num)
         own = fields_of(training, losses=training.losses | self.expected(), loader=Loader(loader),
                         schedule=training.schedule_of(max(1, epochs)))
-        return KDZero(**own, search=asdict(self), held_out=HeldOut.of(context, self.num_held_out))
+        stage = KDZero(**own, search=asdict(self), held_out=HeldOut.of(context, self.num_held_out))
+        if self.random is not None:
+            return stage
+        is_cheap = self.evolution.evaluations * stage.images_seen <= training.images_seen
+        return replace(stage, search=asdict(replace(self, random=is_cheap)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class KDZero(Distil):
-    """Search a distiller: ``losses.json`` with the best one, ``trials.json`` with all, and their store.
+    """Search a distiller: ``losses.json`` with the best one, ``trials.json`` and ``generations.json``, and their store.
 
     What it is beside these is the training of the student of a trial.
 
@@ -143,44 +147,49 @@ class KDZero(Distil):
             term = self.options.term_of(_untouched(what))
             super(KDZero, replace(self, losses=self.losses | term)).check(context)
 
-    def macs(self, context: Context) -> float:
+    @property
+    def judgements(self) -> int:
+        """How often the student of a trial is judged: at its end, and before it to see whether it is given up."""
+        share, epochs = self.options.give_up_after, self.recipe_epochs
+        return 1 + (0 if share is None else sum(share * epochs <= epoch for epoch in range(1, epochs)))
+
+    def macs_of_trial(self, context: Context) -> float:
+        """What the student of one distiller takes, as long as it is not given up."""
         student = context.macs_at(self.scales(context)[0])
-        trial = self.macs_of(context, self.recipe_epochs) + self.held_out.num * student
-        teacher = self.held_out.num * context.teacher_cost.macs
-        return len(self.methods) * self.options.evolution.evaluations * trial + teacher
+        return self.macs_of(context, self.recipe_epochs) + self.judgements * self.held_out.num * student
+
+    def macs(self, context: Context) -> float:
+        trials = len(self.methods) * self.options.evolution.evaluations
+        return trials * self.macs_of_trial(context) + self.held_out.num * context.teacher_cost.macs
+
+    def trainings(self, work_dir: Path) -> int:
+        return count_trained(work_dir / self.name)
 
     def carry_out(self, context: Context) -> None:
         from mmamd.search.kd_zero.study import search  # needs Optuna
 
         options, folder = self.options, context.work_dir / self.name
-        proxies = Proxies(self, context)
+        progress = SearchProgress(self.name, context.progress, options.evolution.evaluations, len(self.methods))
+        proxies = Proxies(self, context, progress.within)
         knowledge = proxies.knowledge({what: _untouched(what) for what in options.space.inputs})
         found: dict[str, list[Trial]] = {}
 
-        def tell(trials: list[Trial]) -> None:
-            done = sum(map(is_evaluated, trials))
-            detail = f'{done} of {options.evolution.evaluations} distillers'
-            least = ''.join(f', the best {trial.fitness:.3f}' for trial in best(trials, 1))
-            share = done / options.evolution.evaluations
-            context.progress.update(self.name, (len(found) + share) / len(self.methods), detail + least)
+        def watch(trials: list[Trial]) -> None:
+            found[method] = trials
+            progress.trials(trials)
+            write_record(folder, found, options.space, self._settings(self.methods[0]))
 
         for method in self.methods:
-            settings = replace(options.evolution, method=method,
-                               seed=derive_seed(self.seed, self.name, options.evolution.seed))
-            found[method] = search(
-                proxies.evaluate, options.space, settings, folder / STORE,
-                reason_against=lambda genome: reason_against(genome, knowledge, options.bounds), after_trial=tell)
-        if is_main_process():
-            write_json(folder / 'trials.json', {method: list(_told(trials)) for method, trials in found.items()})
-            write_found(folder, options.term_of(best(found[self.methods[0]], 1)[0].key))
+            progress.begin()
+            search(proxies.evaluate, options.space, self._settings(method), folder / STORE,
+                   reason_against=lambda genome: reason_against(genome, knowledge, options.bounds), watch=watch)
+        write_found(folder, options.term_of(best(found[self.methods[0]], 1)[0].key))
+
+    def _settings(self, method: str) -> Evolution:
+        evolution = self.options.evolution
+        return replace(evolution, method=method, seed=derive_seed(self.seed, self.name, evolution.seed))
 
 
 def _untouched(what: str) -> Genome:
     """A distiller that compares what a genome calls so as it is."""
     return Genome(what, ('no', 'no', 'no'), 'l2')
-
-
-def _told(trials: list[Trial]) -> Iterator[dict]:
-    for trial in trials:
-        own = {key: value for key, value in asdict(trial).items() if key not in ('genes', 'key')}
-        yield {'genome': trial.key, **own}

@@ -57,7 +57,7 @@ class EvolutionSampler(optuna.samplers.BaseSampler):
 
 def search(evaluate: Evaluate, space: Space, settings: Evolution, store: str | Path | None = None, *,
            reason_against: Callable[[Genome], str | None] = lambda genome: None, about: Mapping[str, Any] | None = None,
-           after_trial: Callable[[list[Trial]], None] = lambda trials: None) -> list[Trial]:
+           watch: Callable[[list[Trial]], None] = lambda trials: None) -> list[Trial]:
     """Search for the distiller of least fitness, until enough of them have been evaluated.
 
     A search that was interrupted goes on where it was, and comes to the same. Several processes that are given one
@@ -72,7 +72,7 @@ def search(evaluate: Evaluate, space: Space, settings: Evolution, store: str | P
         store: See :func:`mmamd.search.kd_zero.store.open_study`.
         reason_against: Why a genome is not to be evaluated at all; None for no reason.
         about: What else the fitness depends on, as plain values: a search of another is refused.
-        after_trial: Called with all trials after each.
+        watch: Called with all trials, before the first one that is tried here and after each.
 
     Returns:
         All trials, by position.
@@ -86,14 +86,13 @@ def search(evaluate: Evaluate, space: Space, settings: Evolution, store: str | P
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # not a line a trial
     try:
         study = open_study(store, f'{NAME}_{settings.method}', _fingerprint(space, settings, about), sampler)
-        return _carry_on(study, evaluate, reason_against, settings, store, after_trial)
+        return _carry_on(study, evaluate, reason_against, settings, store, watch)
     finally:
         optuna.logging.set_verbosity(verbosity)
 
 
 def _carry_on(study: optuna.Study, evaluate: Evaluate, reason_against: Callable[[Genome], str | None],
-              settings: Evolution, store: str | Path | None,
-              after_trial: Callable[[list[Trial]], None]) -> list[Trial]:
+              settings: Evolution, store: str | Path | None, watch: Callable[[list[Trial]], None]) -> list[Trial]:
     turn = Turn(store)
 
     def objective(trial: optuna.Trial) -> float:
@@ -106,10 +105,10 @@ def _carry_on(study: optuna.Study, evaluate: Evaluate, reason_against: Callable[
             turn.take()
             fail_dead_trials(study, store)
             trials = trials_of(study)
+            watch(trials)
             if not _goes_on(trials, settings):
                 return trials
             study.optimize(objective, n_trials=1)
-            after_trial(trials_of(study))
     except BaseException:
         _give_up_own(study)
         raise

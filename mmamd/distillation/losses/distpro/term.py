@@ -15,6 +15,7 @@ from mmamd.distillation.connectors import are_pairs
 from mmamd.distillation.generation import MaskSeed
 from mmamd.distillation.losses.distpro.normalisation import check_normalisation, normalised
 from mmamd.distillation.losses.distpro.pathways import Pathway, check_rule, lay_pathways
+from mmamd.distillation.losses.distpro.pictures import level_maps
 from mmamd.distillation.losses.distpro.process import Process, cut_of
 from mmamd.distillation.losses.distpro.transforms import KINDS, untouched
 from mmamd.distillation.losses.feature import layer_pairs
@@ -24,8 +25,11 @@ from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.outputs import Outputs
 from mmamd.notices import notice
 from mmamd.registry import MODELS
+from mmamd.structures import Maps
 
 MODES = ('process', 'use_last', 'equal', 'search')
+TIMES = 200  # of a training at which it is counted what a threshold leaves
+SHOWN = (0., 1 / 3, 2 / 3, 1.)  # shares of a training that are drawn
 
 
 def mse_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -69,6 +73,8 @@ class ProcessLoss(Loss):
     Raises:
         ValueError: An option is none of these, two contradict each other, or the file holds no process.
     """
+
+    macs = None
 
     def __init__(self, *, file: str | None = None,
                  mode: Literal['process', 'use_last', 'equal', 'search'] | None = None,
@@ -124,6 +130,19 @@ class ProcessLoss(Loss):
                 for kind, pathway in zip(kinds, self.pathways, strict=True)))
             fitting = [('hcl' if kind == 'cnn' else 'mse') for kind in kinds]
             self.distances.append([DISTANCES[each if self.distance == 'auto' else self.distance] for each in fitting])
+        self.pathway_macs = self._pathway_macs()
+        times = [self.weights((i + 0.5) / TIMES) for i in range(TIMES)] if self.cut else []
+        kept = [sum(macs for weight, macs in zip(row, self.pathway_macs, strict=True) if weight >= self.cut)
+                for row in times] or [sum(self.pathway_macs)]
+        self.macs = round(3 * sum(kept) / len(kept))  # a backward pass is two forward passes
+
+    def _pathway_macs(self) -> list[int]:
+        """Of each pathway's transforms to all teachers, of one image, forwards."""
+        found = [0] * len(self.pathways)
+        for transforms, shapes in zip(self.transforms, self.shapes, strict=True):
+            for k, (pathway, transform) in enumerate(zip(self.pathways, transforms, strict=True)):
+                found[k] += transform.macs(shapes[pathway.student][0][1:], shapes[pathway.teacher][1][1:])
+        return found
 
     def _lay(self, num_levels: int) -> None:
         """The pathways, and of a process where their weights stand."""
@@ -185,6 +204,12 @@ class ProcessLoss(Loss):
             met = transform(own[pathway.student], target.shape[2:], generator if self.training else None)
             total = total + weights[k] * self.distances[index][k](met, target)
         return total
+
+    def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
+        if index or self.mode not in ('process', 'use_last'):  # a process is the same for all teachers
+            return []
+        weights = {at: [weight if weight >= self.cut else 0. for weight in self.weights(at)] for at in SHOWN}
+        return [level_maps(weights, self.pathways, len(self.pairs[0]))]
 
     def _levels(self, student: Outputs, teacher: Outputs, index: int) -> tuple[list[Tensor], list[Tensor]]:
         """The levels of both networks as maps (N, C, H, W)."""

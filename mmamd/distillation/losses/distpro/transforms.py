@@ -40,6 +40,11 @@ class CnnTransform(nn.Module):
         x_NMHW = self.middle_norm(self.middle(x_NMHW)).relu()
         return self.leave_norm(self.leave(F.interpolate(x_NMHW, size, mode='nearest')))
 
+    def macs(self, own: tuple[int, int], size: tuple[int, int]) -> int:
+        """Of one image, forwards, from maps of the student's size (H, W) to the teacher's."""
+        before = sum(conv.weight.numel() for conv in (self.enter, self.attention, self.middle))
+        return before * math.prod(own) + self.leave.weight.numel() * math.prod(size)
+
 
 class TransformerTransform(nn.Module):
     """Two blocks of a linear layer, GELU and dropout, and a linear layer to the teacher's channels, each token alone.
@@ -62,6 +67,10 @@ class TransformerTransform(nn.Module):
         x_NHWM = _dropped(F.gelu(self.middle(x_NHWM)), generator)
         maps = self.leave(x_NHWM).movedim(-1, 1)
         return maps if maps.shape[2:] == size else F.interpolate(maps, size, mode='bilinear', align_corners=False)
+
+    def macs(self, own: tuple[int, int], size: tuple[int, int]) -> int:
+        """As of :class:`CnnTransform`."""
+        return sum(each.weight.numel() for each in (self.enter, self.middle, self.leave)) * math.prod(own)
 
 
 KINDS = {'cnn': CnnTransform, 'transformer': TransformerTransform}
