@@ -146,6 +146,12 @@ def test_whatever_the_package_imports_is_a_requirement():
     assert not missing
 
 
+def test_the_first_section_of_the_changelog_is_that_of_the_version():
+    first, *others = re.findall(r'^## (.*)$', (ROOT / 'CHANGELOG.md').read_text(), re.MULTILINE)
+    assert re.fullmatch(rf'{re.escape(mmamd.__version__)} \(\d{{4}}-\d\d-\d\d\)', first)
+    assert not [section for section in others if section.startswith(mmamd.__version__)]
+
+
 # --- the archives in use ---
 
 def environment(folder):
