@@ -4,7 +4,7 @@ import cv2
 
 from mmamd.datasets import Digits
 
-EPOCHS = 15
+EPOCHS = 25
 CONFIG = f"""
 default_scope = 'mmpretrain'
 read = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
