@@ -1,2 +1,2 @@
 """The one source of the version; setup.py reads it without importing the package."""
-__version__ = '0.1.0'
+__version__ = '0.2.0'

@@ -3,6 +3,7 @@
 import ast
 import copy
 import functools
+import inspect
 import pickle
 import re
 from collections import Counter
@@ -28,6 +29,7 @@ from mmpretrain.datasets import CIFAR10, CIFAR100
 from mmpretrain.registry import MODELS
 
 import mmamd
+from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.methods import AMD, KD
 from mmamd.pipeline.config.keys import check_config
 from mmamd.pipeline.config.settings import Settings
@@ -81,6 +83,18 @@ def test_mim_finds_one_file_of_each_name():
     found = Counter(path.name for folder in ('configs', 'mmamd', 'tools') for path in (ROOT / folder).rglob('*.py')
                     if '.mim' not in path.parts)
     assert not {path.name: found[path.name] for path in SHIPPED if found[path.name] > 1}
+
+
+@each([path for path in sorted(CONFIGS.rglob('*.py')) if 'SandwichSparsityHook' in path.read_text()])
+def test_a_sampler_other_than_the_default_is_said_to_be_one(path):
+    """Right above it, or in its line, by the default's name."""
+    default = inspect.signature(SandwichSparsityHook).parameters['sampler'].default
+    above = ''
+    for line in path.read_text().splitlines():
+        sampler = re.search(r"SandwichSparsityHook', sampler='(\w+)'", line)
+        if sampler and sampler[1] != default:
+            assert f'`{default}`' in above + line
+        above = above + line if line.strip().startswith('#') else ''
 
 
 # --- the recipe card: the docstring of every config ---

@@ -85,7 +85,8 @@ def whole_configs(page):
     return [text for _, text in blocks(page, 'python') if text.startswith("_base_ = 'mmamd::")]
 
 
-@pytest.mark.parametrize('page', [page for page in PAGES if whole_configs(page)], ids=name)
+# That of the README is run in test_readme.py.
+@pytest.mark.parametrize('page', [page for page in PAGES[1:] if whole_configs(page)], ids=name)
 def test_a_whole_config_of_a_page_has_at_most_15_lines_and_builds(page, tmp_path):
     for text in whole_configs(page):
         assert len(text.splitlines()) <= 15

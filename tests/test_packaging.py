@@ -5,6 +5,7 @@ import email
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import own_vit
 import pytest
 import torch
 from mmengine.config import Config
@@ -140,8 +142,15 @@ def test_whatever_the_package_imports_is_a_requirement():
             imported |= {name.split('.')[0] for name in names}
     provided = {file.parts[0].removesuffix('.py') for distribution in importlib.metadata.distributions()
                 if canonicalize_name(distribution.metadata['Name']) in required for file in distribution.files or []}
-    missing = imported - sys.stdlib_module_names - {'mmamd'} - provided
-    assert not missing
+    absent = {'mmseg': 'mmsegmentation'}  # of another environment, where its files could be asked
+    assert set(absent.values()) <= required
+    assert not imported - sys.stdlib_module_names - {'mmamd'} - provided - set(absent)
+
+
+def test_the_first_section_of_the_changelog_is_that_of_the_version():
+    first, *others = re.findall(r'^## (.*)$', (ROOT / 'CHANGELOG.md').read_text(), re.MULTILINE)
+    assert re.fullmatch(rf'{re.escape(mmamd.__version__)} \(\d{{4}}-\d\d-\d\d\)', first)
+    assert not [section for section in others if section.startswith(mmamd.__version__)]
 
 
 # --- the archives in use ---
@@ -185,6 +194,7 @@ LOAD = """
 import sys
 from pathlib import Path
 config, package = sys.argv[1:]
+
 import mmamd
 from mmamd.compat import shipped_config
 from mmengine.config import Config
@@ -266,3 +276,72 @@ def test_mim_lists_every_model_of_the_index(wheel_python, tmp_path):
     shipped = {path.relative_to(ROOT).as_posix() for folder in ('amd', 'kd', 'scalekd', 'teacher')
                for path in (ROOT / 'configs' / folder).glob('*.py')}
     assert shipped == set(found['config'].values())
+
+
+# --- a newcomer ---
+
+def bare_python(folder):
+    """A virtual environment with onnxruntime, pillow and what they need, and nothing else."""
+    run(sys.executable, '-m', 'venv', '--without-pip', folder, cwd=folder.parent)
+    python = folder / 'bin' / 'python'
+    have = Path(purelib_of(python))
+    for name in ('numpy', 'onnxruntime', 'pillow'):
+        for top in {file.parts[0] for file in importlib.metadata.files(name) if file.parts[0] != '..'}:
+            (have / top).symlink_to(Path(importlib.metadata.distribution(name).locate_file(top)))
+    return python
+
+
+def classes_said(lines):
+    """Of lines 'folder/CLASS/image.png: CLASS 90.0%', (class of the folder, class that was said)."""
+    return [(Path(path).parent.name, said.rpartition(' ')[0]) for path, said in (line.split(': ') for line in lines)]
+
+
+def share_right(said):
+    return sum(true == found for true, found in said) / len(said)
+
+
+@pytest.mark.slow
+def test_a_newcomer_has_a_small_model_without_a_line_of_code(wheel_python, tmp_path):
+    """MMPretrain's own training, then every command of mmamd, then prediction where there is no mmamd."""
+    own_vit.write_digits(tmp_path / 'digits')
+    (tmp_path / 'own.py').write_text(own_vit.CONFIG)
+    train = Path(sysconfig.get_path('purelib'), 'mmpretrain', '.mim', 'tools', 'train.py')
+    run(wheel_python, train, 'own.py', '--work-dir', 'teacher', cwd=tmp_path)
+
+    def command(*words):
+        return run(wheel_python.with_name('mmamd'), *words, cwd=tmp_path)
+
+    said = command('compress', f'teacher/epoch_{own_vit.EPOCHS}.pth', '--data', 'digits', '--to', '15%',
+                   '--epochs', '10', '--work-dir', 'run', '--cfg-options', 'train_dataloader.num_workers=0')
+    assert 'teacher: mmamd.MaskedViT, 10 classes, by its checkpoint' in said
+    assert 'config: run.py' in said and len((tmp_path / 'run.py').read_text().splitlines()) <= 30
+    summary = json.loads((tmp_path / 'run' / 'summary.json').read_text())
+    teacher, student = summary['teacher'], summary['student']
+    assert student['macs'] <= 0.15 * teacher['macs'] and teacher['value'] > 0.9
+    assert student['value'] > 0.9 * teacher['value']
+    assert f'the student has {student["value"] / teacher["value"]:.1%} of the teacher' in said
+    assert (tmp_path / 'run' / 'report.html').is_file()
+    assert f'student {100 * student["value"]:.2f}' in command('status', 'run')
+
+    table = command('bench', 'run')
+    timed = {(row['network'], row['runtime'], row['precision']) for row in json.loads(
+        (tmp_path / 'run' / 'export' / 'bench.json').read_text())['networks']}
+    assert timed == {('student', 'ONNX Runtime', 'int8'), *(
+        (network, runtime, 'float32') for network in ('teacher', 'assistant', 'student')
+        for runtime in ('torch', 'ONNX Runtime'))}
+    assert all(len(re.findall(f'^{network} ', table, re.MULTILINE)) >= 2 for network in ('teacher', 'student'))
+
+    written = command('export', 'run', '--form', 'onnx', 'int8', '--out', 'small')
+    assert {path.name for path in (tmp_path / 'small').iterdir()} == {'model.onnx', 'model_int8.onnx', 'predict.py'}
+    assert f'{100 * student["value"]:.2f} % in float32' in written
+
+    named = classes_said(command('predict', 'run', 'digits/test').splitlines())
+    assert share_right(named) == pytest.approx(student['value'])
+    bare = bare_python(tmp_path / 'bare')
+    absent = 'torch', 'cv2', 'mmengine', 'mmamd'
+    run(bare, '-c', f'from importlib.util import find_spec; assert not any(map(find_spec, {absent}))', cwd=tmp_path)
+    pictures = sorted((tmp_path / 'digits' / 'test').rglob('*.png'))
+    floats, integers = (classes_said(run(bare, 'small/predict.py', f'small/{name}.onnx', *pictures, cwd=tmp_path)
+                                     .splitlines()) for name in ('model', 'model_int8'))
+    assert floats == named
+    assert len(integers) == len(named) and share_right(integers) > share_right(named) - 0.05

@@ -21,8 +21,8 @@ model = dict(
     teacher='work_dirs/teacher_resnet20_cifar100/teacher.pth')
 compression = dict(student_scale=0.30)
 custom_hooks = [
-    # One drawn candidate a step: 1 + 3 x 0.6 units on average, where all seven cost 1 + 3 x 4.2
-    # (the teacher's forward pass = 1, a training step of scale s = 3 s).
+    # As recorded, before `smallest_random` was the default. One drawn candidate a step: 1 + 3 x 0.6 units on average,
+    # where all seven cost 1 + 3 x 4.2 (the teacher's forward pass = 1, a training step of scale s = 3 s).
     dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 

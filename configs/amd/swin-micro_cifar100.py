@@ -23,8 +23,8 @@ model = dict(
     losses=dict(feat=dict(weight=0.1)))  # beta is not published; that of ViT-micro
 compression = dict(student_scale=0.10, refit=None)  # as recorded: candidates are trained
 custom_hooks = [
-    # One drawn candidate a step: 1 + 3 x 0.5 units on average, where all nine cost 1 + 3 x 4.5
-    # (the teacher's forward pass = 1, a training step of scale s = 3 s).
+    # As recorded, before `smallest_random` was the default. One drawn candidate a step: 1 + 3 x 0.5 units on average,
+    # where all nine cost 1 + 3 x 4.5 (the teacher's forward pass = 1, a training step of scale s = 3 s).
     dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 

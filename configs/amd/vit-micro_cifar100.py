@@ -37,8 +37,8 @@ compression = dict(
     importance=dict(num_images=2048, level='sample', batch_size=64))
 method = dict(type='mmamd.AMD')
 custom_hooks = [
-    # One drawn candidate a step: 1 + 3 x 0.5 units on average, where all nine cost 1 + 3 x 4.5
-    # (the teacher's forward pass = 1, a training step of scale s = 3 s).
+    # As recorded, before `smallest_random` was the default. One drawn candidate a step: 1 + 3 x 0.5 units on average,
+    # where all nine cost 1 + 3 x 4.5 (the teacher's forward pass = 1, a training step of scale s = 3 s).
     dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 

@@ -36,7 +36,8 @@ compression = dict(
     refit=dict(num_images=1024, num_images_candidates=256))
 method = dict(type='mmamd.AMD')
 custom_hooks = [
-    dict(type='mmamd.SandwichSparsityHook', sampler='all'),  # of a joint stage: every candidate in every step
+    # Of a joint stage: every candidate in every step, as published; the default `smallest_random` would train two.
+    dict(type='mmamd.SandwichSparsityHook', sampler='all'),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 
 # --- schedules: each stage's section is merged over the top level ---

@@ -17,6 +17,7 @@ from mmamd.structures import Selection
 
 FEW_STEPS = 200  # of a training: fewer hardly move the weights
 FAR_RATE = 4  # times the batch that a rate is meant for, or that part of it
+MUCH = 0.1  # of a run's arithmetic, for the choices
 FAR_BELOW = 0.8  # of the teacher's performance, for the largest candidate of a joint training
 GIB = 1 << 30
 
@@ -24,7 +25,8 @@ GIB = 1 << 30
 def advise_before(context: Context, state: RunState, say: Callable[[str], None]) -> None:
     """Say what is to be said of a plan before it is carried out, and note it; the first rank's only."""
     if is_main_process():
-        state.content['advice'] = [*_of_trainings(context), *_of_memory(context, memory_of_device())]
+        state.content['advice'] = [*_of_trainings(context), *_of_choices(context),
+                                   *_of_memory(context, memory_of_device())]
         state.save()
         for text in state.advice:
             say(f'advice: {text}')
@@ -80,6 +82,30 @@ def length_advice(schedule: dict, epochs: int, steps_of_epoch: int) -> Iterator[
         if end >= length and each.get('begin', 0) < length:
             yield (f'its warm-up of {end} {unit} is as long as the training, {length}; set end= of the {each["type"]} '
                    f'in param_scheduler to {max(1, length // 10)}, or train longer')
+
+
+def _of_choices(context: Context) -> list[str]:
+    """What is to be said of what the choices take."""
+    macs = {stage.name: stage.macs(context) for stage in context.stages}
+    choices = [stage for stage in context.stages if isinstance(stage, Select) and macs[stage.name]]
+    tested = sum(macs[stage.name] * stage.images['test'].num / sum(images.num for images in stage.images.values())
+                 for stage in choices if 'test' in stage.images)
+    found = choice_advice(sum(macs[stage.name] for stage in choices), tested, sum(macs.values()))
+    return [f'{", ".join(stage.name for stage in choices)}: {text}' for text in found]
+
+
+def choice_advice(judging: float, tested: float, whole: float) -> Iterator[str]:
+    """Whether judging networks takes much of a run, and the test images, which no rule reads, a part of that.
+
+    Args:
+        judging: MACs of all choices.
+        tested: Those of them on test images.
+        whole: MACs of the run.
+    """
+    if tested and judging > MUCH * whole:
+        yield (f"to judge the networks takes {judging / whole:.0%} of the run's arithmetic; no rule reads what they do "
+               f'on the test images, and report_test=False of the NPSDSelectionHook in custom_hooks leaves it out, '
+               f'which spares {tested / whole:.0%}')
 
 
 def far_below(stage: str, selection: Selection) -> list[str]:

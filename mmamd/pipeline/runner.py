@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -35,7 +34,7 @@ from mmamd.pipeline.progress_display import make_display
 from mmamd.pipeline.reuse import check_donors, take_over
 from mmamd.pipeline.seeding import run_seed
 from mmamd.pipeline.sizing import known_before, lay_stages
-from mmamd.pipeline.stages import Stage, fingerprint
+from mmamd.pipeline.stages import Stage, clear_folders, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
@@ -161,7 +160,7 @@ class MultiStepRunner:
                 if stage.name in redone:
                     stage.clear(self.work_dir)
             for name in set(redone) - {stage.name for stage in stages}:  # of other options of the method
-                shutil.rmtree(self.work_dir / name, ignore_errors=True)
+                clear_folders(self.work_dir, name)
         for name in redone:
             state.content['stages'].pop(name, None)
         barrier()

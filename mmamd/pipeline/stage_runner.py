@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from mmamd import compat
+from mmamd.pipeline.tensorboard import in_one_folder
 
 
 class StageConfig(Config):
@@ -53,7 +54,9 @@ def build_stage_runner(settings: dict, stage: str, folder: Path, **overrides) ->
     arguments = {key: settings[key] for key in keys if settings.get(key) is not None}
     if 'visualizer' in arguments:
         # Without a name each runner has a visualizer of its own; of one name the first would log for all stages.
-        arguments['visualizer'] = {key: value for key, value in arguments['visualizer'].items() if key != 'name'}
+        own = {key: value for key, value in arguments['visualizer'].items() if key != 'name'}
+        part = stage.removeprefix(f'{folder.name}_')  # of a stage that has several runners
+        arguments['visualizer'] = in_one_folder(own, folder.parent, '/'.join(dict.fromkeys((folder.name, part))))
     arguments |= overrides
     if is_distributed():
         arguments['model_wrapper_cfg'] = compat.model_wrapper_cfg()

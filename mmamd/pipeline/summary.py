@@ -1,6 +1,5 @@
 """What a run found, as one file, one table and one report."""
 
-import copy
 import platform
 import shlex
 import subprocess
@@ -22,6 +21,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.shares import shares_of_students
 from mmamd.pipeline.sizing import size_found
 from mmamd.pipeline.state import RunState
+from mmamd.pipeline.tensorboard import in_one_folder
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.size_text import size_sentences
 from mmamd.selection.table import Row, amount_text, rows_of
@@ -59,7 +59,8 @@ def _show(run: Run, context: Context) -> None:
     if not context.cfg.get('visualizer') or folder.exists():
         return
     # The host keeps visualizers by their names and would hand back that of an earlier run.
-    visualizer = VISUALIZERS.build({'save_dir': str(folder), **copy.deepcopy(context.cfg.visualizer),
+    settings = in_one_folder(context.cfg.visualizer, context.work_dir, 'export/pictures')
+    visualizer = VISUALIZERS.build({'save_dir': str(folder), **settings,
                                     'name': f'{context.work_dir.name}_pictures_{time.time_ns()}'})
     publish(run, visualizer)
     visualizer.close()

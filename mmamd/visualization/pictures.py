@@ -19,7 +19,7 @@ from mmamd.visualization.refit_plot import Refitted, refit_figure
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.scenes_plot import scenes_figure
 from mmamd.visualization.search_pictures import OF_SEARCHES
-from mmamd.visualization.selection_plot import selection_figure
+from mmamd.visualization.selection_plot import OnTestImages, selection_figure
 from mmamd.visualization.students_plot import students_figure
 
 
@@ -106,12 +106,28 @@ def _training_title(run: Run, stage: str) -> str:
 def _selections(run: Run) -> list[Picture] | str:
     if not run.of_kind('select') and run.summary is not None:  # of a run that goes on, it may be still to come
         return f'the method {run.method} chooses among no networks'
-    return [Picture('selection', stage.replace('select', 'selection'),
-                    f'{"Choice of the student" if stage in run.delivered else "Choice of the teacher assistant"}'
-                    f'{_round_of(stage)}{_for(run, stage)}', _how_to_read(selection),
-                    partial(selection_figure, selection, run.scale_by, has_student=run.is_smallest_student,
-                            are_slices=run.are_slices(stage)))
-            for stage, selection in run.selections.items()] or 'no network has been chosen yet'
+    return [_selection(run, stage) for stage in run.selections] or 'no network has been chosen yet'
+
+
+def _selection(run: Run, stage: str) -> Picture:
+    selection, tested = run.selections[stage], _tested(run, stage)
+    what = 'Choice of the student' if stage in run.delivered else 'Choice of the teacher assistant'
+    line = '' if tested is None else (' The dotted line is the same on the test images, as far as networks were judged '
+                                      'there, and the star what the distillation has made of the student.')
+    return Picture('selection', stage.replace('select', 'selection'), what + _round_of(stage) + _for(run, stage),
+                   _how_to_read(selection) + line,
+                   partial(selection_figure, selection, run.scale_by, tested, has_student=run.is_smallest_student,
+                           are_slices=run.are_slices(stage)))
+
+
+def _tested(run: Run, stage: str) -> OnTestImages | None:
+    """What is known on the test images beside a choice on the way to the students; None before the run is finished."""
+    if run.summary is None or stage in run.delivered or not run.selections[stage].has_scales:
+        return None
+    return OnTestImages(
+        run.summary['teacher']['value'],
+        {row.name: row.test_value for row in run.rows(stage) if row.test_value is not None},
+        {student.scale: student.value for student in run.students if run.student_of(stage) in ('', student.key)})
 
 
 def _for(run: Run, stage: str) -> str:

@@ -1,5 +1,6 @@
 """The figure of a selection: performance over scale, the chosen network, and the rule's score."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,29 @@ ERROR_BAR = dict(capsize=2.5, elinewidth=1.0)
 MOST_LETTERS = 55  # of names side by side, between the first tick and the last; longer ones stand upright
 
 
-def plot_selection(selection: Selection, scale_by: str, path: str | Path,
-                   student_value: float | None = None, has_student: bool = True, are_slices: bool = True) -> None:
+@dataclass(frozen=True)
+class OnTestImages:
+    """Performances on the test images, as fractions; they choose nothing.
+
+    Attributes:
+        teacher: The teacher's.
+        networks: Those of the networks, by their keys, as far as they were judged on these images too.
+        students: Those of the students once they have been distilled, by their scales.
+    """
+
+    teacher: float
+    networks: dict[str, float]
+    students: dict[float, float]
+
+
+def plot_selection(selection: Selection, scale_by: str, path: str | Path, has_student: bool = True,
+                   are_slices: bool = True) -> None:
     """Save :func:`selection_figure` as a PNG file; its folder is made."""
-    save_figure(selection_figure(selection, scale_by, student_value, has_student, are_slices), path)
+    save_figure(selection_figure(selection, scale_by, None, has_student, are_slices), path)
 
 
-def selection_figure(selection: Selection, scale_by: str, student_value: float | None = None,
-                     has_student: bool = True, are_slices: bool = True, style: Style = LIGHT) -> Figure:
+def selection_figure(selection: Selection, scale_by: str, tested: OnTestImages | None = None, has_student: bool = True,
+                     are_slices: bool = True, style: Style = LIGHT) -> Figure:
     """Performance over scale with bootstrap intervals, and below it the rule's score on a second y axis.
 
     The teacher is a diamond on a dashed line, the choice a ring on both curves, the student before its distillation a
@@ -38,8 +54,8 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
     Args:
         selection: What to draw; without bootstrap draws there are no error bars.
         scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
-        student_value: Performance of the distilled student, as a fraction, drawn as a star. Comparable with the rest
-            of the figure only when it was read on the same split.
+        tested: What is known on the test images, once a run is finished: a dotted line up to the teacher, the distilled
+            students as stars. It is compared with itself; networks that have one scale are drawn without it.
         has_student: Whether the student is the smallest candidate; one of another architecture is none of them. It is
             marked where it has been judged.
         are_slices: Whether the networks share their weights.
@@ -52,7 +68,9 @@ def selection_figure(selection: Selection, scale_by: str, student_value: float |
     has_score = known_as(rule).by_scale
     band = PERFORMANCE_BAND if has_score else WHOLE_BAND
     student = student_label(are_slices) if has_student else None
-    handles = _draw_performance(upper, selection, places, student_value, student, style)
+    handles = _draw_performance(upper, selection, places, student, style)
+    if tested is not None and selection.has_scales:
+        handles += _draw_tested(upper, places, tested, style)
     _colour_axis(upper, 'Performance (%)', style.blue, band)
     upper.yaxis.set_major_formatter(percent)
     if has_score:
@@ -100,8 +118,8 @@ def _places(selection: Selection) -> dict[str, float]:
     return {m.key: m.scale if selection.has_scales else float(i) for i, m in enumerate(selection.measurements)}
 
 
-def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float], student_value: float | None,
-                      student: str | None, style: Style) -> list:
+def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float], student: str | None,
+                      style: Style) -> list:
     """Draws the curve and the marked networks; returns what the legend shows."""
     reference, networks = selection.reference, selection.measurements
     line = axes.axhline(reference.value, color=style.muted, linewidth=1.0, linestyle='--', zorder=1,
@@ -123,10 +141,18 @@ def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float]
         elif student is not None and m is networks[0] and selection.above is not None and m.scale <= selection.above:
             handles += axes.plot([places[m.key]], [m.value], color=style.green, marker='s', markersize=7,
                                  linestyle='none', label=f'{student} ({100 * m.value:.1f} %)', zorder=4)
-    if student_value is not None:
-        handles += axes.plot([places[networks[0].key]], [student_value], color=style.green, marker='*', markersize=12,
-                             linestyle='none', label=f'student, distilled ({100 * student_value:.1f} %)', zorder=5)
     return handles
+
+
+def _draw_tested(axes: Axes, places: dict[str, float], tested: OnTestImages, style: Style) -> list:
+    """Draws what is known on the test images; returns what the legend shows."""
+    line = axes.plot([*(places[key] for key in tested.networks), 1.], [*tested.networks.values(), tested.teacher],
+                     color=style.muted, marker='.', markersize=5, linewidth=1.2, linestyle=':', zorder=2,
+                     label='on the test images')
+    values = ', '.join(f'{100 * value:.1f}' for value in tested.students.values())
+    return line + axes.plot(
+        list(tested.students), list(tested.students.values()), color=style.green, marker='*', markersize=12,
+        linestyle='none', zorder=5, label=f'distilled, test ({values} %)')
 
 
 def _draw_score(axes: Axes, selection: Selection, rule: str, places: dict[str, float], style: Style) -> list:

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch.nn as nn
 
-from mmamd.pipeline.advice import bytes_kept, far_below, length_advice, rate_advice
+from mmamd.pipeline.advice import bytes_kept, choice_advice, far_below, length_advice, rate_advice
 from mmamd.pipeline.state import RunState
 from mmamd.selection.choice import choose
 from mmamd.structures import Measurement
@@ -39,6 +39,15 @@ def test_a_short_training_and_a_long_warm_up_are_said(scheduler, epochs, steps, 
     assert not said or re.search(said, found[0])
 
 
+@pytest.mark.parametrize('judging, tested, said', [
+    (11, 7, "takes 11% of the run's arithmetic; .*report_test=False .* which spares 7%$"), (10, 7, None),
+    (50, 0, None)])  # where the test images are left out already there is nothing to say
+def test_a_choice_that_takes_much_of_the_run_is_said(judging, tested, said):
+    found = list(choice_advice(judging, tested, 100))
+    assert len(found) == bool(said)
+    assert not said or re.search(said, found[0])
+
+
 @pytest.mark.parametrize('largest, is_far', [(0.79 * 0.6, True), (0.81 * 0.6, False)])
 def test_a_joint_training_that_has_unlearnt_is_said(largest, is_far):
     selection = choose([Measurement(0.5, 0.3, []), Measurement(0.9, largest, [])], Measurement(1.0, 0.6, []), 0.1)
@@ -64,12 +73,16 @@ def test_what_a_step_keeps_is_counted_without_the_weights():
 
 
 def test_the_advice_of_a_run_is_noted_and_shown(finished_run):
-    """The tiny run trains 3 epochs of 10 steps, and says so once for both of its trainings."""
+    """The tiny run trains 3 epochs of 10 steps, and says so once for both trainings; beside them its choice is dear."""
     from mmamd.pipeline.status import format_status
     from mmamd.visualization import read_run
     work_dir, _ = finished_run
     advice = RunState(work_dir).advice
     assert [text.partition(':')[0] for text in advice if 'it has 30 steps in all' in text] == ['joint, student']
+    stages = RunState(work_dir).content['stages']
+    share = stages['select']['macs'] / sum(stage['planned_macs'] for stage in stages.values())
+    said, = (text for text in advice if 'report_test=False' in text)
+    assert said.startswith(f"select: to judge the networks takes {share:.0%} of the run's arithmetic")
     assert read_run(work_dir).advice == advice
     assert all(f'advice: {text}' in format_status(work_dir) for text in advice)
     report = (work_dir / 'report.html').read_text()

@@ -90,10 +90,19 @@ def test_a_method_that_refits_nothing_though_it_was_asked_to_is_said_so(work_dir
 
 def test_the_choice_of_the_cheapest_is_explained(run_by):
     picture = make_pictures(read_run(run_by('AMD from refit')))[0][0]
-    assert picture.caption.endswith('In a ring is the smallest eligible candidate that noise does not tell from the '
-                                    'one of the largest score: a small assistant makes every epoch of the student '
-                                    'cheaper.')
+    assert ('In a ring is the smallest eligible candidate that noise does not tell from the one of the largest '
+            'score: a small assistant makes every epoch of the student cheaper.') in picture.caption
     assert any('student, before distillation' in text.get_text() for text in picture.draw().legends[0].get_texts())
+
+
+def test_the_choice_shows_what_became_of_the_student_once_that_is_known(work_dir):
+    picture = make_pictures(read_run(work_dir))[0][0]
+    stars, = (line for line in picture.draw().axes[0].lines if line.get_label().startswith('distilled'))
+    assert stars.get_xydata().tolist() == [[0.25, 0.63]]
+    assert 'the star what the distillation has made of the student' in picture.caption
+    (work_dir / 'summary.json').unlink()
+    picture = make_pictures(read_run(work_dir))[0][0]
+    assert not [line for line in picture.draw().axes[0].lines if line.get_label().startswith('distilled')]
 
 
 def test_what_cannot_be_drawn_is_said_with_its_reason(tmp_path):

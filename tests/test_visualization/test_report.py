@@ -19,16 +19,23 @@ class Page(HTMLParser):
     def __init__(self, html):
         super().__init__()
         self.tags, self.rows, self.text, self._cell = [], [], '', False
+        self.around, self._open = [], []  # tables and pictures, each with the classes of what it lies in; those now
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag in ('table', 'picture', 'pre'):
+            self.around.append((tag, sum(self._open, [])))
+        if tag in ('div', 'section', 'figure', 'details'):
+            self._open.append((dict(attrs).get('class') or '').split())
         if tag == 'tr':
             self.rows.append([])
         self._cell = tag in ('td', 'th')
 
     def handle_endtag(self, tag):
         self._cell = False
+        if tag in ('div', 'section', 'figure', 'details'):
+            self._open.pop()
 
     def handle_data(self, data):
         self.text += data.strip('\n')
@@ -43,6 +50,14 @@ def page(finished_run):
 
 def report_of(work_dir):
     return Page(report_html(read_run(work_dir)))
+
+
+def test_what_is_wider_than_a_phone_scrolls_in_a_frame_of_its_own(page, finished_run):
+    tags = [tag for tag, _ in page.around]
+    assert tags.count('table') == 3 and tags.count('picture') >= 6  # networks, times, costs
+    assert not [(tag, classes) for tag, classes in page.around if tag != 'pre' and 'wide' not in classes]
+    style = (finished_run / 'report.html').read_text().split('</style>')[0]
+    assert '.wide { overflow-x: auto; }' in style and re.search(r'^pre { overflow-x: auto', style, re.MULTILINE)
 
 
 def test_the_table_holds_every_network_with_its_cost_and_its_performances(page):

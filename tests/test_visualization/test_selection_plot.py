@@ -11,7 +11,7 @@ from mmamd.selection.choice import choose
 from mmamd.selection.rules import RULES, rule
 from mmamd.structures import Measurement
 from mmamd.visualization import plot_selection
-from mmamd.visualization.selection_plot import selection_figure
+from mmamd.visualization.selection_plot import OnTestImages, selection_figure
 
 
 def selection_of(scales, rule='npsd', num_draws=50, **kwargs):
@@ -36,11 +36,12 @@ def students_of(num, num_draws=50):
 
 
 TENTHS = [i / 10 for i in range(1, 10)]
+TESTED = OnTestImages(0.85, {'0.10': 0.7, '0.50': 0.82, '0.90': 0.84}, {0.1: 0.8123})
 
 
 def test_figure_is_written_as_a_png_into_a_new_folder(tmp_path):
     selection = selection_of(TENTHS)
-    plot_selection(selection, 'flops', tmp_path / 'new' / 'selection.png', student_value=0.8)
+    plot_selection(selection, 'flops', tmp_path / 'new' / 'selection.png')
     height, width, _ = imread(tmp_path / 'new' / 'selection.png').shape
     assert width >= 1200 and height >= 800
     assert plt.get_fignums() == []  # no state of pyplot is touched
@@ -71,10 +72,20 @@ def test_horizontal_axis_says_what_the_scale_is_a_fraction_of(scale_by, text):
 
 def test_legend_names_teacher_choice_and_both_students():
     selection = selection_of(TENTHS)
-    texts = [t.get_text() for t in selection_figure(selection, 'flops', 0.8123).legends[0].get_texts()]
+    texts = [t.get_text() for t in selection_figure(selection, 'flops', TESTED).legends[0].get_texts()]
     assert texts == ['candidate, 95% interval', 'teacher (89.3 %)', 'student, shared weights (77.0 %)',
-                     f'chosen ({100 * selection.winner.value:.1f} %)', 'student, distilled (81.2 %)',
-                     'NPSD, 95% interval']
+                     f'chosen ({100 * selection.winner.value:.1f} %)', 'on the test images',
+                     'distilled, test (81.2 %)', 'NPSD, 95% interval']
+
+
+def test_the_test_images_have_a_line_of_their_own_that_ends_at_the_teacher():
+    upper = selection_figure(selection_of(TENTHS), 'flops', OnTestImages(0.85, {'0.10': 0.7, '0.90': 0.84}, {
+        0.1: 0.8, 0.15: 0.81})).axes[0]
+    line, stars = (next(each for each in upper.lines if each.get_label().startswith(label))
+                   for label in ('on the', 'distilled'))
+    np.testing.assert_allclose(line.get_xydata(), [[0.1, 0.7], [0.9, 0.84], [1, 0.85]])
+    np.testing.assert_allclose(stars.get_xydata(), [[0.1, 0.8], [0.15, 0.81]])
+    assert stars.get_label() == 'distilled, test (80.0, 81.0 %)'
 
 
 @pytest.mark.parametrize('rule, kwargs, by', [('npsd', {}, 'by NPSD'), ('best', {}, 'by performance'),
@@ -110,7 +121,7 @@ def test_the_title_says_that_the_cheapest_was_chosen_where_noise_leaves_the_choi
 
 
 def test_separate_networks_share_no_weights_with_the_student():
-    figure = selection_figure(selection_of(TENTHS), 'flops', 0.8123, are_slices=False)
+    figure = selection_figure(selection_of(TENTHS), 'flops', TESTED, are_slices=False)
     assert 'student, before distillation (77.0 %)' in [text.get_text() for text in figure.legends[0].get_texts()]
     _check_texts(figure, 15)
 
@@ -138,7 +149,8 @@ def test_without_draws_no_interval_is_claimed():
 @pytest.mark.parametrize('rule', ['npsd', 'lambda_tradeoff'])
 def test_no_text_overlaps_another_or_leaves_the_figure(scales, rule):
     selection = selection_of(scales, rule)
-    figure = selection_figure(selection, 'units', student_value=0.85)
+    tested = OnTestImages(0.85, {m.key: m.value for m in selection.measurements}, {scales[0]: 0.84})
+    figure = selection_figure(selection, 'units', tested)
     _check_texts(figure, 15)
 
 

@@ -23,7 +23,7 @@ compression = dict(
 method = dict(type='mmamd.AMD')
 custom_hooks = [
     # As in the recorded run of ResNet-20. Algorithm 1 has sampler='all'. Where the student is another network, no
-    # candidate becomes the student, so none is trained in every step.
+    # candidate becomes the student, so none is trained in every step, as the default `smallest_random` would.
     dict(type='mmamd.SandwichSparsityHook', sampler='random', num_random=1),
     dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 

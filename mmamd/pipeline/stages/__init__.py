@@ -8,8 +8,8 @@ from mmamd.pipeline.stages.refit import Refit
 from mmamd.pipeline.stages.score import Score
 from mmamd.pipeline.stages.select import Select
 from mmamd.pipeline.stages.size import Size, Verify
-from mmamd.pipeline.stages.stage import STAGES, Stage, field_digests, fingerprint
+from mmamd.pipeline.stages.stage import STAGES, Stage, clear_folders, field_digests, fingerprint
 from mmamd.pipeline.stages.teacher import Teacher
 
 __all__ = ['STAGES', 'Distil', 'Export', 'Latency', 'Nest', 'Refit', 'Score', 'Select', 'Size', 'Stage', 'Teacher',
-           'Verify', 'field_digests', 'fingerprint']
+           'Verify', 'clear_folders', 'field_digests', 'fingerprint']

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mmamd.pipeline.plain import digest, file_digest
+from mmamd.pipeline.tensorboard import FOLDER
 from mmamd.structures import Network
 from mmamd.weights.networks import find_network, read_networks
 
@@ -73,11 +74,17 @@ class Stage:
 
     def clear(self, work_dir: Path) -> None:
         """Remove what it has left in a work_dir, so that it is done anew."""
-        shutil.rmtree(work_dir / self.name, ignore_errors=True)
+        clear_folders(work_dir, self.name)
 
     def carry_out(self, context: 'Context') -> None:
         """Do it: from files to files in the stage's folder."""
         raise NotImplementedError
+
+
+def clear_folders(work_dir: Path, name: str) -> None:
+    """Remove what a stage of this name has left, and what TensorBoard shows of it."""
+    for folder in (work_dir / name, work_dir / FOLDER / name):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def fingerprint(stage: Stage, work_dir: Path) -> dict[str, str]:

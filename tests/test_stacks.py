@@ -1,0 +1,41 @@
+"""`nox` runs the tests over the stacks that docs/stacks.md says were tested, by tools/run_tests.sh."""
+
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def noxfile(monkeypatch):
+    """What noxfile.py defines, without nox, which no environment of the tests needs."""
+    def as_it_is(*_, **__):
+        return lambda function: function
+
+    monkeypatch.setitem(sys.modules, 'nox', SimpleNamespace(session=as_it_is, parametrize=as_it_is))
+    found = {}
+    exec(compile((ROOT / 'noxfile.py').read_text(), 'noxfile.py', 'exec'), found)
+    return SimpleNamespace(**found)
+
+
+def test_the_stacks_of_nox_are_those_of_the_page(noxfile):
+    rows = re.findall(r'^\| (3\.\d+)\.\d+ \| ([\d.]+), torchvision ([\d.]+) \| (\S+)', (ROOT / 'docs' / 'stacks.md')
+                      .read_text(), re.MULTILINE)
+    assert len(rows) >= 4
+    assert noxfile.STACKS == [(*row[:3], 'onedl' if row[3].startswith('onedl') else 'mminstall') for row in rows]
+
+
+def test_a_stack_is_said_to_the_script_that_makes_it(noxfile):
+    asked = []
+    session = SimpleNamespace(posargs=['-k', 'pruning'], run=lambda *words, external, env: asked.append((words, env)))
+    noxfile.tests(session, '3.12', '2.13.0', '0.28.0', 'mminstall')
+    (words, environment), = asked
+    assert words == ('bash', 'tools/run_tests.sh', '-k', 'pruning')
+    assert environment == {'VENV': '.venv-3.12-mminstall', 'PYTHON': 'python3.12', 'HOST': 'mminstall',
+                           'TORCH': 'torch==2.13.0 torchvision==0.28.0'}
+    script = (ROOT / 'tools' / 'install.sh').read_text()
+    assert all(f'${{{name}:-' in script for name in environment)  # its defaults give way to them
