@@ -54,7 +54,7 @@ LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
 METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])
 MODELS = RegistryWithMMSeg(
     'model', parent=root.MODELS, scope='mmamd',
-    locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection.panel'],
+    locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection.panel', 'mmamd.weights.compressed'],
     of_mmseg={'MaskedMiT': 'mmamd.backbones.masked_mit', 'MaskedResNetV1c': 'mmamd.backbones.masked_resnet_v1c'})
 OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
                                locations=['mmamd.distillation'])

@@ -7,14 +7,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from meta_device import meta_device
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.utils import get_installed_path
 
+from mmamd.files.run_config import write_run_config
 from mmamd.pruning.complexity import network_cost
 from mmamd.registry import MODELS
+from mmamd.structures import Cost, Network
+from mmamd.weights.networks import save_networks
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / 'configs' / 'segmentation').glob('*.py'))
@@ -146,3 +150,40 @@ def on_meta(path):
 
 def shapes_of(network):
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+# --- backbones that were compressed on classification ---
+
+def delivered(path, folder):
+    """Make a run that has delivered what a transfer starts from, without its weights; returns what it has kept."""
+    cfg = Config.fromfile(path)
+    name = Path(cfg.model.backbone.run).name
+    recipe = Config.fromfile(ROOT / f'configs/amd/{name}.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        network = MODELS.build(copy.deepcopy(recipe.model.architecture))
+    kept = {group.name: max(1, group.count // 4) for group in network.backbone.unit_groups()}
+    architecture = recipe.model.architecture.to_dict()
+    architecture['backbone'].update(network.backbone.cut_arguments(kept))
+    (folder / 'export').mkdir(parents=True)
+    save_networks(folder, 'export', {'student': Network(architecture, 'student.pth', 0.15, None, Cost(0, 0))})
+    write_run_config(recipe, folder)
+    return kept
+
+
+@pytest.mark.seg
+@each(TRANSFERS)
+def test_a_transfer_is_one_base_and_the_path_of_a_run(path, tmp_path):
+    assert Config.fromfile(path).model.backbone.run.removeprefix('work_dirs/') in {
+        found.stem for found in (ROOT / 'configs' / 'amd').glob('*.py')}
+    mine = tmp_path / 'mine.py'
+    mine.write_text(f"_base_ = ['{path}']\nmodel = dict(backbone=dict(run='{tmp_path / 'run'}'))\n")
+    kept = delivered(path, tmp_path / 'run')
+    network, whole = on_meta(mine), on_meta(path.with_stem('psp_r101_cityscapes'))
+    assert network.backbone.input_shape == whole.backbone.input_shape
+    assert network.backbone.init_cfg['checkpoint'] == 'student.pth'
+    counts = {group.name: group.count for group in network.backbone.unit_groups()}
+    assert 0 < len(counts) and {name: counts[name] for name in kept if name in counts} == {
+        name: count for name, count in kept.items() if name in counts}
+    with torch.device('meta'):  # heads and neck read what it gives
+        logits = network(torch.zeros(2, 3, *network.backbone.input_shape[1:]), mode='tensor')
+    assert logits.shape[:2] == (2, 19)

@@ -19,3 +19,5 @@ model = _base_.architecture
 load_from = 'swin-tiny_16xb64_in1k'
 auto_scale_lr = dict(base_batch_size=8)  # 4 processes
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=8000))
+# Written once, at the end: an unfinished teacher cannot be distilled by mistake.
+custom_hooks = [dict(type='CheckpointHook', by_epoch=False, interval=-1, save_last=True, filename_tmpl='teacher.pth')]

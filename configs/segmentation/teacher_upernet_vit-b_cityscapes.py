@@ -20,3 +20,5 @@ model = _base_.architecture
 load_from = 'vit-base-p16_in21k-pre_3rdparty_in1k-384px'
 auto_scale_lr = dict(base_batch_size=8)  # 4 processes
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=8000))
+# Written once, at the end: an unfinished teacher cannot be distilled by mistake.
+custom_hooks = [dict(type='CheckpointHook', by_epoch=False, interval=-1, save_last=True, filename_tmpl='teacher.pth')]

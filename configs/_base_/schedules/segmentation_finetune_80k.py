@@ -9,6 +9,3 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
     dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=80000)]
-
-# Written once, at the end: an unfinished teacher cannot be distilled by mistake.
-custom_hooks = [dict(type='CheckpointHook', by_epoch=False, interval=-1, save_last=True, filename_tmpl='teacher.pth')]
