@@ -40,7 +40,8 @@ class RegistryWithMMSeg(root.Registry):
 
 
 DATASETS = RegistryWithMMSeg('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'],
-                             of_mmseg={'CamVid': 'mmamd.datasets.camvid'})
+                             of_mmseg={'CamVid': 'mmamd.datasets.camvid',
+                                       'StreetScenes': 'mmamd.datasets.street_scenes'})
 DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmamd', locations=['mmamd.datasets'])
 FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', locations=['mmamd.pipeline.seeding'])
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',

@@ -129,7 +129,7 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
         if name != 'Teacher':
             assert part['Config'] == entry['Config'] and part['Weights'] is None
     teacher = parts_of(entry)['Teacher']
-    if is_segmentor(entry) and recipe.model.teacher.startswith('https://'):
+    if is_segmentor(entry) and str(recipe.model.teacher).startswith('https://'):
         assert teacher['Weights'] == recipe.model.teacher  # test_segmentation_configs.py holds it against the zoo
         assert teacher['Config'].startswith('mmseg::')
     elif recipe.model.teacher in list_models():

@@ -1,4 +1,4 @@
-"""The backbone that a run has delivered, as a part of another network: of a segmentor, say, where it was a classifier's."""
+"""The backbone that a run has delivered, as a part of another network: of a segmentor where it was a classifier's."""
 
 from pathlib import Path
 from typing import Any

@@ -9,9 +9,9 @@ import torch
 from matplotlib.image import imread
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from street_scenes import PALETTE, scene, write_scenes
 
 import mmamd
+from mmamd.datasets.scenes import PALETTE, scene
 from mmamd.pruning.complexity import network_cost, rest_cost
 from mmamd.registry import MODELS
 from mmamd.structures import Selection
@@ -20,15 +20,6 @@ from mmamd.visualization.scenes_plot import Scenes
 
 pytestmark = pytest.mark.seg
 TINY = Path(__file__).parent / 'tiny_segmentation.py'
-
-
-@pytest.fixture(scope='session')
-def scenes(tmp_path_factory):
-    """Folder of 36 scenes to train on and 6 to test on."""
-    root = tmp_path_factory.mktemp('scenes')
-    write_scenes(root, 'train', 36)
-    write_scenes(root, 'test', 6, first=100)
-    return root
 
 
 @pytest.fixture(scope='session')
@@ -56,11 +47,13 @@ def segmentor(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def read(scenes, segmentor):
+def read(tmp_path_factory, segmentor):
     """Function that reads tiny_segmentation.py over its scenes and teacher, with overrides."""
+    root = tmp_path_factory.mktemp('scenes')
+
     def read(**overrides):
         config = Config.fromfile(TINY)
-        config.merge_from_dict({'data_root': str(scenes), 'model.teacher': str(segmentor), **overrides})
+        config.merge_from_dict({'data_root': str(root), 'model.teacher': str(segmentor), **overrides})
         return config
 
     return read
@@ -97,7 +90,7 @@ def test_the_losses_are_those_of_both_heads_of_the_logits_and_of_the_features(ru
             '0.40.loss_cwd', '0.40.loss_feat'} <= logged
 
 
-def test_the_loaded_student_is_as_good_as_the_summary_says(run, scenes):
+def test_the_loaded_student_is_as_good_as_the_summary_says(run):
     work_dir, summary = run
     student = mmamd.load_student(work_dir)
     images, labels = zip(*(scene(number) for number in range(100, 106)), strict=True)
