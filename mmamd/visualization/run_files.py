@@ -12,6 +12,7 @@ from mmamd.selection.table import Row, rows_of
 from mmamd.structures import CandidateFamily, Cost, Importance, Maps, Network, Selection, check_run_format
 from mmamd.visualization.bench_table import FILE as BENCH
 from mmamd.visualization.bench_table import read_bench
+from mmamd.visualization.class_plot import ClassValues
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.refit_plot import Refitted
@@ -42,6 +43,7 @@ class Run:
         examples: Test images and predictions of the stage export.
         bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
         scenes: The same where each pixel has a class.
+        class_values: What each network is worth on each class, where the task measures it.
         summary: The content of ``summary.json``, once the run is finished.
         advice: What would make the run better, as it was noticed.
     """
@@ -64,6 +66,7 @@ class Run:
     examples: Examples | None
     bench: dict | None
     scenes: Scenes | None
+    class_values: ClassValues | None
     summary: dict | None
     advice: list[str] = field(default_factory=list)
 
@@ -159,6 +162,7 @@ def read_run(work_dir: str | Path) -> Run:
         examples=_load(Examples.load, export / 'examples.json'),
         bench=_load(read_bench, export / BENCH),
         scenes=_load(Scenes.load, export / 'scenes.json'),
+        class_values=_load(ClassValues.load, export / 'classes.json'),
         # That of an earlier outcome is still there while a part of the run is redone.
         advice=state.get('advice', []),
         summary=(_load(read_json, folder / 'summary.json')

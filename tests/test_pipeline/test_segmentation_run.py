@@ -15,6 +15,7 @@ from mmamd.datasets.scenes import PALETTE, scene
 from mmamd.pruning.complexity import network_cost, rest_cost
 from mmamd.registry import MODELS
 from mmamd.structures import Selection
+from mmamd.visualization.class_plot import ClassValues
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.visualization.scenes_plot import Scenes
 
@@ -115,6 +116,15 @@ def test_the_report_shows_scenes_in_the_colours_of_the_data_set(run):
     assert (truth[labels == 3] == PALETTE[3]).all() and (truth[labels == 255] == 0).all()
     assert (student == truth).all(-1).mean() > 0.7
     assert 'Networks of the run on test scenes' in (work_dir / 'report.html').read_text()
+
+
+def test_the_report_shows_what_each_class_is_worth(run):
+    work_dir, summary = run
+    found = ClassValues.load(work_dir / 'export' / 'classes.json')
+    assert found.classes == ['sky', 'building', 'road', 'car'] and list(found.values) == ['teacher', 'student']
+    for name, values in found.values.items():  # the host rounds its mean to two digits
+        assert np.mean(values) / 100 == pytest.approx(summary[name]['value'], abs=1e-4)
+    assert 'IoU of each class on the test images' in (work_dir / 'report.html').read_text()
 
 
 def test_the_host_reads_the_student_with_the_names_and_colours_of_its_classes(run):
