@@ -129,6 +129,16 @@ def _write_onnx(subject: Subject, folder: Path) -> None:
     shutil.copyfile(PREDICT, folder / PREDICT.name)
 
 
+def _check_any_size(subject: Subject) -> None:
+    backbone = subject.network.backbone
+    if not backbone.traces_any_size:
+        raise ValueError(f'the graph of a {type(backbone).__name__} is of one image size, for which its positions or '
+                         "windows are laid out; take the form 'onnx'")
+    if subject.pixels:
+        raise ValueError("the form 'onnx-any-size' takes preprocessed images; leave the preprocessing out, or take the "
+                         "form 'onnx'")
+
+
 def _plain_config(subject: Subject) -> Config:
     return _converted(subject, 'mmpretrain', lambda: plain_config(subject.cfg, subject.network, subject.candidate))
 
@@ -237,6 +247,9 @@ FORMS: dict[str, Form] = {
                         _read_safetensors),
     'onnx': Form(('model.onnx', PREDICT.name), 'a runtime of ONNX, opset 17', _write_onnx,
                  lambda folder: read_onnx(folder / 'model.onnx'), is_graph=True),
+    'onnx-any-size': Form(('model_any_size.onnx',), 'a runtime of ONNX, opset 17', lambda subject, folder: export_onnx(
+        subject.small, folder / 'model_any_size.onnx', subject.metadata, any_size=True),
+        lambda folder: read_onnx(folder / 'model_any_size.onnx'), prepare=_check_any_size, is_graph=True),
     'torch-export': Form(('model.pt2',), 'torch', _write_torch, lambda folder: read_torch(folder / 'model.pt2')),
     'mmpretrain': Form(('mmpretrain_model.pth', 'mmpretrain_config.py'), 'mmpretrain', _write_mmpretrain,
                        _read_mmpretrain, method='plain_config', prepare=_plain_config),
@@ -268,7 +281,7 @@ def _host_model(config: Path, weights: Path) -> Function:
 def _converted(subject: Subject, name: str, convert: Callable[[], Any]) -> Any:
     """What ``convert`` makes of the subject. Raises ValueError, with the forms that can, if the form cannot be it."""
     backbone = subject.network.backbone
-    always = [other for other, form in FORMS.items() if form.method is None and other != 'mmseg']
+    always = [other for other, form in FORMS.items() if form.method is None and other not in ('mmseg', 'onnx-any-size')]
     try:
         if not hasattr(backbone, FORMS[name].method):
             raise ValueError(f'a {type(backbone).__name__} has no such form')

@@ -136,9 +136,11 @@ def test_the_host_reads_the_student_with_the_names_and_colours_of_its_classes(ru
     assert (said == labels).mean() > 0.7
 
 
-def test_the_student_leaves_in_the_forms_that_any_network_does(run, tmp_path):
-    written = mmamd.export_model(run[0], forms=['pth', 'safetensors', 'onnx', 'torch-export'], out=tmp_path)
+def test_the_student_leaves_in_all_forms_that_a_cnn_does(run, tmp_path):
+    forms = ['pth', 'safetensors', 'onnx', 'onnx-any-size', 'torch-export', 'mmseg']
+    written = mmamd.export_model(run[0], forms=forms, out=tmp_path)
     assert max(each.difference for each in written) <= 1e-5
+    assert written[-1].needs == 'mmsegmentation, mmamd'
 
 
 def test_candidates_are_made_good_without_training(read, tmp_path):
