@@ -5,7 +5,8 @@ from typing import Any
 
 import torch.nn as nn
 
-from mmamd.files.run_config import read_run_config
+from mmamd import compat
+from mmamd.files.run_config import import_custom, read_run_config
 from mmamd.registry import MODELS
 from mmamd.weights.networks import find_network
 
@@ -24,9 +25,12 @@ def CompressedBackbone(*, run: str | Path, network: str = 'export', **arguments:
             of it, such as ``img_size`` and ``out_indices``.
 
     Raises:
-        FileNotFoundError, ValueError: If the run has delivered no network, or none of that reference.
+        FileNotFoundError, ValueError: If the run has delivered no network, or none of that reference; if its files
+            name what would run code.
     """
-    found = find_network(run, network)
-    return MODELS.build({
-        '_scope_': read_run_config(run).get('default_scope', 'mmpretrain'), **found.architecture['backbone'],
-        **arguments, 'init_cfg': dict(type='Pretrained', checkpoint=found.weights, prefix='backbone.')})
+    found, config = find_network(run, network), read_run_config(run)
+    import_custom(config, run)
+    with compat.registered_types_only():
+        return MODELS.build({
+            '_scope_': config.get('default_scope', 'mmpretrain'), **found.architecture['backbone'], **arguments,
+            'init_cfg': dict(type='Pretrained', checkpoint=found.weights, prefix='backbone.')})
