@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import functools
 import re
 from collections import Counter
 from pathlib import Path
@@ -34,6 +35,12 @@ def each(paths):
     return pytest.mark.parametrize('path', paths, ids=lambda path: path.stem)
 
 
+@functools.cache
+def read(path):
+    """The config of a file, read once. Not to be changed."""
+    return Config.fromfile(path)
+
+
 def recipe_of(path):
     """The compression that a teacher or a baseline belongs to."""
     return path.with_stem(path.stem.partition('_')[2])
@@ -63,7 +70,7 @@ def test_recipe_card_is_that_of_the_config(path):
     assert path.relative_to(ROOT).as_posix() in card['Command']
     named = re.findall(r'\b(?:configs|tools|results)/[\w./-]+\w', text)
     assert [name for name in named if not (ROOT / name).is_file()] == []
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     length = cfg.train_cfg if path in TRAINED else cfg.student.train_cfg
     said = f'{length.max_iters:,} steps' if 'max_iters' in length else f'{length.max_epochs} epochs'
     assert said in card['Schedule']
@@ -73,7 +80,7 @@ def test_recipe_card_is_that_of_the_config(path):
 
 @each(CONFIGS)
 def test_candidates_are_judged_on_held_out_blocks_of_training_frames(path):
-    train, val, test = (Config.fromfile(path)[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test'))
+    train, val, test = (read(path)[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test'))
     assert (train.part, val.part) == ('train', 'held_out') and train.block == val.block
     assert (val.block > 1) == (val.dataset.type != 'ADE20KDataset')  # which has no neighbours
     places = [(dataset.data_prefix, dataset.get('first', 0)) for dataset in (train.dataset, val.dataset, test)]
@@ -82,14 +89,14 @@ def test_candidates_are_judged_on_held_out_blocks_of_training_frames(path):
 
 @each(BASELINES)
 def test_baseline_differs_from_its_compression_in_the_method_alone(path):
-    baseline, compression = (Config.fromfile(each).to_dict() for each in (path, recipe_of(path)))
+    baseline, compression = (read(each).to_dict() for each in (path, recipe_of(path)))
     assert (baseline.pop('method'), compression.pop('method')) == (dict(type='mmamd.KD'), dict(type='mmamd.AMD'))
     assert baseline == compression
 
 
 @each(COMPRESSIONS)
 def test_teacher_is_the_zoos_or_has_a_recipe(path):
-    cfg, recipe = Config.fromfile(path), path.with_stem(f'teacher_{path.stem}')
+    cfg, recipe = read(path), path.with_stem(f'teacher_{path.stem}')
     teacher = cfg.model.teacher
     if teacher is None:
         assert Path(cfg.teacher_config).resolve() == recipe
@@ -102,7 +109,7 @@ def test_teacher_is_the_zoos_or_has_a_recipe(path):
 
 @each(TEACHERS)
 def test_teacher_is_the_network_that_its_compression_distils_and_sees_the_same_images(path):
-    teacher, compression = Config.fromfile(path), Config.fromfile(recipe_of(path))
+    teacher, compression = read(path), read(recipe_of(path))
     assert teacher.model == compression.model.architecture
     for key in ('data_preprocessor', 'train_dataloader', 'test_dataloader'):
         assert teacher[key] == compression[key]
@@ -124,7 +131,7 @@ OF_ZOO = {'pspnet/pspnet_r101-d8_4xb2-80k_cityscapes-512x1024': 'psp_r101_citysc
 
 @pytest.mark.seg
 def test_the_recipes_whose_teacher_is_downloaded_are_those_of_the_zoo():
-    assert {path.stem for path in COMPRESSIONS if str(Config.fromfile(path).model.teacher).startswith(ZOO)} == {
+    assert {path.stem for path in COMPRESSIONS if str(read(path).model.teacher).startswith(ZOO)} == {
         *OF_ZOO.values()}
 
 
@@ -135,7 +142,7 @@ def test_zoo_teacher_is_the_network_of_the_recipe_and_sees_the_same_images(model
     folder, name = model.split('/')
     entry, = (each for each in yaml.safe_load((zoo / folder / 'metafile.yaml').read_text())['Models']
               if each['Name'] == name)
-    ours, theirs = Config.fromfile(ROOT / f'configs/segmentation/{recipe}.py'), Config.fromfile(zoo / f'{model}.py')
+    ours, theirs = read(ROOT / f'configs/segmentation/{recipe}.py'), read(zoo / f'{model}.py')
     assert ours.model.teacher == entry['Weights']
     network = {key: value for key, value in theirs.model.items() if key not in ('pretrained', 'data_preprocessor')}
     with DefaultScope.overwrite_default_scope('mmseg'), meta_device():
@@ -148,7 +155,7 @@ def test_zoo_teacher_is_the_network_of_the_recipe_and_sees_the_same_images(model
 
 def on_meta(path):
     """The network of a recipe, with shapes and without memory."""
-    model = Config.fromfile(path).model
+    model = read(path).model
     with DefaultScope.overwrite_default_scope('mmseg'), meta_device():
         return MODELS.build(copy.deepcopy(model.get('architecture', model)))
 
@@ -161,9 +168,9 @@ def shapes_of(network):
 
 def delivered(path, folder):
     """Make a run that has delivered what a transfer starts from, without its weights; returns what it has kept."""
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     name = Path(cfg.model.backbone.run).name
-    recipe = Config.fromfile(ROOT / f'configs/amd/{name}.py')
+    recipe = read(ROOT / f'configs/amd/{name}.py')
     with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
         network = MODELS.build(copy.deepcopy(recipe.model.architecture))
     kept = {group.name: max(1, group.count // 4) for group in network.backbone.unit_groups()}
@@ -178,7 +185,7 @@ def delivered(path, folder):
 @pytest.mark.seg
 @each(TRANSFERS)
 def test_a_transfer_is_one_base_and_the_path_of_a_run(path, tmp_path):
-    assert Config.fromfile(path).model.backbone.run.removeprefix('work_dirs/') in {
+    assert read(path).model.backbone.run.removeprefix('work_dirs/') in {
         found.stem for found in (ROOT / 'configs' / 'amd').glob('*.py')}
     mine = tmp_path / 'mine.py'
     mine.write_text(f"_base_ = ['{path}']\nmodel = dict(backbone=dict(run='{tmp_path / 'run'}'))\n")
