@@ -40,7 +40,8 @@ class RegistryWithMMSeg(root.Registry):
 
 
 DATASETS = RegistryWithMMSeg('dataset', parent=root.DATASETS, scope='mmamd', locations=['mmamd.datasets'],
-                             of_mmseg={'CamVid': 'mmamd.datasets.camvid'})
+                             of_mmseg={'CamVid': 'mmamd.datasets.camvid',
+                                       'StreetScenes': 'mmamd.datasets.street_scenes'})
 DATA_SAMPLERS = root.Registry('data sampler', parent=root.DATA_SAMPLERS, scope='mmamd', locations=['mmamd.datasets'])
 FUNCTIONS = root.Registry('function', parent=root.FUNCTIONS, scope='mmamd', locations=['mmamd.pipeline.seeding'])
 HOOKS = root.Registry('hook', parent=root.HOOKS, scope='mmamd',
@@ -54,7 +55,7 @@ LOOPS = root.Registry('loop', parent=root.LOOPS, scope='mmamd',
 METHODS = root.Registry('method', scope='mmamd', locations=['mmamd.methods'])
 MODELS = RegistryWithMMSeg(
     'model', parent=root.MODELS, scope='mmamd',
-    locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection.panel'],
+    locations=['mmamd.backbones', 'mmamd.distillation', 'mmamd.selection.panel', 'mmamd.weights.compressed'],
     of_mmseg={'MaskedMiT': 'mmamd.backbones.masked_mit', 'MaskedResNetV1c': 'mmamd.backbones.masked_resnet_v1c'})
 OPTIM_WRAPPERS = root.Registry('optimizer wrapper', parent=root.OPTIM_WRAPPERS, scope='mmamd',
                                locations=['mmamd.distillation'])

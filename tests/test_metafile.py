@@ -14,12 +14,12 @@ from mmpretrain.apis import ModelHub, list_models
 from mmpretrain.registry import MODELS
 
 from mmamd.pruning.candidates import make_family, scale_grid
-from mmamd.pruning.complexity import cost_function, profiled_cost
+from mmamd.pruning.complexity import cost_function, profiled_cost, rest_cost
 from mmamd.selection.table import amount_text
-from mmamd.structures import Importance
+from mmamd.structures import Cost, Importance
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ('amd', 'kd', 'scalekd', 'teacher')
+FOLDERS = ('amd', 'kd', 'scalekd', 'segmentation', 'teacher')
 METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
 ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
 COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
@@ -35,6 +35,10 @@ def network_of(entry):
     return re.sub('^(kd|teacher)_', '', entry['Name'])
 
 
+def is_segmentor(entry):
+    return entry['Config'].startswith('configs/segmentation/')
+
+
 def each(entries):
     return pytest.mark.parametrize('entry', entries, ids=lambda entry: entry['Name'])
 
@@ -48,13 +52,14 @@ def parts_of(entry):
 def family_of(config):
     """Candidates of a compression at full size, if every layer's units are as important as every other's."""
     cfg = Config.fromfile(ROOT / config)
-    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+    with DefaultScope.overwrite_default_scope(cfg.default_scope), meta_device():
         network = MODELS.build(cfg.model.architecture)
+    unscaled = rest_cost(network) if cfg.default_scope == 'mmseg' else Cost(0, 0)  # heads of segmentors
     groups = network.backbone.unit_groups()
     even = {group.name: [float(group.count - i) for i in range(group.count)] for group in groups}
     return make_family(groups, Importance(even, 1, 'sample'), cost_function(network),
                        scale_grid(cfg.compression.num_candidates, cfg.compression.student_scale),
-                       scale_by=cfg.compression.scale_by, prune=cfg.compression.prune)
+                       scale_by=cfg.compression.scale_by, prune=cfg.compression.prune, unscaled=unscaled)
 
 
 @cache
@@ -80,7 +85,8 @@ def test_index_imports_every_metafile():
 @pytest.mark.parametrize('folder', FOLDERS)
 def test_every_config_is_listed_once_under_its_own_name(folder):
     listed = {entry['Name']: entry['Config'] for entry in METAFILES[folder]['Models']}
-    assert listed == {path.stem: path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / folder).glob('*.py')}
+    assert listed == {path.stem: path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / folder).glob('*.py')
+                      if not path.stem.startswith('transfer_')}  # which are of the size of the run that they start from
     assert len(METAFILES[folder]['Models']) == len(listed)
 
 
@@ -123,21 +129,27 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
         if name != 'Teacher':
             assert part['Config'] == entry['Config'] and part['Weights'] is None
     teacher = parts_of(entry)['Teacher']
-    if recipe.model.teacher in list_models():
+    if is_segmentor(entry) and str(recipe.model.teacher).startswith('https://'):
+        assert teacher['Weights'] == recipe.model.teacher  # test_segmentation_configs.py holds it against the zoo
+        assert teacher['Config'].startswith('mmseg::')
+    elif recipe.model.teacher in list_models():
         zoo = ModelHub.get(recipe.model.teacher)
         assert Path(teacher['Weights']).name == Path(zoo.weights).name  # the forks keep the same files elsewhere
         package, _, path = teacher['Config'].partition('::')
         assert Path(get_installed_path(package), '.mim', 'configs', path).samefile(zoo.config.filename)
     else:
-        assert teacher['Config'] == f'configs/teacher/teacher_{network_of(entry)}.py' and teacher['Weights'] is None
+        folder = 'segmentation' if is_segmentor(entry) else 'teacher'
+        assert teacher['Config'] == f'configs/{folder}/teacher_{network_of(entry)}.py' and teacher['Weights'] is None
         assert (ROOT / teacher['Config']).is_file()
 
 
 # --- sizes ---
 
-@each(ENTRIES)
+@pytest.mark.parametrize('entry', [
+    pytest.param(entry, id=entry['Name'], marks=[pytest.mark.seg] if is_segmentor(entry) else []) for entry in ENTRIES])
 def test_sizes_are_the_counters(entry):
-    recipe, metadata = f'configs/amd/{network_of(entry)}.py', entry['Metadata']
+    folder, metadata = 'segmentation' if is_segmentor(entry) else 'amd', entry['Metadata']
+    recipe = f'configs/{folder}/{network_of(entry)}.py'
     family = family_of(recipe)
     other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
     whole, student = family.teacher_cost, other or family.student.cost

@@ -1,26 +1,44 @@
 """Every shipped config of segmentation is found by its name, says what it is, and fits to those beside it."""
 
 import ast
+import copy
+import functools
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
+import torch
+import yaml
+from meta_device import meta_device
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
+from mmengine.utils import get_installed_path
 
+from mmamd.files.run_config import write_run_config
 from mmamd.pruning.complexity import network_cost
 from mmamd.registry import MODELS
+from mmamd.structures import Cost, Network
+from mmamd.weights.networks import save_networks
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / 'configs' / 'segmentation').glob('*.py'))
 TEACHERS = [path for path in CONFIGS if path.stem.startswith('teacher_')]
 BASELINES = [path for path in CONFIGS if path.stem.startswith('kd_')]
-COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES]]
+TRANSFERS = [path for path in CONFIGS if path.stem.startswith('transfer_')]
+COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES, *TRANSFERS]]
+TRAINED = [*TEACHERS, *TRANSFERS]  # one network by labels alone
+ZOO = 'https://download.openmmlab.com/mmsegmentation/v0.5/'
 
 
 def each(paths):
     return pytest.mark.parametrize('path', paths, ids=lambda path: path.stem)
+
+
+@functools.cache
+def read(path):
+    """The config of a file, read once. Not to be changed."""
+    return Config.fromfile(path)
 
 
 def recipe_of(path):
@@ -28,8 +46,13 @@ def recipe_of(path):
     return path.with_stem(path.stem.partition('_')[2])
 
 
-def test_each_compression_has_a_teacher_and_mim_finds_one_file_of_each_name():
-    assert {recipe_of(path) for path in TEACHERS} == set(COMPRESSIONS) >= {recipe_of(path) for path in BASELINES}
+def test_there_is_a_recipe_of_each_network_and_mim_finds_one_file_of_each_name():
+    assert {path.stem for path in COMPRESSIONS} == {
+        *(f'{network}_cityscapes' for network in ('psp_r101', 'deeplabv3_r101', 'upernet_vit-b', 'upernet_swin-t',
+                                                  'segformer_mit-b2')),
+        'psp_r101_ade20k', 'upernet_swin-t_ade20k',
+        *(f'{network}_camvid' for network in ('psp_r18', 'segformer_mit-b0', 'upernet_vit-micro')), 'psp_r18_scenes'}
+    assert {recipe_of(path) for path in BASELINES} <= set(COMPRESSIONS)
     found = Counter(path.name for folder in ('configs', 'mmamd', 'tools') for path in (ROOT / folder).rglob('*.py')
                     if '.mim' not in path.parts)
     assert [path.name for path in CONFIGS if found[path.name] > 1] == []
@@ -42,44 +65,137 @@ def test_recipe_card_is_that_of_the_config(path):
     parts = re.split(r'^([A-Z][a-z]+): ', body, flags=re.MULTILINE)[1:]
     card = {name: ' '.join(value.split()) for name, value in zip(parts[::2], parts[1::2], strict=True)}
     assert re.fullmatch(r'.+ -> .+[.]', title)
-    third = 'Weights' if path in TEACHERS else 'Teacher'
+    third = 'Weights' if path in TRAINED else 'Teacher'
     assert tuple(card) == ('Paper', 'Row', third, 'Command', 'Hardware', 'Schedule', 'Measured') and all(card.values())
     assert path.relative_to(ROOT).as_posix() in card['Command']
     named = re.findall(r'\b(?:configs|tools|results)/[\w./-]+\w', text)
     assert [name for name in named if not (ROOT / name).is_file()] == []
-    cfg = Config.fromfile(path)
-    steps = cfg.train_cfg.max_iters if path in TEACHERS else cfg.student.train_cfg.max_iters
-    assert f'{steps:,} steps' in card['Schedule']
+    cfg = read(path)
+    length = cfg.train_cfg if path in TRAINED else cfg.student.train_cfg
+    said = f'{length.max_iters:,} steps' if 'max_iters' in length else f'{length.max_epochs} epochs'
+    assert said in card['Schedule']
     if path in COMPRESSIONS:
         assert f'-> {cfg.compression.student_scale:.0%} of its backbone'.replace('%', ' %') in title
 
 
 @each(CONFIGS)
 def test_candidates_are_judged_on_held_out_blocks_of_training_frames(path):
-    train, val, test = (Config.fromfile(path)[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test'))
-    assert (train.part, val.part) == ('train', 'held_out') and train.block == val.block > 1
-    assert train.every == val.every and train.dataset.data_prefix == val.dataset.data_prefix != test.data_prefix
+    train, val, test = (read(path)[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test'))
+    assert (train.part, val.part) == ('train', 'held_out') and train.block == val.block
+    assert (val.block > 1) == (val.dataset.type != 'ADE20KDataset')  # which has no neighbours
+    places = [(dataset.data_prefix, dataset.get('first', 0)) for dataset in (train.dataset, val.dataset, test)]
+    assert train.every == val.every and places[0] == places[1] != places[2]
 
 
 @each(BASELINES)
 def test_baseline_differs_from_its_compression_in_the_method_alone(path):
-    baseline, compression = (Config.fromfile(each).to_dict() for each in (path, recipe_of(path)))
+    baseline, compression = (read(each).to_dict() for each in (path, recipe_of(path)))
     assert (baseline.pop('method'), compression.pop('method')) == (dict(type='mmamd.KD'), dict(type='mmamd.AMD'))
     assert baseline == compression
 
 
+@each(COMPRESSIONS)
+def test_teacher_is_the_zoos_or_has_a_recipe(path):
+    cfg, recipe = read(path), path.with_stem(f'teacher_{path.stem}')
+    teacher = cfg.model.teacher
+    if teacher is None:
+        assert Path(cfg.teacher_config).resolve() == recipe
+    elif teacher.startswith('https://'):
+        assert re.fullmatch(rf'{ZOO}\w+/(\w+[\w-]*)/\1_\d{{8}}_\d{{6}}-[0-9a-f]{{8}}[.]pth', teacher)
+        assert recipe not in TEACHERS
+    else:
+        assert teacher == f'work_dirs/{recipe.stem}/teacher.pth' and recipe in TEACHERS
+
+
 @each(TEACHERS)
 def test_teacher_is_the_network_that_its_compression_distils_and_sees_the_same_images(path):
-    teacher, compression = Config.fromfile(path), Config.fromfile(recipe_of(path))
+    teacher, compression = read(path), read(recipe_of(path))
     assert teacher.model == compression.model.architecture
-    assert compression.model.teacher == f'work_dirs/{path.stem}/teacher.pth'
     for key in ('data_preprocessor', 'train_dataloader', 'test_dataloader'):
         assert teacher[key] == compression[key]
 
 
 @pytest.mark.seg
-@each(COMPRESSIONS)
+@each([path for path in COMPRESSIONS if path.stem.endswith(('_camvid', '_scenes'))])
 def test_network_is_within_reach_of_a_cpu(path):
-    with DefaultScope.overwrite_default_scope('mmseg'):
-        network = MODELS.build(Config.fromfile(path).model.architecture)
-    assert network_cost(network).macs <= 3e9
+    assert network_cost(on_meta(path)).macs <= 3e9
+
+
+# The zoo's model -> the recipe that takes it for its teacher.
+OF_ZOO = {'pspnet/pspnet_r101-d8_4xb2-80k_cityscapes-512x1024': 'psp_r101_cityscapes',
+          'deeplabv3/deeplabv3_r101-d8_4xb2-80k_cityscapes-512x1024': 'deeplabv3_r101_cityscapes',
+          'segformer/segformer_mit-b2_8xb1-160k_cityscapes-1024x1024': 'segformer_mit-b2_cityscapes',
+          'pspnet/pspnet_r101-d8_4xb4-160k_ade20k-512x512': 'psp_r101_ade20k',
+          'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512': 'upernet_swin-t_ade20k'}
+
+
+@pytest.mark.seg
+def test_the_recipes_whose_teacher_is_downloaded_are_those_of_the_zoo():
+    assert {path.stem for path in COMPRESSIONS if str(read(path).model.teacher).startswith(ZOO)} == {
+        *OF_ZOO.values()}
+
+
+@pytest.mark.seg
+@pytest.mark.parametrize('model, recipe', OF_ZOO.items(), ids=OF_ZOO.values())
+def test_zoo_teacher_is_the_network_of_the_recipe_and_sees_the_same_images(model, recipe):
+    zoo = Path(get_installed_path('mmsegmentation'), '.mim', 'configs')
+    folder, name = model.split('/')
+    entry, = (each for each in yaml.safe_load((zoo / folder / 'metafile.yaml').read_text())['Models']
+              if each['Name'] == name)
+    ours, theirs = read(ROOT / f'configs/segmentation/{recipe}.py'), read(zoo / f'{model}.py')
+    assert ours.model.teacher == entry['Weights']
+    network = {key: value for key, value in theirs.model.items() if key not in ('pretrained', 'data_preprocessor')}
+    with DefaultScope.overwrite_default_scope('mmseg'), meta_device():
+        host = MODELS.build(ConfigDict(copy.deepcopy(network)))
+    assert shapes_of(on_meta(CONFIGS[0].with_stem(recipe))) == shapes_of(host)
+    for key in ('mean', 'std', 'bgr_to_rgb'):
+        assert ours.data_preprocessor[key] == theirs.model.data_preprocessor[key]
+    assert ours.test_dataloader.dataset.pipeline == theirs.test_dataloader.dataset.pipeline
+
+
+def on_meta(path):
+    """The network of a recipe, with shapes and without memory."""
+    model = read(path).model
+    with DefaultScope.overwrite_default_scope('mmseg'), meta_device():
+        return MODELS.build(copy.deepcopy(model.get('architecture', model)))
+
+
+def shapes_of(network):
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+# --- backbones that were compressed on classification ---
+
+def delivered(path, folder):
+    """Make a run that has delivered what a transfer starts from, without its weights; returns what it has kept."""
+    cfg = read(path)
+    name = Path(cfg.model.backbone.run).name
+    recipe = read(ROOT / f'configs/amd/{name}.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        network = MODELS.build(copy.deepcopy(recipe.model.architecture))
+    kept = {group.name: max(1, group.count // 4) for group in network.backbone.unit_groups()}
+    architecture = recipe.model.architecture.to_dict()
+    architecture['backbone'].update(network.backbone.cut_arguments(kept))
+    (folder / 'export').mkdir(parents=True)
+    save_networks(folder, 'export', {'student': Network(architecture, 'student.pth', 0.15, None, Cost(0, 0))})
+    write_run_config(recipe, folder)
+    return kept
+
+
+@pytest.mark.seg
+@each(TRANSFERS)
+def test_a_transfer_is_one_base_and_the_path_of_a_run(path, tmp_path):
+    assert read(path).model.backbone.run.removeprefix('work_dirs/') in {
+        found.stem for found in (ROOT / 'configs' / 'amd').glob('*.py')}
+    mine = tmp_path / 'mine.py'
+    mine.write_text(f"_base_ = ['{path}']\nmodel = dict(backbone=dict(run='{tmp_path / 'run'}'))\n")
+    kept = delivered(path, tmp_path / 'run')
+    network, whole = on_meta(mine), on_meta(path.with_stem('psp_r101_cityscapes'))
+    assert network.backbone.input_shape == whole.backbone.input_shape
+    assert network.backbone.init_cfg['checkpoint'] == 'student.pth'
+    counts = {group.name: group.count for group in network.backbone.unit_groups()}
+    assert 0 < len(counts) and {name: counts[name] for name in kept if name in counts} == {
+        name: count for name, count in kept.items() if name in counts}
+    with torch.device('meta'):  # heads and neck read what it gives
+        logits = network(torch.zeros(2, 3, *network.backbone.input_shape[1:]), mode='tensor')
+    assert logits.shape[:2] == (2, 19)

@@ -3,7 +3,7 @@
 # With --onedl as the first argument: on the maintained forks of the OpenMMLab packages, in .venv-onedl.
 # With --seg as the first argument: the tests that need MMSegmentation, and those alone, in .venv-seg. The full mmcv is
 # built from source there, which takes ten to twenty minutes the first time; its wheel is kept in $WHEELS.
-# With --slow before the others: the slow tier, and that alone.
+# With --slow before the others: the slow tier, and that alone; without --seg, what of it needs no MMSegmentation.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tier=()
@@ -17,7 +17,7 @@ elif [[ ${1:-} == --seg ]]; then
 fi
 if [[ ${1:-} == --slow ]]; then
     shift
-    tier=(-m "${tier:+seg and }slow")
+    if [[ ${tier[*]} ]]; then tier=(-m 'seg and slow'); else tier=(-m 'slow and not seg'); fi
 fi
 source tools/install.sh
 if [[ $HOST == seg ]]; then build_mmcv; fi

@@ -21,7 +21,12 @@ class ElasticBackbone:
     active, computes the host's function. It says what its elastic branches are (:meth:`branches`), and what depends on
     how they are joined: :meth:`cost`, :meth:`cut`, :meth:`cut_arguments`. One class is both the shared network and the
     exported student: ``cut_arguments`` are keyword arguments of its constructor.
+
+    Attributes:
+        traces_any_size: Whether a graph that is traced of it is its function for images of any size.
     """
+
+    traces_any_size = False
 
     def branches(self) -> Iterator[tuple[str, ElasticBranch]]:
         """Branches that still have units, by the name of their unit group, in network order."""

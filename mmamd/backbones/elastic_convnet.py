@@ -78,6 +78,8 @@ class ElasticConvNet(ElasticBackbone):
     :meth:`make_elastic` last in its constructor.
     """
 
+    traces_any_size = True
+
     def wires(self) -> Iterator[Wire]:
         """All convolutions and norms, in network order.
 

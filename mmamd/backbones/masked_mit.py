@@ -41,6 +41,8 @@ class MaskedMiT(ElasticTransformer, MixVisionTransformer):
             of ``img_size`` are too small for a stage; if the variant is not supported.
     """
 
+    traces_any_size = True
+
     def __init__(self, *, img_size: int | Sequence[int] = 512, heads: list[int] | None = None,
                  neurons: list[int] | None = None, **kwargs) -> None:
         super().__init__(**kwargs)

@@ -29,6 +29,48 @@ class AveragingMatrices(nn.Module):
         return self.rows_hH @ x_NCHW @ self.columns_Ww
 
 
+class AveragingProducts(nn.Module):
+    """The same averages for maps of any size, by matrices that are made of the size.
+
+    Args:
+        pool: What it stands for.
+    """
+
+    def __init__(self, pool: nn.AdaptiveAvgPool2d) -> None:
+        super().__init__()
+        self.h, self.w = _output_size(pool, (1, 1))
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        H, W = x_NCHW.shape[2:]
+        return _averages_of(H, self.h, x_NCHW) @ x_NCHW @ _averages_of(W, self.w, x_NCHW).transpose(0, 1)
+
+
+def _averages_of(before: int | Tensor, behind: int, like: Tensor) -> Tensor:
+    """:func:`_averages` in operations that a graph can hold, where ``before`` may be a part of it."""
+    i_h1 = torch.arange(behind, device=like.device)[:, None]
+    j_1H = torch.arange(before, device=like.device)[None]
+    # floor and ceil of integers
+    first, last = i_h1 * before // behind, ((i_h1 + 1) * before + behind - 1) // behind
+    return ((j_1H >= first) & (j_1H < last)).to(like.dtype) / (last - first).to(like.dtype)
+
+
+@contextmanager
+def pooled_at_any_size(network: nn.Module) -> Iterator[None]:
+    """Exchange the adaptive poolings of a network by their like for maps of any size, while the context lasts.
+
+    Those to one value are left: exporters know the mean of all positions.
+    """
+    pools = {name: module for name, module in network.named_modules() if isinstance(module, nn.AdaptiveAvgPool2d)
+             and None not in (wanted := _output_size(module, (None, None))) and wanted != (1, 1)}
+    try:
+        for name, pool in pools.items():
+            _exchange(network, name, AveragingProducts(pool))
+        yield
+    finally:
+        for name, pool in pools.items():
+            _exchange(network, name, pool)
+
+
 @contextmanager
 def pooled_by_matrices(network: nn.Module, images: Tensor) -> Iterator[None]:
     """Exchange the adaptive poolings of a network whose fields are of several sizes, while the context lasts.

@@ -79,7 +79,7 @@ def export_candidate(cfg: Config, network: nn.Module, candidate: Candidate | Net
         for path in dict.fromkeys(path for exported in written.values() for path in exported.files):
             shutil.move(Path(temporary) / path.name, path)
     return [written[name] if name in written else
-            Exported(name, {}, FORMS[name].needs, float('nan'), refused=refused[name]) for name in forms]
+            Exported(name, {}, '', float('nan'), refused=refused[name]) for name in forms]
 
 
 def _check(folder: Path, forms: list[str], force: bool, pixels: str | None) -> None:
@@ -129,7 +129,7 @@ def _write(subject: Subject, name: str, temporary: Path, folder: Path) -> Export
         difference = comparison.difference
         add_metadata(temporary / form.files[0], {'comparison': json.dumps(asdict(comparison))})
     sizes = {folder / file: (temporary / file).stat().st_size for file in form.files}
-    return Exported(name, sizes, form.needs, difference, comparison)
+    return Exported(name, sizes, form.needed_by(subject), difference, comparison)
 
 
 def format_exported(exported: Sequence[Exported]) -> str:

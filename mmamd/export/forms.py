@@ -62,6 +62,15 @@ class Subject:
         return describe(self.config, self.candidate, self.network.backbone.input_shape)
 
     @property
+    def meta(self) -> dict:
+        """What the hosts look for in a checkpoint: names of the classes, and their colours where pixels have them."""
+        names = self.config.get('class_names')
+        known = {'classes': list(names)} if names else {}
+        if self.cfg.get('default_scope') == 'mmseg':
+            known['palette'] = _palette(self.cfg.test_dataloader.dataset)
+        return {'dataset_meta': known} if known else {}
+
+    @property
     def graph_metadata(self) -> dict[str, str]:
         """The same for a graph of ONNX, with the layout of its pixels."""
         return self.metadata | ({'layout': self.pixels} if self.pixels else {})
@@ -73,7 +82,7 @@ class Form:
 
     Attributes:
         files: Names of its files.
-        needs: Packages that whoever loads it must have.
+        needs: Packages that whoever loads it must have, or a function of the subject that names them.
         write: Writes the files into a folder.
         read: Makes the function from images to logits from the files of a folder.
         method: Method that a backbone must have to be expressed in this form, if any.
@@ -83,7 +92,7 @@ class Form:
     """
 
     files: tuple[str, ...]
-    needs: str
+    needs: str | Callable[[Subject], str]
     write: Callable[[Subject, Path], None]
     read: Callable[[Path], Function]
     method: str | None = None
@@ -91,12 +100,15 @@ class Form:
     is_exact: bool = True
     is_graph: bool = False
 
+    def needed_by(self, subject: Subject) -> str:
+        """Packages that whoever loads this subject in this form must have."""
+        return self.needs if isinstance(self.needs, str) else self.needs(subject)
+
 
 # --- the forms ---
 
 def _write_pth(subject: Subject, folder: Path) -> None:
-    names = subject.config.get('class_names')
-    save_student(subject.small, folder / 'model.pth', {'dataset_meta': {'classes': list(names)}} if names else None)
+    save_student(subject.small, folder / 'model.pth', subject.meta)
     subject.config.dump(folder / 'config.py')
 
 
@@ -117,6 +129,16 @@ def _write_onnx(subject: Subject, folder: Path) -> None:
     shutil.copyfile(PREDICT, folder / PREDICT.name)
 
 
+def _check_any_size(subject: Subject) -> None:
+    backbone = subject.network.backbone
+    if not backbone.traces_any_size:
+        raise ValueError(f'the graph of a {type(backbone).__name__} is of one image size, for which its positions or '
+                         "windows are laid out; take the form 'onnx'")
+    if subject.pixels:
+        raise ValueError("the form 'onnx-any-size' takes preprocessed images; leave the preprocessing out, or take the "
+                         "form 'onnx'")
+
+
 def _plain_config(subject: Subject) -> Config:
     return _converted(subject, 'mmpretrain', lambda: plain_config(subject.cfg, subject.network, subject.candidate))
 
@@ -130,6 +152,40 @@ def _write_mmpretrain(subject: Subject, folder: Path) -> None:
 
 def _read_mmpretrain(folder: Path) -> Function:
     return _host_model(folder / 'mmpretrain_config.py', folder / 'mmpretrain_model.pth')
+
+
+def _check_mmseg(subject: Subject) -> None:
+    if subject.cfg.get('default_scope') != 'mmseg':
+        raise ValueError("the form 'mmseg' is of segmentors, and this network is none; its backbone becomes one's by "
+                         "training: backbone=dict(type='mmamd.CompressedBackbone', run=...)")
+
+
+def _mmseg_config(subject: Subject) -> tuple[Config, bool]:
+    """Config that MMSegmentation reads, and whether without mmamd; it has no network such as most candidates are."""
+    if hasattr(subject.network.backbone, 'plain_config'):
+        try:
+            return plain_config(subject.cfg, subject.network, subject.candidate), True
+        except ValueError:
+            pass
+    return subject.config, False
+
+
+def _needs_of_mmseg(subject: Subject) -> str:
+    return f"mmsegmentation, {'mmpretrain' if _mmseg_config(subject)[1] else 'mmamd'}"
+
+
+def _write_mmseg(subject: Subject, folder: Path) -> None:
+    config, is_plain = _mmseg_config(subject)
+    weights = plain_weights(config, subject.network) if is_plain else subject.small.state_dict()
+    before = (config.get('custom_imports') or {}).get('imports') or []
+    config.custom_imports = dict(imports=[*([before] if isinstance(before, str) else before),
+                                          'mmpretrain.models' if is_plain else 'mmamd'])
+    write_checkpoint({'state_dict': weights, 'meta': subject.meta}, folder / 'mmseg_model.pth')
+    config.dump(folder / 'mmseg_config.py')
+
+
+def _read_mmseg(folder: Path) -> Function:
+    return _host_model(folder / 'mmseg_config.py', folder / 'mmseg_model.pth')
 
 
 def _timm_form(subject: Subject) -> Any:
@@ -191,14 +247,27 @@ FORMS: dict[str, Form] = {
                         _read_safetensors),
     'onnx': Form(('model.onnx', PREDICT.name), 'a runtime of ONNX, opset 17', _write_onnx,
                  lambda folder: read_onnx(folder / 'model.onnx'), is_graph=True),
+    'onnx-any-size': Form(('model_any_size.onnx',), 'a runtime of ONNX, opset 17', lambda subject, folder: export_onnx(
+        subject.small, folder / 'model_any_size.onnx', subject.metadata, any_size=True),
+        lambda folder: read_onnx(folder / 'model_any_size.onnx'), prepare=_check_any_size, is_graph=True),
     'torch-export': Form(('model.pt2',), 'torch', _write_torch, lambda folder: read_torch(folder / 'model.pt2')),
     'mmpretrain': Form(('mmpretrain_model.pth', 'mmpretrain_config.py'), 'mmpretrain', _write_mmpretrain,
                        _read_mmpretrain, method='plain_config', prepare=_plain_config),
+    'mmseg': Form(('mmseg_model.pth', 'mmseg_config.py'), _needs_of_mmseg, _write_mmseg, _read_mmseg,
+                  prepare=_check_mmseg),
     'timm': Form(('timm_model.safetensors', 'timm_model.py'), 'timm>=1.0.31, safetensors', _write_timm, _read_timm,
                  method='timm_form', prepare=_timm_form),
     'int8': _int8('model_int8.onnx', is_static=True),
     'int8-dynamic': _int8('model_int8_dynamic.onnx', is_static=False),
 }
+
+
+def _palette(dataset: dict) -> list[list[int]]:
+    from mmseg.registry import DATASETS
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    known = {**DATASETS.get(dataset['type']).METAINFO, **(dataset.get('metainfo') or {})}
+    return [list(colour) for colour in known['palette']]
 
 
 def _host_model(config: Path, weights: Path) -> Function:
@@ -212,7 +281,7 @@ def _host_model(config: Path, weights: Path) -> Function:
 def _converted(subject: Subject, name: str, convert: Callable[[], Any]) -> Any:
     """What ``convert`` makes of the subject. Raises ValueError, with the forms that can, if the form cannot be it."""
     backbone = subject.network.backbone
-    always = [other for other, form in FORMS.items() if form.method is None]
+    always = [other for other, form in FORMS.items() if form.method is None and other not in ('mmseg', 'onnx-any-size')]
     try:
         if not hasattr(backbone, FORMS[name].method):
             raise ValueError(f'a {type(backbone).__name__} has no such form')

@@ -10,16 +10,17 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mmamd.export.adaptive_pooling import pooled_by_matrices
+from mmamd.export.adaptive_pooling import pooled_at_any_size, pooled_by_matrices
 from mmamd.export.logits import Function, Logits, check_difference, draw_images, largest_difference
 from mmamd.export.preprocessing import FromPixels
 
+OTHER_SIZES = (0.9, 1.6)  # shares of a side, at which a graph for images of any size is compared
 # What a program does with a graph that needs neither torch nor mmamd; a copy lies beside each.
 PREDICT = Path(__file__).with_name('predict.py')
 
 
 def export_onnx(network: nn.Module, path: Path, metadata: dict[str, str] | None = None,
-                input_shape: tuple[int, int, int] | None = None) -> float:
+                input_shape: tuple[int, int, int] | None = None, *, any_size: bool = False) -> float:
     """Write ``network`` (images -> logits) and compare it with ONNX Runtime at batch 1 and 3.
 
     Args:
@@ -29,6 +30,8 @@ def export_onnx(network: nn.Module, path: Path, metadata: dict[str, str] | None 
             ``layout``, ``'nhwc'`` or ``'nchw'``, the graph takes pixels in that layout, uint8, RGB or grey, of the
             input's size, and normalises them itself, as the entry ``preprocessing`` says.
         input_shape: (channels, height, width) of an image; an elastic backbone knows it.
+        any_size: Whether height and width of the images are open as well as their number, which is compared with
+            larger and smaller images too.
 
     Returns:
         Largest difference over the largest absolute logit.
@@ -42,18 +45,22 @@ def export_onnx(network: nn.Module, path: Path, metadata: dict[str, str] | None 
     if 'layout' in metadata:
         module = _from_pixels(metadata, wrapper).eval()
         example = module.pixels_of(example)
-    with warnings.catch_warnings(), torch.no_grad(), pooled_by_matrices(wrapper, images):
-        # The host compares shapes in Python, which the exporter warns about; the image size is fixed on purpose.
+    pooled = pooled_at_any_size(wrapper) if any_size else pooled_by_matrices(wrapper, images)
+    axes = {0: 'batch', **({2: 'height', 3: 'width'} if any_size else {})}
+    with warnings.catch_warnings(), torch.no_grad(), pooled:
+        # The host compares shapes in Python, which the exporter warns about.
         warnings.simplefilter('ignore')
         # torch calls this exporter, dynamo=False, deprecated. The other one needs one more package, onnxscript, while
         # this one is held to what matters here: the function, at every batch, also of branches without units.
         # The network passes torch.export as it is (torch_export.py), so when torch drops this exporter, what changes
         # is this call and one dependency.
         torch.onnx.export(module, (example,), str(path), input_names=['images'], output_names=['logits'],
-                          dynamic_axes={'images': {0: 'batch'}, 'logits': {0: 'batch'}}, opset_version=17,
-                          dynamo=False)
+                          dynamic_axes={'images': axes, 'logits': axes if any_size else {0: 'batch'}},
+                          opset_version=17, dynamo=False)
     add_metadata(path, metadata)
-    difference = largest_difference(read_onnx(path), wrapper, shape, drawn_for(metadata))
+    function, (channels, *size) = read_onnx(path), shape
+    shapes = [shape, *((channels, *(round(share * side) for side in size)) for share in OTHER_SIZES * any_size)]
+    difference = max(largest_difference(function, wrapper, each, drawn_for(metadata)) for each in shapes)
     check_difference(difference, path)
     return difference
 

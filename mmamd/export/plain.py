@@ -15,7 +15,7 @@ from mmamd.structures import Candidate, Network
 
 
 def plain_config(cfg: Config, network: nn.Module, candidate: Candidate | Network) -> Config:
-    """Config that rebuilds the candidate through ``mmpretrain.get_model`` where there is no mmamd.
+    """Config that rebuilds the candidate by the host's own means where there is no mmamd.
 
     The validation data, which are held-out training images, stay behind, and so do test data of a type of mmamd.
 
@@ -30,6 +30,8 @@ def plain_config(cfg: Config, network: nn.Module, candidate: Candidate | Network
     plain = student_config(cfg, network, candidate).to_dict()
     plain['model']['backbone'] = network.backbone.plain_config(
         copy.deepcopy(cfg.model.architecture.backbone.to_dict()), candidate.kept)
+    if plain.get('default_scope') == 'mmseg':  # whose backbones of these names are other classes
+        plain['model']['backbone']['type'] = f"mmpretrain.{plain['model']['backbone']['type']}"
     ours = [kind for kind in _types(plain['model']) if kind.startswith('mmamd.')]
     if ours:
         raise ValueError(f'model: {", ".join(ours)} is a part of mmamd')
@@ -44,7 +46,7 @@ def plain_weights(config: Config, network: nn.Module) -> dict[str, Tensor]:
         config: From :func:`plain_config`.
         network: The uncut network.
     """
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
+    with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmpretrain')):
         shapes = {key: value.shape for key, value in MODELS.build(copy.deepcopy(config.model)).state_dict().items()}
     shared = network.state_dict()
     return {key: shared[key][tuple(slice(size) for size in shape)].clone() for key, shape in shapes.items()}

@@ -44,6 +44,7 @@ class Segmentation(Task):
     scales_backbone = True  # heads are not pruned, and may cost more than what they read
     any_size = True
     answers = f'places in training images, {SPOTS} x {SPOTS} in each,'
+    class_measure = 'IoU'
     ignore_index = IGNORED
 
     # --- the network ---
@@ -212,6 +213,14 @@ class Segmentation(Task):
         prefix = f'{metric.prefix}/' if metric.prefix else ''
         means = {key if key == 'aAcc' else f'm{key}': 100 * _mean(value) for key, value in found.items()}
         return {prefix + key: float(value) for key, value in {**means, 'absent': int((~present).sum())}.items()}
+
+    def by_class(self, results: list) -> list[float | None] | None:
+        """Intersection over union; None for a class that neither labels nor predictions have."""
+        areas = _areas(results)
+        if areas is None:
+            return None
+        intersection_K, union_K = areas.sum(0)[:2].tolist()
+        return [100 * both / either if either else None for both, either in zip(intersection_K, union_K, strict=True)]
 
     def unseeing(self, results: list) -> list | None:
         """It takes all pixels of all images for the class of the most pixels."""

@@ -28,6 +28,7 @@ class Task:
         scales_backbone: Whether scales are shares of the backbone's cost alone; else of the whole network's.
         any_size: Whether images may have another size than the one that costs speak of.
         answers: What a network answers once each, in the plural.
+        class_measure: Name of what :meth:`by_class` measures.
     """
 
     scope: str
@@ -37,6 +38,7 @@ class Task:
     scales_backbone = False
     any_size = False
     answers = 'training images'
+    class_measure: str
 
     def check_installed(self) -> None:
         """Raise ValueError, with what to install, unless the host can build its networks here."""
@@ -115,6 +117,13 @@ class Task:
 
     def unseeing(self, results: list) -> list | None:
         """The results of the best network that does not look at the images; None where these do not tell."""
+        return None
+
+    def by_class(self, results: list) -> list[float | None] | None:
+        """A measure of each class in percent, from a metric's collected results; None where these do not tell.
+
+        None stands for a class that does not occur.
+        """
         return None
 
     # --- what is behind the backbone ---

@@ -6,6 +6,7 @@ from functools import partial
 from mmamd.selection.choice import CHEAPEST, MANUAL
 from mmamd.selection.rules import known_as
 from mmamd.structures import Selection
+from mmamd.visualization.class_plot import class_figure
 from mmamd.visualization.cost_plot import cost_figure
 from mmamd.visualization.distance_plot import distance_figure
 from mmamd.visualization.examples_plot import examples_figure, read_images
@@ -182,7 +183,7 @@ def _examples(run: Run) -> list[Picture] | str:
     if run.examples is None:
         return 'the stage export has written no examples'
     if run.scenes is not None:
-        return [Picture('scenes', 'scenes', 'Networks of the run on test scenes',
+        return [*_classes(run), Picture('examples', 'scenes', 'Networks of the run on test scenes',
                         'Each pixel in the colour of its class, as it is labelled and as each network says; pixels '
                         'without a label are black.', partial(scenes_figure, run.scenes, run.work_dir / 'export'))]
     if run.examples.skipped is not None:
@@ -191,6 +192,15 @@ def _examples(run: Run) -> list[Picture] | str:
                     'Above each image its class; below it the class that each network takes for the most likely, with '
                     'the probability that it gives it, marked right or wrong.',
                     partial(examples_figure, run.examples, read_images(run.examples, run.work_dir / 'export')))]
+
+
+def _classes(run: Run) -> list[Picture]:
+    if run.class_values is None:
+        return []
+    measure = run.class_values.measure
+    return [Picture('examples', 'classes', f'{measure} of each class on the test images',
+                    f'What the mean {measure} hides: rare and small classes are lost first. Classes that do not occur '
+                    'are left out.', partial(class_figure, run.class_values))]
 
 
 def _round_of(stage: str) -> str:

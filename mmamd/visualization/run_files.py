@@ -13,6 +13,7 @@ from mmamd.selection.table import Row, rows_of
 from mmamd.structures import CandidateFamily, Importance, Maps, Network, Selection, check_run_format
 from mmamd.visualization.bench_table import FILE as BENCH
 from mmamd.visualization.bench_table import read_bench
+from mmamd.visualization.class_plot import ClassValues
 from mmamd.visualization.distance_plot import Distances, read_distances
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.refit_plot import Refitted
@@ -52,6 +53,7 @@ class Run:
         examples: Test images and predictions of the stage export.
         bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
         scenes: The same where each pixel has a class.
+        class_values: What each network is worth on each class, where the task measures it.
         summary: The content of ``summary.json``, once the run is finished.
         searches: Stage -> what it has tried, for each search of distillers that has tried some.
         retrained: Stage -> genome -> students that were trained to their end by a distiller of its search.
@@ -77,6 +79,7 @@ class Run:
     examples: Examples | None
     bench: dict | None
     scenes: Scenes | None
+    class_values: ClassValues | None
     summary: dict | None
     searches: dict[str, Searched]
     retrained: dict[str, dict[str, Retrained]]
@@ -205,6 +208,7 @@ def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
         examples=_load(Examples.load, export / 'examples.json'),
         bench=_load(read_bench, export / BENCH),
         scenes=_load(Scenes.load, export / 'scenes.json'),
+        class_values=_load(ClassValues.load, export / 'classes.json'),
         advice=state.get('advice', []),
         summary=read_json(folder / 'summary.json') if is_over else None,
         searches=searches,

@@ -20,7 +20,7 @@ from test_elastic_contract import (
     some_units,
 )
 
-from mmamd.export import cut_network
+from mmamd.export import cut_network, export_onnx, read_onnx
 
 pytestmark = pytest.mark.seg
 NORM = dict(type='SyncBN', requires_grad=True)
@@ -112,3 +112,14 @@ def test_a_candidate_of_a_segmentor_trains_all_parameters(network, images, choos
     losses = network(images[0], samples, mode='loss')
     sum(value for key, value in losses.items() if 'loss' in key).backward()
     assert [key for key, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+@pytest.mark.parametrize('name', ['PSPNet', 'SegFormer'])
+@pytest.mark.parametrize('choose', [no_units, some_units])
+def test_a_graph_for_images_of_any_size_is_the_cut_segmentor(network, choose, tmp_path):
+    small = cut_network(network, candidate(choose(network.backbone.unit_groups())))
+    assert export_onnx(small, tmp_path / 'model.onnx', any_size=True) <= 1e-5
+    height, width = (side + 12 for side in network.backbone.input_shape[1:])
+    images_N = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert_same_logits(read_onnx(tmp_path / 'model.onnx')(images_N), small(images_N, mode='tensor'))

@@ -185,7 +185,10 @@ def test_the_timm_form_is_a_timm_model_that_trains_on(make_run, tmp_path):
 
 # --- sizes ---
 
-@pytest.mark.parametrize('name', [name for name, form in FORMS.items() if form.is_exact])
+NOT_OF_A_VIT = {'mmseg', 'onnx-any-size'}  # classifier
+
+
+@pytest.mark.parametrize('name', [name for name, form in FORMS.items() if form.is_exact and name not in NOT_OF_A_VIT])
 def test_a_file_shrinks_by_the_bytes_of_the_weights_that_were_removed(make_run, tmp_path, name):
     config, network = make_run(layers=2, heads=4, head_dims=16, neurons=256)
     heads = 4 if name == 'mmpretrain' else 1
@@ -330,6 +333,11 @@ def test_a_network_part_of_mmamd_has_no_plain_config(make_run, tmp_path):
     config, network = make_run(**SMALL)
     config.model.architecture.head.loss = dict(type='mmamd.LogitLoss')
     refused((config, network), NEURONS_ONLY, ['mmpretrain'], 'model: mmamd.LogitLoss is a part of mmamd', tmp_path)
+
+
+def test_a_graph_for_images_of_any_size_is_refused_where_the_size_is_laid_down(make_run, tmp_path):
+    match = "the graph of a MaskedViT is of one image size.*take the form 'onnx'"
+    refused(make_run(**SMALL), PRUNED, ['onnx-any-size'], match, tmp_path)
 
 
 # --- bad input ---

@@ -246,6 +246,12 @@ def test_as_the_type_of_a_network_that_a_stage_has_left(change, marker, run, tin
             read()
 
 
+def test_as_the_type_of_a_backbone_that_a_run_has_delivered(marker, run):
+    rename(run / 'export' / 'networks.json', marker, lambda model, call: model.update(backbone=call))
+    with pytest.raises(ValueError, match="type='os.system' is no registered component"):
+        MODELS.build(dict(type='mmamd.CompressedBackbone', run=str(run)))
+
+
 def test_as_the_type_in_a_safetensors_file(marker, run):
     path = run / 'student' / 'student.safetensors'
     save_file(load_file(path), path, {'model': json.dumps(command(marker))})

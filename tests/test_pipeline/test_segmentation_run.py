@@ -9,26 +9,18 @@ import torch
 from matplotlib.image import imread
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from street_scenes import PALETTE, scene, write_scenes
 
 import mmamd
+from mmamd.datasets.scenes import PALETTE, scene
 from mmamd.pruning.complexity import network_cost, rest_cost
 from mmamd.registry import MODELS
 from mmamd.structures import Selection
+from mmamd.visualization.class_plot import ClassValues
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.visualization.scenes_plot import Scenes
 
 pytestmark = pytest.mark.seg
 TINY = Path(__file__).parent / 'tiny_segmentation.py'
-
-
-@pytest.fixture(scope='session')
-def scenes(tmp_path_factory):
-    """Folder of 36 scenes to train on and 6 to test on."""
-    root = tmp_path_factory.mktemp('scenes')
-    write_scenes(root, 'train', 36)
-    write_scenes(root, 'test', 6, first=100)
-    return root
 
 
 @pytest.fixture(scope='session')
@@ -56,11 +48,13 @@ def segmentor(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def read(scenes, segmentor):
+def read(tmp_path_factory, segmentor):
     """Function that reads tiny_segmentation.py over its scenes and teacher, with overrides."""
+    root = tmp_path_factory.mktemp('scenes')
+
     def read(**overrides):
         config = Config.fromfile(TINY)
-        config.merge_from_dict({'data_root': str(scenes), 'model.teacher': str(segmentor), **overrides})
+        config.merge_from_dict({'data_root': str(root), 'model.teacher': str(segmentor), **overrides})
         return config
 
     return read
@@ -97,7 +91,7 @@ def test_the_losses_are_those_of_both_heads_of_the_logits_and_of_the_features(ru
             '0.40.loss_cwd', '0.40.loss_feat'} <= logged
 
 
-def test_the_loaded_student_is_as_good_as_the_summary_says(run, scenes):
+def test_the_loaded_student_is_as_good_as_the_summary_says(run):
     work_dir, summary = run
     student = mmamd.load_student(work_dir)
     images, labels = zip(*(scene(number) for number in range(100, 106)), strict=True)
@@ -124,6 +118,15 @@ def test_the_report_shows_scenes_in_the_colours_of_the_data_set(run):
     assert 'Networks of the run on test scenes' in (work_dir / 'report.html').read_text()
 
 
+def test_the_report_shows_what_each_class_is_worth(run):
+    work_dir, summary = run
+    found = ClassValues.load(work_dir / 'export' / 'classes.json')
+    assert found.classes == ['sky', 'building', 'road', 'car'] and list(found.values) == ['teacher', 'student']
+    for name, values in found.values.items():  # the host rounds its mean to two digits
+        assert np.mean(values) / 100 == pytest.approx(summary[name]['value'], abs=1e-4)
+    assert 'IoU of each class on the test images' in (work_dir / 'report.html').read_text()
+
+
 def test_the_host_reads_the_student_with_the_names_and_colours_of_its_classes(run):
     from mmseg.apis import inference_model, init_model
     student = init_model(str(run[0] / 'student' / 'config.py'), str(run[0] / 'student' / 'student.pth'), device='cpu')
@@ -133,9 +136,11 @@ def test_the_host_reads_the_student_with_the_names_and_colours_of_its_classes(ru
     assert (said == labels).mean() > 0.7
 
 
-def test_the_student_leaves_in_the_forms_that_any_network_does(run, tmp_path):
-    written = mmamd.export_model(run[0], forms=['pth', 'safetensors', 'onnx', 'torch-export'], out=tmp_path)
+def test_the_student_leaves_in_all_forms_that_a_cnn_does(run, tmp_path):
+    forms = ['pth', 'safetensors', 'onnx', 'onnx-any-size', 'torch-export', 'mmseg']
+    written = mmamd.export_model(run[0], forms=forms, out=tmp_path)
     assert max(each.difference for each in written) <= 1e-5
+    assert written[-1].needs == 'mmsegmentation, mmamd'
 
 
 def test_candidates_are_made_good_without_training(read, tmp_path):

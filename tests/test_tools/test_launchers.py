@@ -239,7 +239,7 @@ def test_the_slow_tier_is_asked_for_by_one_word(repository, recorder, recorded):
     python.parent.mkdir(parents=True)
     shutil.copy(recorder, python)
     _, calls = recorded(repository / 'tools' / 'run_tests.sh', '--slow', '-k', HOSTILE)
-    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'slow', '-k', HOSTILE]
+    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'slow and not seg', '-k', HOSTILE]
 
 
 def test_segmentation_has_an_environment_for_which_mmcv_is_built_once(repository, recorder, recorded, tmp_path):
@@ -259,6 +259,14 @@ def test_segmentation_has_an_environment_for_which_mmcv_is_built_once(repository
     _, calls = recorded(script, '--seg', '--slow', WHEELS=str(wheels))
     assert not [call for call in calls if call[:3] == ['-m', 'pip', 'wheel']]
     assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'seg and slow']
+    done, calls = recorded(repository / 'tools' / 'quickstart.sh', '--seg', '--amp', WHEELS=str(wheels))
+    assert calls[-1] == ['tools/train.py', 'configs/segmentation/psp_r18_scenes.py', '--work-dir',
+                         'work_dirs/quickstart_seg', '--amp']
+
+
+def test_continuous_integration_runs_the_default_tier_and_then_that_of_segmentation():
+    lines = (TOOLS.parent / '.ci' / 'run').read_text().splitlines()
+    assert lines[-1] == 'bash tools/run_tests.sh && exec bash tools/run_tests.sh --seg'
 
 
 @pytest.mark.parametrize('script', sorted(path.name for path in TOOLS.glob('*.sh')))

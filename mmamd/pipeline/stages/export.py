@@ -24,6 +24,7 @@ from mmamd.export import (
 from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
 from mmamd.pipeline.class_names import checkpoint_meta, with_class_names
+from mmamd.pipeline.class_values import class_values
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
 from mmamd.pipeline.images.splits import check_image_size, check_metric
@@ -34,6 +35,7 @@ from mmamd.pipeline.stage_runner import build_stage_runner
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.term_pictures import write_term_pictures
 from mmamd.structures import Network
+from mmamd.visualization.class_plot import ClassValues
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
 
@@ -97,7 +99,7 @@ class Export(Stage):
     def carry_out(self, context: Context) -> None:
         delivered = {reference: find_network(context.work_dir, reference) for reference in self.delivered}
         done, all_macs = 0., 1. + sum(network.scale for network in delivered.values())
-        metrics, written = {}, {}
+        metrics, written, by_class = {}, {}, {}
         for name, network in {'teacher': context.teacher_network(), **delivered}.items():
             model, weights = network.architecture, network.weights
             if name != 'teacher':
@@ -105,7 +107,7 @@ class Export(Stage):
                 model, weights = small.architecture, small.weights
             part = done / all_macs, (done + network.scale) / all_macs
             done += network.scale
-            metrics[name] = self._test(context, name, model, weights, part)
+            metrics[name], by_class[name] = self._test(context, name, model, weights, part)
         if is_main_process():
             written = {name: replace(small, weights=self._deliver(context.work_dir, name))
                        for name, small in written.items()}
@@ -115,6 +117,8 @@ class Export(Stage):
             students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
             write_examples(context, self.shown | students)
             write_scenes(context, self.shown | students)
+            self._write_classes(context, {name: by_class[key] for name, key in {
+                'teacher': 'teacher', **students}.items()})
             write_term_pictures(context)
         barrier()
 
@@ -143,8 +147,11 @@ class Export(Stage):
         return str(folder / 'student.pth')
 
     def _test(self, context: Context, name: str, model: dict, weights: str,
-              part: tuple[float, float]) -> dict[str, float]:
-        """Metrics of a network on the test split; ``part`` is where in the stage this lies, for the progress."""
+              part: tuple[float, float]) -> tuple[dict[str, float], list[float | None]]:
+        """Metrics of a network on the test split, and a value a class where the task has one.
+
+        ``part`` is where in the stage this lies, for the progress.
+        """
         cfg = context.cfg
         runner = build_stage_runner(
             cfg, f'{self.name}_{name}', context.work_dir / self.name, model=model, custom_hooks=[],
@@ -152,7 +159,13 @@ class Export(Stage):
             randomness=dict(seed=self.seed))
         load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
         runner.register_hook(EvaluationProgressHook(self.name, context.progress, test=part))
-        return {key: _plain_number(value) for key, value in runner.test().items()}
+        with class_values(runner.test_evaluator, context.task) as by_class:
+            return {key: _plain_number(value) for key, value in runner.test().items()}, by_class
+
+    def _write_classes(self, context: Context, found: dict[str, list[float | None]]) -> None:
+        if all(found.values()):
+            names = context.class_names or [str(i) for i in range(len(found['teacher']))]
+            ClassValues(context.task.class_measure, names, found).save(context.work_dir / self.name / 'classes.json')
 
 
 def _plain_number(value: Any) -> Any:

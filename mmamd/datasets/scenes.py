@@ -1,9 +1,10 @@
-"""Generated street scenes with labels: minutes of video of a road, small enough to train on within seconds."""
+"""Generated street scenes with labels: minutes of video of a road, small enough to train on within seconds.
 
-from pathlib import Path
+Legend: H x W pixels, 48 x 64.
+"""
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 CLASSES = ('sky', 'building', 'road', 'car')
 PALETTE = [[128, 128, 128], [128, 0, 0], [128, 64, 128], [64, 0, 128]]
@@ -12,7 +13,7 @@ HEIGHT, WIDTH = 48, 64
 COLOURS = np.array([[200, 220, 250], [150, 90, 60], [90, 90, 90], [200, 40, 60]])  # of the classes, in the images
 
 
-def scene(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def scene(number: int, seed: int = 0) -> tuple[NDArray, NDArray]:
     """Image (H, W, 3) and labels (H, W), uint8: neighbouring numbers are neighbouring frames."""
     draw = np.random.default_rng([seed, number])
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -25,12 +26,3 @@ def scene(number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     image = np.clip(COLOURS[labels] + noise, 0, 255).astype(np.uint8)
     labels[:, :2] = VOID
     return image, labels
-
-
-def write_scenes(root: Path, split: str, num: int, first: int = 0) -> None:
-    """``root/images/SPLIT/NNN.png`` and ``root/labels/SPLIT/NNN.png``."""
-    for kind in ('images', 'labels'):
-        (root / kind / split).mkdir(parents=True, exist_ok=True)
-    for number in range(first, first + num):
-        for kind, picture in zip(('images', 'labels'), scene(number), strict=True):
-            Image.fromarray(picture).save(root / kind / split / f'{number:03d}.png')

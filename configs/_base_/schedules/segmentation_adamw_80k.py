@@ -1,0 +1,19 @@
+"""MMSegmentation's schedule for transformers in 80,000 steps of AdamW: warm-up, then linear; a run resumes every 1,000.
+
+A joint stage (method.candidates='joint') has half of them.
+"""
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
+    paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={
+        '.cls_token': dict(decay_mult=0.0), '.pos_embed': dict(decay_mult=0.0),
+        '.relative_position_bias_table': dict(decay_mult=0.0)}))
+joint = dict(
+    train_cfg=dict(max_iters=40000, epoch_iters=1000),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+        dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=40000)])
+student = dict(
+    train_cfg=dict(max_iters=80000, epoch_iters=1000),
+    param_scheduler=[
+        dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+        dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=80000)])
