@@ -48,8 +48,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
         if 'visualization' not in cfg.default_hooks:
-            raise ValueError("--show and --show-dir need default_hooks.visualization=dict(type='VisualizationHook') in "
-                             f'{args.config}')
+            raise ValueError(f'{args.config} lacks default_hooks.visualization, which --show and --show-dir need')
         hook = cfg.default_hooks.visualization
         hook.update(show=args.show, wait_time=args.wait_time, interval=args.interval)
         if hook.type == 'SegVisualizationHook':
@@ -68,8 +67,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
 
 def add_test_time_augmentation(cfg: Config) -> None:
     """Wrap the model and the test pipeline; by default the scores of the image and its mirror image are averaged."""
-    if 'tta_model' not in cfg:
-        cfg.tta_model = dict(type='mmpretrain.AverageClsScoreTTA')
+    cfg.setdefault('tta_model', ConfigDict(type='mmpretrain.AverageClsScoreTTA'))
     if 'tta_pipeline' not in cfg:
         *transforms, pack = copy.deepcopy(cfg.test_dataloader.dataset.pipeline)
         flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
