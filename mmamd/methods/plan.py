@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mmamd.pipeline.config.settings import section_losses, section_settings
-from mmamd.pipeline.context import Context
+from mmamd.pipeline.context import BLACK_BOX, Context
 from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.plain import plain
-from mmamd.pipeline.stages import Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
+from mmamd.pipeline.stages import BlackBox, Distil, Export, Nest, Refit, Score, Select, Stage, Teacher
 from mmamd.pipeline.stages.data import recalibration_settings
 from mmamd.pipeline.stages.teacher_cache import section_cache
 from mmamd.pipeline.stages.term_files import FOUND
@@ -22,7 +22,7 @@ OF_THE_STAGE = ('architecture', 'teacher', 'losses')  # keys of `model` that a s
 class Plan:
     """Stages of a run, in order. A method asks for networks and gets references to them.
 
-    Every plan begins with the stages teacher (where the config names no weights), score and nest.
+    Every plan begins with the stages teacher (where the config names no weights), score and nest, perhaps black_box.
 
     Attributes:
         stages: What has been laid so far.
@@ -35,12 +35,12 @@ class Plan:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.stages: list[Stage] = [] if context.cfg.model.get('teacher') else [Teacher.of(context)]
-        self.stages += [Score.of(context), Nest.of(context)]
+        self.stages += [Score.of(context), Nest.of(context), *([BlackBox.of(context)] if context.black_box else [])]
         self.scales = list(context.settings.compression.family_scales)
         self.student, *grid = self.scales
         self.grid = tuple(grid)
         self.teacher = 'nest'
-        context.planned_scales['nest'] = 1.
+        context.planned_scales['nest'] = context.planned_scales[BLACK_BOX] = 1.
         self._shared: set[str] = set()  # stages whose networks are slices of one
         self._others: set[str] = set()  # stages that train a student of another architecture
         self._search = context.settings.search  # that is still to be laid
@@ -85,8 +85,9 @@ class Plan:
         other = self._context.student_architecture if is_student else None
         start = start or teachers[0]
         start = None if other and start not in self._others else start
-        common = dict(teachers=teachers, into=scales, is_candidate=other is None,
-                      budget=self._context.settings.compression.budget,
+        who = BLACK_BOX if self._context.black_box else self.teacher
+        common = dict(teachers=tuple(who if each == self.teacher else each for each in teachers),
+                      into=scales, is_candidate=other is None, budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
                       if several else None, recalibration=None if other else recalibration_settings(self._context),
                       **self._training())

@@ -91,6 +91,9 @@ class Compression:
         budget: What a run may cost, in runs of plain distillation by the config's own schedule; epochs follow from it.
             None leaves them as the config says.
         student_architecture: Config of the student, where it is of another architecture than the teacher.
+        teacher_architecture: Config of a teacher that is not pruned and teaches in the place of the network that is,
+            known by its outputs alone; None where the network that is pruned teaches.
+        teacher_weights: Its weights; None where its constructor loads them.
     """
 
     student_scale: Scale
@@ -104,6 +107,8 @@ class Compression:
     refit: RefitSettings | None = None
     budget: Positive | None = None
     student_architecture: dict | None = None
+    teacher_architecture: dict | None = None
+    teacher_weights: str | None = None
 
     @property
     def family_scales(self) -> list[float]:
@@ -133,6 +138,10 @@ class Compression:
                 raw[name] = settings(**raw[name])
         if 'student_scale' not in raw:
             raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
+        if raw.get('teacher_weights') is not None and raw.get('teacher_architecture') is None:
+            raise ValueError(f'compression.teacher_weights={raw["teacher_weights"]!r} is of a teacher that is not '
+                             'pruned, and compression.teacher_architecture does not say which; give its config, or '
+                             'the weights of the network that is pruned as model.teacher')
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])
         return cls(**raw)

@@ -1,5 +1,6 @@
 """The stages that a run is made of: one stage, whole, a file."""
 
+from mmamd.pipeline.stages.black_box import BlackBox
 from mmamd.pipeline.stages.distil import Distil
 from mmamd.pipeline.stages.export import Export
 from mmamd.pipeline.stages.nest import Nest
@@ -9,5 +10,5 @@ from mmamd.pipeline.stages.select import Select
 from mmamd.pipeline.stages.stage import STAGES, Stage, field_digests, fingerprint
 from mmamd.pipeline.stages.teacher import Teacher
 
-__all__ = ['STAGES', 'Distil', 'Export', 'Nest', 'Refit', 'Score', 'Select', 'Stage', 'Teacher', 'field_digests',
-           'fingerprint']
+__all__ = ['STAGES', 'BlackBox', 'Distil', 'Export', 'Nest', 'Refit', 'Score', 'Select', 'Stage', 'Teacher',
+           'field_digests', 'fingerprint']
