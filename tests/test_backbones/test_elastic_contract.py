@@ -104,10 +104,13 @@ ARCHITECTURES = {
                              own=TINY),
     # Without a projection in its first stage.
     'WRN-10-1': Architecture('mmamd.MaskedWideResNet', 'mmamd.WideResNet', dict(depth=10), width=64, own=TINY),
+    'ConvNeXt': Architecture('mmamd.MaskedConvNeXt', 'ConvNeXt', dict(
+        arch=dict(depths=[1, 2], channels=[6, 8]), stem_patch_size=2, out_indices=(1,), drop_path_rate=0.3), width=8,
+        pooled=False, own=dict(img_size=(10, 8))),
     # Four blocks: without expansion; of stride 2; with a shortcut; wider than what it reads.
     'MobileNetV2': Architecture('mmamd.MaskedMobileNetV2', 'MobileNetV2', dict(widen_factor=0.25, out_indices=(3,)),
-                                width=16, own=SMALL, of_class=dict(
-                                    arch_settings=[[1, 8, 1, 1], [6, 8, 2, 2], [6, 64, 1, 1]],
+                                width=16, own=dict(img_size=(16, 12)), of_class=dict(
+                                    arch_settings=[[1, 8, 1, 1], [3, 8, 2, 2], [3, 64, 1, 1]],
                                     out_channel=property(lambda _: 16, lambda _, _1280: None))),
     'VGG-13': Architecture('mmamd.MaskedCifarVGG', 'mmamd.CifarVGG', dict(depth=13, widths=(6, 7, 8, 9, 10)), width=10,
                            own=TINY),
