@@ -62,7 +62,7 @@ class Described:
 
     @property
     def is_convolutional(self) -> bool:
-        return not {'MaskedViT', 'MaskedSwin'} & {self.architecture['backbone']['type'].rpartition('.')[2]}
+        return not {'MaskedViT', 'MaskedSwin', 'MaskedConvNeXt'} & {self.architecture['backbone']['type'].rpartition('.')[2]}
 
 
 def describe(args: argparse.Namespace) -> Described:
