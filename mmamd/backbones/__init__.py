@@ -2,10 +2,12 @@
 
 from mmamd.backbones.cifar_resnet import CifarResNet, MaskedCifarResNet
 from mmamd.backbones.cifar_vgg import CifarVGG, MaskedCifarVGG
+from mmamd.backbones.masked_convnext import MaskedConvNeXt
+from mmamd.backbones.masked_mobilenet_v2 import MaskedMobileNetV2
 from mmamd.backbones.masked_resnet import MaskedResNet, MaskedResNetCIFAR
 from mmamd.backbones.masked_swin import MaskedSwin
 from mmamd.backbones.masked_vit import MaskedViT
 from mmamd.backbones.wide_resnet import MaskedWideResNet, WideResNet
 
-__all__ = ['CifarResNet', 'CifarVGG', 'MaskedCifarResNet', 'MaskedCifarVGG', 'MaskedResNet',
-           'MaskedResNetCIFAR', 'MaskedSwin', 'MaskedViT', 'MaskedWideResNet', 'WideResNet']
+__all__ = ['CifarResNet', 'CifarVGG', 'MaskedCifarResNet', 'MaskedCifarVGG', 'MaskedConvNeXt', 'MaskedMobileNetV2',
+           'MaskedResNet', 'MaskedResNetCIFAR', 'MaskedSwin', 'MaskedViT', 'MaskedWideResNet', 'WideResNet']

@@ -147,6 +147,27 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
         return super().cost(kept, map_size) + Cost(map_size * self.size('weight', kept), 0)
 
 
+class ElasticDepthwiseConv2d(ElasticConv2d, nn.Conv2d):  # the host's initialisation asks the bases for their names
+    """Convolution of each of the leading channels by a kernel of its own, which goes with its channel.
+
+    Args:
+        host: The convolution whose weights and settings are adopted; of as many groups as channels.
+        channels: Channels of its input and output.
+    """
+
+    DIMS = {'weight': ('writes',), 'bias': ('writes',)}
+
+    def __init__(self, host: nn.Conv2d, channels: Channels) -> None:
+        super().__init__(host, channels, channels)
+
+    def _conv_forward(self, x_NCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(x_NCHW, weight, bias, self.stride, self.padding, self.dilation, groups=len(weight))
+
+    def cut(self) -> None:
+        super().cut()
+        self.in_channels = self.groups = self.out_channels
+
+
 class ElasticBatchNorm2d(ElasticLayer, _BatchNorm):
     """Batch norm of the leading channels.
 
@@ -159,6 +180,9 @@ class ElasticBatchNorm2d(ElasticLayer, _BatchNorm):
     Args:
         host: The norm whose weights, statistics and settings are adopted.
         normalises: Channels of its input and output.
+
+    Attributes:
+        is_gated: Whether the gate acts here; not where a depthwise convolution leads to another norm of the channels.
     """
 
     DIMS = {name: ('normalises',) for name in ('weight', 'bias', 'running_mean', 'running_var')}
@@ -166,6 +190,7 @@ class ElasticBatchNorm2d(ElasticLayer, _BatchNorm):
     def __init__(self, host: nn.BatchNorm2d, normalises: Channels) -> None:
         super().__init__(host)
         self.normalises = normalises
+        self.is_gated = True
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         weight, bias, mean, variance = (self.sliced(name) for name in self.DIMS)
@@ -179,7 +204,7 @@ class ElasticBatchNorm2d(ElasticLayer, _BatchNorm):
             out_NCHW = self._normalise(x_NCHW, mean, variance, weight, bias, factor or 0.)
         else:  # nothing, which keeps the affine parameters in the graph
             out_NCHW = x_NCHW if weight is None else x_NCHW * weight[:, None, None] + bias[:, None, None]
-        if self.normalises.gate is not None:
+        if self.is_gated and self.normalises.gate is not None:
             out_NCHW = out_NCHW * self.normalises.gate[:, :self.normalises.active, None, None]
         return out_NCHW
 

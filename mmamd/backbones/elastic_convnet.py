@@ -20,6 +20,7 @@ from mmamd.backbones.elastic_conv import (
     ElasticBatchNorm2d,
     ElasticConstant,
     ElasticConv2d,
+    ElasticDepthwiseConv2d,
     ElasticLayer,
     ZeroMap,
 )
@@ -37,7 +38,8 @@ class Wire(NamedTuple):
 
     Attributes:
         layer: Name of a convolution or a batch norm within the backbone.
-        reads, writes: Names of the channels before and behind it; a norm writes what it reads.
+        reads, writes: Names of the channels before and behind it; a norm and a depthwise convolution write what they
+            read.
     """
 
     layer: str
@@ -92,7 +94,7 @@ class ElasticConvNet(ElasticBackbone):
         return iter(())
 
     def outputs(self) -> set[str]:
-        """Names of the channels that leave the backbone."""
+        """Names of the channels that leave the backbone, and of others that are not to be pruned."""
         raise NotImplementedError
 
     # --- construction ---
@@ -107,8 +109,10 @@ class ElasticConvNet(ElasticBackbone):
         self.img_size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
         wires = list(self.wires())
         self._channels = self._shared_channels(wires)
-        for wire in wires:
+        for number, wire in enumerate(wires):
             self._exchange(wire.layer, self._elastic(wire))
+            if isinstance(self.get_submodule(wire.layer), ElasticDepthwiseConv2d):
+                self._pass_gate_on(wires[:number], wire.reads)
         self._residuals = [self._residual(layers, wires) for layers in self.residuals()]
         inner = {name for residual in self._residuals for name in residual.inner}
         written = dict.fromkeys(wire.writes for wire in wires if self._is_conv(wire))  # in network order
@@ -130,14 +134,15 @@ class ElasticConvNet(ElasticBackbone):
         for layer, reads, writes in wires:
             module = self.get_submodule(layer)
             # Not a subclass, such as one with standardised weights: what is sliced here is the host's plain function.
-            if type(module) is nn.Conv2d and module.groups == 1:
+            is_depthwise = reads == writes and getattr(module, 'groups', 1) == getattr(module, 'out_channels', 0)
+            if type(module) is nn.Conv2d and (module.groups == 1 or is_depthwise):
                 sides = {group_name(reads): module.in_channels, group_name(writes): module.out_channels}
             elif _is_batch_norm(module) and module.affine and module.track_running_stats:
                 sides = {group_name(reads): module.num_features}
             else:
                 raise ValueError(f'{layer} is {module}, which cannot be pruned by filters; expected a Conv2d of one '
-                                 'group, or a BatchNorm2d with weight, bias and running statistics: leave out '
-                                 "conv_cfg, set norm_cfg=dict(type='BN'), or 'SyncBN'")
+                                 'group or a depthwise one, or a BatchNorm2d with weight, bias and running statistics: '
+                                 "leave out conv_cfg, set norm_cfg=dict(type='BN'), or 'SyncBN'")
             for name, count in sides.items():
                 expected = found.setdefault(name, Channels(name, count, min_count=1)).count
                 if count != expected:
@@ -149,6 +154,8 @@ class ElasticConvNet(ElasticBackbone):
     def _elastic(self, wire: Wire) -> ElasticLayer:
         host = self.get_submodule(wire.layer)
         reads, writes = (self._channels[group_name(name)] for name in (wire.reads, wire.writes))
+        if isinstance(host, nn.Conv2d) and host.groups > 1:
+            return ElasticDepthwiseConv2d(host, writes)
         if isinstance(host, nn.Conv2d):
             return ElasticConv2d(host, reads, writes)
         return (ElasticSyncBatchNorm2d if isinstance(host, nn.SyncBatchNorm) else ElasticBatchNorm2d)(host, reads)
@@ -158,6 +165,13 @@ class ElasticConvNet(ElasticBackbone):
         strides = [self.get_submodule(wire.layer).stride for wire in convs]
         return Residual(layers, tuple(group_name(wire.writes) for wire in convs[:-1]),
                         tuple(prod(axis) for axis in zip(*strides, strict=True)))
+
+    def _pass_gate_on(self, before: list[Wire], channels: str) -> None:
+        """Of the norms before a depthwise convolution and behind it, the last one has the gate."""
+        for wire in before:
+            layer = self.get_submodule(wire.layer)
+            if wire.writes == channels and isinstance(layer, ElasticBatchNorm2d):
+                layer.is_gated = False
 
     def _is_conv(self, wire: Wire) -> bool:
         return isinstance(self.get_submodule(wire.layer), ElasticConv2d)

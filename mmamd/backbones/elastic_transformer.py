@@ -5,14 +5,13 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-import torch
 import torch.nn as nn
 from torch import Tensor
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.elastic_layers import BiasBranch, ElasticBranch, num_params
-from mmamd.pruning.least_squares import Equations, Solution
-from mmamd.pruning.refit import LinearStep, Step
+from mmamd.backbones.scaled_step import ScaledStep
+from mmamd.pruning.refit import Step
 from mmamd.structures import Cost, UnitGroup
 
 
@@ -41,39 +40,21 @@ class Site(NamedTuple):
         return f'{self.block_name}.{self.kind}'
 
 
-NO_SCALE = 1e-6  # a channel that a branch scales to less than this says nothing of the branch
-
-
-class BranchStep(LinearStep):
-    """A residual branch behind its norm: ``x + gamma (h W + b)``, h what the last linear layer reads."""
+class BranchStep(ScaledStep):
+    """A residual branch behind its norm."""
 
     def __init__(self, site: Site) -> None:
         branch = getattr(site.block, site.branch)
-        super().__init__(site.group, branch.last, branch.last.in_features // branch.count * branch.active)
+        last = branch.last
+        super().__init__(site.group, last, last.in_features // branch.count * branch.active,
+                         branch.last_scale(last.weight.new_ones(1, 1, last.out_features)).flatten())
         self._norm, self._branch, self._place = getattr(site.block, site.norm), branch, site.place
-        self._gamma_C = branch.last_scale(branch.last.weight.new_ones(1, 1, branch.last.out_features)).flatten()
 
     def enter(self, x: Tensor) -> Tensor:
         return self._branch.inner(self._norm(x), *self._place)
 
     def close(self, inner: Tensor, x: Tensor) -> Tensor:
         return x + self._branch.outer(inner)
-
-    def equations(self, inner: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        gamma_C = self._gamma_C.where(self._speaks, torch.ones_like(self._gamma_C))
-        return inner.flatten(0, -2), ((target - x) / gamma_C).flatten(0, -2)
-
-    def assign(self, found: Solution, equations: Equations, first: int = 0) -> None:
-        silent = ~self._speaks
-        before = self.linear.weight[silent].clone(), None if self.linear.bias is None else self.linear.bias[silent]
-        super().assign(found, equations, first)
-        self.linear.weight[silent], bias = before
-        if bias is not None:
-            self.linear.bias[silent] = bias
-
-    @property
-    def _speaks(self) -> Tensor:
-        return self._gamma_C.abs() >= NO_SCALE
 
 
 class ElasticTransformer(ElasticBackbone):

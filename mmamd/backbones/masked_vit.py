@@ -23,7 +23,8 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     units active it computes the host's function. The forward pass slices weights; it never multiplies by zeros.
 
     For segmentation: ``out_type='featmap'`` and several ``out_indices`` give maps of several blocks, and images of any
-    size run, for which the positions are interpolated. The weights of MMSegmentation's VisionTransformer load too.
+    size run, for which the positions are interpolated. The weights of MMSegmentation's VisionTransformer load too, and
+    those of DeiT III, whose class token has no position.
 
     Does not support SwiGLU feed-forward layers, nor more than two linear layers in one.
 
@@ -65,8 +66,16 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         # MMSegmentation's VisionTransformer holds the same attention in torch's MultiheadAttention.
+        state = self._with_position_of_class_token(state, f'{prefix}pos_embed')
         return {_name_of_mmpretrain(key) if key.startswith(f'{prefix}layers.') else key: value
                 for key, value in state.items()}
+
+    def _with_position_of_class_token(self, state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+        """Positions of patches alone, as DeiT III has them, with one of the class token, which changes nothing."""
+        found, (_, num_tokens, width) = state.get(key), self.pos_embed.shape
+        if self.cls_token is None or found is None or found.shape != (1, num_tokens - 1, width):
+            return state
+        return {**state, key: torch.cat([found.new_zeros(1, 1, width), found], dim=1)}
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

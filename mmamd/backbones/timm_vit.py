@@ -1,8 +1,9 @@
 """timm's VisionTransformer in the terms of MMPretrain's: names of weights, architecture, normalisation of images.
 
-The two compute the same function with the same tensors under other names, as long as the timm model is a plain ViT or
-DeiT: a class token, learned position embeddings, pre-norm blocks, GELU, a linear classifier on the class token. What
-else timm's class can be has no counterpart and is refused by name. Tensors are never reshaped.
+The two compute the same function with the same tensors under other names, as long as the timm model is a ViT, DeiT,
+DeiT III, DINOv2 or CLIP: a class token, learned position embeddings, perhaps none of the class token, pre-norm blocks,
+perhaps with layer scale, GELU, a linear classifier on the class token. What else timm's class can be has no counterpart
+and is refused by name. Tensors are never reshaped.
 
 timm is imported inside the functions that need it; the two that rename weights do not.
 """
@@ -22,12 +23,15 @@ _NAMES = (
     ('backbone.cls_token', 'cls_token'),
     ('backbone.pos_embed', 'pos_embed'),
     ('backbone.patch_embed.projection', 'patch_embed.proj'),
+    ('backbone.pre_norm', 'norm_pre'),
     ('backbone.layers.{}.ln1', 'blocks.{}.norm1'),
     ('backbone.layers.{}.attn.qkv', 'blocks.{}.attn.qkv'),
     ('backbone.layers.{}.attn.proj', 'blocks.{}.attn.proj'),
+    ('backbone.layers.{}.attn.gamma1', 'blocks.{}.ls1'),
     ('backbone.layers.{}.ln2', 'blocks.{}.norm2'),
     ('backbone.layers.{}.ffn.layers.0.0', 'blocks.{}.mlp.fc1'),
     ('backbone.layers.{}.ffn.layers.1', 'blocks.{}.mlp.fc2'),
+    ('backbone.layers.{}.ffn.gamma2', 'blocks.{}.ls2'),
     ('backbone.ln1', 'norm'),
     ('head.layers.head', 'head'),
     ('head.fc', 'head'))
@@ -35,9 +39,14 @@ _NAMES = (
 # What some names of timm's weights mean, for the errors.
 _MEANINGS = {
     'dist_token': 'a distillation token', 'head_dist': 'a distillation head', 'reg_token': 'register tokens',
-    'norm_pre': 'a norm before the blocks', 'fc_norm': 'a norm after pooling', 'attn_pool': 'attention pooling',
-    'ls1.': 'layer scale', 'q_norm': 'a norm of the queries', 'k_norm': 'a norm of the keys',
+    'fc_norm': 'a norm after pooling', 'attn_pool': 'attention pooling',
+    'q_norm': 'a norm of the queries', 'k_norm': 'a norm of the keys',
     'pre_logits': 'a hidden layer in the head'}
+
+# The tensors of a layer, and their names in the other's; the one weight of a layer scale has a name of its own in each.
+_LEAVES = {'weight': 'weight', 'bias': 'bias'}
+_OF_SCALES = {layer: leaf for host, timm in _NAMES if '.ls' in timm
+              for layer, leaf in ((host, {'weight': 'gamma'}), (timm, {'gamma': 'weight'}))}
 
 _TO_HOST = {timm: host for host, timm in reversed(_NAMES)}
 _TO_TIMM = dict(_NAMES)
@@ -101,7 +110,8 @@ def _rename(key: str, names: dict[str, str]) -> str | None:
     if pattern in ('backbone.cls_token', 'backbone.pos_embed', 'cls_token', 'pos_embed'):
         new = names.get(pattern)
     else:
-        new = f'{names[layer]}.{leaf}' if layer in names and leaf in ('weight', 'bias') else None
+        leaves = _OF_SCALES.get(layer, _LEAVES)
+        new = f'{names[layer]}.{leaves[leaf]}' if layer in names and leaf in leaves else None
     return new if new is None or block is None else new.format(block[1])
 
 
@@ -138,7 +148,9 @@ def architecture_of_model(model: nn.Module) -> dict:
                   feedforward_channels=block.mlp.fc1.out_features),
         img_size=_single(model.patch_embed.img_size), patch_size=_single(model.patch_embed.patch_size),
         in_channels=model.patch_embed.proj.in_channels, qkv_bias=block.attn.qkv.bias is not None,
-        norm_cfg=dict(type='LN', eps=model.norm.eps))
+        norm_cfg=dict(type='LN', eps=model.norm.eps),
+        **({} if isinstance(block.ls1, nn.Identity) else dict(layer_scale_init_value=1.)),
+        **({} if isinstance(model.norm_pre, nn.Identity) else dict(pre_norm=True)))
     head = dict(type='VisionTransformerClsHead', num_classes=model.num_classes, in_channels=model.embed_dim)
     return dict(type='ImageClassifier', backbone=backbone, head=head)
 
@@ -162,7 +174,7 @@ def build_empty(name: str, **kwargs: Any) -> nn.Module:
 
 
 def peculiarities(model: nn.Module) -> list[str]:
-    """What in a timm model MMPretrain's VisionTransformer has no counterpart for; empty for a plain ViT or DeiT."""
+    """What in a timm model MMPretrain's VisionTransformer has no counterpart for; empty where it has one for all."""
     from timm.models.vision_transformer import VisionTransformer
     if type(model) is not VisionTransformer:
         kind = 'a distillation token' if hasattr(model, 'dist_token') else 'another class of network'
@@ -171,7 +183,6 @@ def peculiarities(model: nn.Module) -> list[str]:
         (not model.has_class_token, 'no class token'),
         (model.global_pool != 'token', f'global_pool={model.global_pool!r}'),
         (model.pos_embed is None, 'no position embedding'),
-        (model.has_class_token and model.no_embed_class, 'a class token without position embedding'),
         (not isinstance(model.norm, nn.LayerNorm), 'no norm after the blocks')]
     for block in model.blocks:
         found += _peculiarities_of_block(block)

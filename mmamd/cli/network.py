@@ -62,7 +62,8 @@ class Described:
 
     @property
     def is_convolutional(self) -> bool:
-        return not {'MaskedViT', 'MaskedSwin'} & {self.architecture['backbone']['type'].rpartition('.')[2]}
+        kind = self.architecture['backbone']['type'].rpartition('.')[2]
+        return kind not in ('MaskedViT', 'MaskedSwin', 'MaskedConvNeXt')
 
 
 def describe(args: argparse.Namespace) -> Described:

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values, own_costs
 from mmamd.distillation.outputs import Outputs
+from mmamd.distillation.renormalisation import renormalisations
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.checkpoint import read_checkpoint
 from mmamd.passes import frozen_eval, one_tensor, watch
@@ -62,20 +63,19 @@ class AMDDistiller(BaseModel):
                  logits_from: str | None = None, data_preprocessor: dict | None = None, num_images: int = 0,
                  seed: int = 0, trains: str = 'student', terms_from: str | None = None) -> None:
         architecture = with_preprocessor(architecture, data_preprocessor)
-        described = [as_network(each, architecture)
-                     for each in (teacher if isinstance(teacher, (list, tuple)) else [teacher])]
+        several = teacher if isinstance(teacher, (list, tuple)) else [teacher]
+        described = [as_network(each, architecture) for each in several]
         network = build_network(Network(architecture, described[0].weights if start == 'teacher' else start)).train()
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
-        self.is_drawn = start is None
-        self.teacher_networks = described
+        self.is_drawn, self.teacher_networks = start is None, described
         # Past nn.Module.__setattr__ on purpose: a teacher must not be a sub-module.
         self.__dict__['teachers'] = [build_network(each).requires_grad_(False) for each in described]
         self.candidates = [None] if candidates is None else [
             each if isinstance(each, Candidate) else Candidate.from_dict(each) for each in candidates]
         self.progress = 0.  # share of the stage that is done
-        # Of each teacher, what it has been asked before; None asks it every time.
-        self.caches: list[TeacherCache | None] = [None] * len(described)
+        self.caches: list[TeacherCache | None] = [None] * len(described)  # of answers; None asks it every time
+        self.renormalisations = renormalisations(network, self.teachers)
         self._logits_from = logits_from or task_of(network).logits_from(network)
         self._latest: tuple[Outputs, list[Outputs]] | None = None
         network.requires_grad_(trains == 'student')
@@ -136,17 +136,16 @@ class AMDDistiller(BaseModel):
     def _dry(self) -> Iterator[tuple[Tensor, list]]:
         """One image and its annotation, to run the networks on, and eval mode meanwhile."""
         elastic = [network.backbone for network in (self.network, *self.teachers)
-                   if isinstance(network.backbone, ElasticBackbone)]
+                   if isinstance(getattr(network, 'backbone', None), ElasticBackbone)]
         if not elastic:
             raise ValueError('neither the network nor a teacher is over an elastic backbone, so the size of the images '
                              'is not known; give one of them a backbone of mmamd')
-        shape = elastic[0].input_shape
         sample = task_of(self.network).example(self.network)
         sample.set_metainfo(dict(sample_idx=0))
         modes = [(module, module.training) for module in self.modules()]
         self.eval()  # batch norms of a training network refuse a single image, and would remember it
         try:
-            yield next(self.network.parameters()).new_zeros(1, *shape), [sample]
+            yield next(self.network.parameters()).new_zeros(1, *elastic[0].input_shape), [sample]
         finally:
             for module, flag in modes:
                 module.training = flag
@@ -214,12 +213,13 @@ class AMDDistiller(BaseModel):
         if not self.is_taught:
             return []
         outputs = []
-        for teacher, names, cache in zip(self.teachers, self._teacher_names, self.caches, strict=True):
-            run = partial(teacher, inputs, mode='tensor')
+        for i, teacher in enumerate(self.teachers):
+            names, cache, images = self._teacher_names[i], self.caches[i], self.renormalisations[i](inputs)
+            run = partial(teacher, images, mode='tensor')
             with watch(teacher, names) as seen:
                 logits = run() if cache is None else cache.logits(samples, run, inputs.device)
             states = {name: one_tensor(seen, name, 'teacher') for name in names}
-            outputs.append(Outputs(teacher, inputs, samples, logits, states, None, self.progress))
+            outputs.append(Outputs(teacher, images, samples, logits, states, None, self.progress))
         return outputs
 
     def activate(self, candidate: Candidate | None) -> None:

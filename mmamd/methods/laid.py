@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mmamd.pipeline.context import Context
+from mmamd.pipeline.context import BLACK_BOX, Context
 from mmamd.pipeline.inputs import Loader
 from mmamd.pipeline.plain import plain
-from mmamd.pipeline.stages import Distil, Export, Latency, Nest, Refit, Score, Select, Size, Stage, Teacher
+from mmamd.pipeline.stages import BlackBox, Distil, Export, Latency, Nest, Refit, Score, Select, Size, Stage, Teacher
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 
 
 class Laid:
     """What the plans of all students have in common: the stages, each laid once.
 
-    Every run begins with the stages teacher (where the config names no weights), score and nest.
+    Every run begins with the stages teacher (where the config names no weights), score and nest, perhaps
+    black_box.
 
     Attributes:
         context: The run.
@@ -34,9 +35,9 @@ class Laid:
         compression = context.settings.compression
         self.context = context
         self.stages: list[Stage] = [] if context.cfg.model.get('teacher') else [Teacher.of(context)]
-        self.stages += [Score.of(context), Nest.of(context)]
+        self.stages += [Score.of(context), Nest.of(context), *([BlackBox.of(context)] if context.black_box else [])]
         self.teacher = 'nest'
-        context.planned_scales['nest'] = 1.
+        context.planned_scales['nest'] = context.planned_scales[BLACK_BOX] = 1.
         self.scales = list(compression.family_scales)
         self.several = len(context.students) > 1 or compression.keep is not None
         self.shared: set[str] = set()

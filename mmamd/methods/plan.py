@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mmamd.methods.laid import Laid
 from mmamd.pipeline.config.settings import section_losses, section_settings
+from mmamd.pipeline.context import BLACK_BOX
 from mmamd.pipeline.plain import plain
 from mmamd.pipeline.stages import Distil, Refit, Select, Stage, Verify
 from mmamd.pipeline.stages.data import recalibration_settings
@@ -90,8 +91,9 @@ class Plan:
         start = start or teachers[0]
         start = None if other and start not in laid.others else start
         name = self._named(name, *teachers, start, *scales, is_own=is_student)
-        common = dict(teachers=teachers, into=scales, is_candidate=other is None,
-                      budget=self._context.settings.compression.budget,
+        who = BLACK_BOX if self._context.black_box else self.teacher
+        common = dict(teachers=tuple(who if each == self.teacher else each for each in teachers), into=scales,
+                      is_candidate=other is None, budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
                       if several else None, recalibration=None if other else recalibration_settings(self._context),
                       **self._training())

@@ -6,24 +6,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.nn as nn
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.recalibration import batch_norms
-from mmamd.pipeline.config.host_parts import building
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.images.preprocessor import check_preprocessor
 from mmamd.pipeline.images.splits import build_dataset, check_batch_size, images_of
 from mmamd.pipeline.inputs import Images, Loader, Weights
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.progress import Progress
+from mmamd.pipeline.untrained import Untrained, logits_shape, untrained
 from mmamd.pruning.candidates import make_family
-from mmamd.pruning.complexity import cost_function, profiled_cost, rest_cost
+from mmamd.pruning.complexity import cost_function, rest_cost
 from mmamd.structures import CandidateFamily, Cost, Importance, Network, scale_key
 from mmamd.tasks import Task, task_of
-from mmamd.weights.networks import build_network, find_network, read_networks, with_preprocessor
+from mmamd.weights.networks import find_network, read_networks, with_preprocessor
+
+BLACK_BOX = 'black_box'  # reference to the teacher that is not pruned
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Context:
     @cached_property
     def network(self) -> nn.Module:
         """The teacher's network, uncut; to be asked for its units, shapes and costs, whatever its weights are."""
-        return _untrained('model.architecture', self.architecture)
+        return untrained('model.architecture', self.architecture)
 
     @cached_property
     def task(self) -> Task:
@@ -97,7 +98,7 @@ class Context:
     @cached_property
     def logits_shape(self) -> tuple[int, ...]:
         """Shape of the teacher's logits of one image: (classes,), or (classes, height, width) of dense ones."""
-        return _logits_shape(self.network, self.input_shape)
+        return logits_shape(self.network, self.input_shape)
 
     @cached_property
     def flat_family(self) -> CandidateFamily:
@@ -145,28 +146,31 @@ class Context:
         return find_network(self.work_dir, self.teacher)
 
     @cached_property
-    def student_architecture(self) -> dict | None:
-        """Config of the student where it is of another architecture, preprocessor included."""
-        other = self.settings.compression.student_architecture
+    def black_box(self) -> Untrained | None:
+        """The teacher that is not pruned; None where the network that is pruned teaches."""
+        return self._other('teacher_architecture')
+
+    @cached_property
+    def other_student(self) -> Untrained | None:
+        """The student where it is of another architecture."""
+        return self._other('student_architecture')
+
+    def _other(self, key: str) -> Untrained | None:
+        where, other = f'compression.{key}', getattr(self.settings.compression, key)
         if other is None:
             return None
-        check_preprocessor(other.get('data_preprocessor'), 'compression.student_architecture.data_preprocessor')
-        return with_preprocessor(other, self.cfg.get('data_preprocessor'))
+        check_preprocessor(other.get('data_preprocessor'), f'{where}.data_preprocessor')
+        return Untrained(where, with_preprocessor(other, self.cfg.get('data_preprocessor')), self.input_shape)
 
-    @cached_property
-    def student_network(self) -> nn.Module:
-        """The student of another architecture, to be asked for its shapes and costs."""
-        return _untrained('compression.student_architecture', self.student_architecture)
-
-    @cached_property
-    def student_logits_shape(self) -> tuple[int, ...]:
-        """Shape of that student's logits of one image."""
-        return _logits_shape(self.student_network, self.input_shape)
+    @property
+    def student_architecture(self) -> dict | None:
+        """Config of the student where it is of another architecture, preprocessor included."""
+        return self.other_student and self.other_student.architecture
 
     @cached_property
     def student_cost(self) -> Cost:
         """What the student of another architecture costs."""
-        return profiled_cost(self.student_network, self.input_shape)
+        return self.other_student.cost
 
     @property
     def student_costs(self) -> list[Cost]:
@@ -195,7 +199,7 @@ class Context:
         try:
             return find_network(self.work_dir, reference).cost.macs
         except FileNotFoundError:
-            return self.macs_at(self.scale_of(reference))
+            return self.black_box.cost.macs if reference == BLACK_BOX else self.macs_at(self.scale_of(reference))
 
     def references_of(self, reference: str) -> list[str]:
         """References to the single networks that a reference stands for: as they are, or as they are planned."""
@@ -269,18 +273,3 @@ class Context:
         """What the metric's values are divided by to be fractions."""
         hook = self.settings.selection
         return 100. if (hook.percent if hook else self.task.is_percent) else 1.
-
-
-@torch.no_grad()
-def _logits_shape(network: nn.Module, input_shape: tuple[int, int, int]) -> tuple[int, ...]:
-    logits = network(torch.zeros(1, *input_shape), mode='tensor')
-    if not isinstance(logits, torch.Tensor):
-        raise ValueError(f'the head of a {type(network).__name__} gives a {type(logits).__name__} and not logits '
-                         'alone, so there is nothing that teacher and student could be compared by; take another head')
-    return tuple(logits.shape[1:])
-
-
-def _untrained(where: str, architecture: dict) -> nn.Module:
-    """A network of drawn weights; what a run draws later does not depend on whether it was built."""
-    with torch.random.fork_rng(devices=[]), building(where, architecture):
-        return build_network(Network(architecture, None))

@@ -4,6 +4,7 @@ Shapes: N samples, U units of a group, K classes.
 """
 
 import random
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import onnxruntime
@@ -37,6 +38,7 @@ class Architecture:
         width: Channels of what the head reads.
         pooled: Whether maps are averaged before the head.
         own: Arguments of ours alone.
+        of_class: Attributes of the host's class that make it small, where no argument does.
     """
 
     elastic: str
@@ -45,6 +47,7 @@ class Architecture:
     width: int
     pooled: bool = True
     own: dict = field(default_factory=dict)
+    of_class: dict = field(default_factory=dict)
 
     def config(self, **arguments):
         """Config of a classifier over the elastic backbone."""
@@ -55,7 +58,16 @@ class Architecture:
 
     def network(self, **arguments):
         """That classifier, in eval mode, with weights far from their initial zeros and ones."""
-        return drawn_at_random(MODELS.build(self.config(**arguments))).eval()
+        with self.small():
+            return drawn_at_random(MODELS.build(self.config(**arguments))).eval()
+
+    @contextmanager
+    def small(self):
+        """The host's class is small while the context lasts."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.of_class.items():
+                patch.setattr(MODELS.get(self.host), name, value, raising=False)
+            yield
 
 
 VIT = dict(arch=dict(embed_dims=12, num_layers=2, num_heads=3, feedforward_channels=10), img_size=8, patch_size=4,
@@ -92,6 +104,14 @@ ARCHITECTURES = {
                              own=TINY),
     # Without a projection in its first stage.
     'WRN-10-1': Architecture('mmamd.MaskedWideResNet', 'mmamd.WideResNet', dict(depth=10), width=64, own=TINY),
+    'ConvNeXt': Architecture('mmamd.MaskedConvNeXt', 'ConvNeXt', dict(
+        arch=dict(depths=[1, 2], channels=[6, 8]), stem_patch_size=2, out_indices=(1,), drop_path_rate=0.3), width=8,
+        pooled=False, own=dict(img_size=(10, 8))),
+    # Four blocks: without expansion; of stride 2; with a shortcut; wider than what it reads.
+    'MobileNetV2': Architecture('mmamd.MaskedMobileNetV2', 'MobileNetV2', dict(widen_factor=0.25, out_indices=(3,)),
+                                width=16, own=dict(img_size=(16, 12)), of_class=dict(
+                                    arch_settings=[[1, 8, 1, 1], [3, 8, 2, 2], [3, 64, 1, 1]],
+                                    out_channel=property(lambda _: 16, lambda _, _1280: None))),
     'VGG-13': Architecture('mmamd.MaskedCifarVGG', 'mmamd.CifarVGG', dict(depth=13, widths=(6, 7, 8, 9, 10)), width=10,
                            own=TINY),
     'MiT': Architecture('mmamd.MaskedMiT', 'mmseg.MixVisionTransformer', MIT, width=16, own=dict(img_size=(24, 20))),
@@ -118,7 +138,8 @@ def drawn_at_random(module, seed=0):
 
 @pytest.fixture(scope='module', params=EACH)
 def architecture(request):
-    return request.param
+    with request.param.small():
+        yield request.param
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmpretrain.models import VisionTransformer
+from mmpretrain.models import DeiT3, VisionTransformer
 
 from mmamd.backbones import MaskedViT
 from mmamd.backbones.elastic_layers import BiasBranch
@@ -219,3 +219,12 @@ def test_an_order_that_is_no_permutation_is_refused_and_moves_nothing(order):
                                          f'.*{str(order)[1:-1]}'):
         network.reorder({'layers.0.head': [2, 1, 0], 'layers.1.head': order})
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_weights_of_deit3_load_and_its_class_token_gets_a_position_of_zeros():
+    host = drawn_at_random(DeiT3(**TOY))
+    ours = MaskedViT(**TOY, layer_scale_init_value=1.)
+    ours.load_state_dict(host.state_dict())
+    assert ours.pos_embed[:, 0].abs().max() == 0
+    assert torch.equal(ours.pos_embed[:, 1:], host.pos_embed)
+    assert torch.equal(ours.layers[1].ffn.gamma2.weight, host.layers[1].ffn.gamma2.weight)

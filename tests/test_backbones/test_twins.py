@@ -18,7 +18,8 @@ def scope():
     ('VisionTransformer', 'mmamd.MaskedViT'), ('mmpretrain.SwinTransformer', 'mmamd.MaskedSwin'),
     ('ResNet', 'mmamd.MaskedResNet'), ('ResNet_CIFAR', 'mmamd.MaskedResNetCIFAR'),
     ('mmamd.CifarResNet', 'mmamd.MaskedCifarResNet'), ('ResNetV1d', 'mmamd.MaskedResNet'),
-    ('mmamd.MaskedViT', None), ('MobileNetV2', None), ('NoSuchNet', None), ('LinearClsHead', None)])
+    ('MobileNetV2', 'mmamd.MaskedMobileNetV2'), ('ConvNeXt', 'mmamd.MaskedConvNeXt'),
+    ('mmamd.MaskedViT', None), ('DenseNet', None), ('NoSuchNet', None), ('LinearClsHead', None)])
 def test_every_plain_backbone_has_its_twin(kind, twin):
     assert twin_of(kind) == twin
 
@@ -38,6 +39,6 @@ def test_the_twin_has_the_weights_and_the_function(kind):
 
 
 @pytest.mark.parametrize('architecture', [None, 3, {}, dict(backbone=None), dict(backbone=dict()),
-                                          dict(backbone=dict(type=3)), dict(backbone=dict(type='MobileNetV2'))])
+                                          dict(backbone=dict(type=3)), dict(backbone=dict(type='DenseNet'))])
 def test_what_has_no_twin_stays_what_it_is(architecture):
     assert with_elastic_backbone(architecture) is architecture

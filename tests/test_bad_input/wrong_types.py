@@ -41,6 +41,8 @@ KEYS = {
     'compression.refit.classifier': [*FLAG, None],
     'compression.budget': POSITIVE,
     'compression.student_architecture': PART,
+    'compression.teacher_architecture': PART,
+    'compression.teacher_weights': [*NAME, SECTION],
     # --- the method ---
     'method': [None, *PART],
     'method.type': [None, 3, ['a'], 'mmamd.AMDD', 'KDD', True, SECTION],

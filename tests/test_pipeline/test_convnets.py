@@ -247,9 +247,6 @@ OTHER_CLASSES = dict(VGG, head=dict(type='LinearClsHead', num_classes=7, in_chan
 @pytest.mark.parametrize('overrides, message', [
     (dict(EXTERNAL, **{'compression.student_architecture': OTHER_CLASSES}),
      r'student_architecture has logits of shape \(7,\) .*the teacher \(10,\); .*head.num_classes=10'),
-    (dict(EXTERNAL, **{'compression.student_architecture': dict(VGG, data_preprocessor=dict(
-        mean=[0.] * 3, std=[1.] * 3))}),
-     r'student_architecture has data_preprocessor.mean=\[0.0, 0.0, 0.0\], the teacher .*give both the same'),
     (dict(EXTERNAL, pretrain=dict(train_cfg=dict(max_epochs=1), trains='losses')),
      "pretrain.trains='losses' would fit the terms to a student that is drawn anew after it"),
     (dict(EXTERNAL, **{'student.average': dict(share=0.1)}),

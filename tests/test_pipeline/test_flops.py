@@ -118,7 +118,7 @@ def test_counting_leaves_the_config_as_it_was():
 
 
 @pytest.mark.parametrize('cfg, message', [
-    (classifier(type='MobileNetV2'), "backbone MobileNetV2 cannot be counted exactly; expected .*'VisionTransformer'"),
+    (classifier(type='DenseNet'), "backbone DenseNet cannot be counted exactly; expected .*'VisionTransformer'"),
     (classifier(type='NoSuchNet'), 'backbone NoSuchNet cannot be counted exactly'),
     (Config(dict(a=1)), 'no network to count in the config'),
     (Config(dict(model=dict(type='MoCo'))), "got a model of type 'MoCo'")])

@@ -98,6 +98,9 @@ class Compression:
         keep: Share of the teacher's performance on the held-out images that the smallest student is to keep.
         latency: What the largest student may take on this device, ``'2ms'``, or the options of
             :class:`mmamd.pipeline.config.sizes.LatencySettings`.
+        teacher_architecture: Config of a teacher that is not pruned and teaches in the place of the network that is,
+            known by its outputs alone; None where the network that is pruned teaches.
+        teacher_weights: Its weights; None where its constructor loads them.
     """
 
     student_scale: Any
@@ -135,6 +138,8 @@ class Compression:
     @property
     def latency_settings(self) -> LatencySettings | None:
         return latency_settings(self.latency)
+    teacher_architecture: dict | None = None
+    teacher_weights: str | None = None
 
     @property
     def family_scales(self) -> list[float]:
@@ -166,6 +171,10 @@ class Compression:
                 raw[name] = settings(**raw[name])
         if 'student_scale' not in raw:
             raise ValueError('compression.student_scale is missing: the scale of the student, e.g. 0.10')
+        if raw.get('teacher_weights') is not None and raw.get('teacher_architecture') is None:
+            raise ValueError(f'compression.teacher_weights={raw["teacher_weights"]!r} is of a teacher that is not '
+                             'pruned, and compression.teacher_architecture does not say which; give its config, or '
+                             'the weights of the network that is pruned as model.teacher')
         check_sizes(raw)
         if 'prune' in raw:
             raw['prune'] = tuple(raw['prune'])

@@ -1,10 +1,10 @@
 """Lengths of the trainings from a budget: what a whole run may cost.
 
 A budget is counted in runs of plain distillation: scoring, and for each student as many epochs as the section
-``student`` says, with the whole network as the teacher. What the other stages cost is taken off, and trainings whose
-epochs a method fixes; the other trainings share the rest as their epochs in the config are to each other. Later
-trainings follow what earlier stages have really spent and chosen, so that a cheap assistant buys more epochs. Neither a
-teacher that is trained first nor the final test is part of it.
+``student`` says, with the whole network, or the one that is not pruned, as the teacher. What the other stages cost is
+taken off, and trainings whose epochs a method fixes; the other trainings share the rest as their epochs in the config
+are to each other. Later trainings follow what earlier stages have really spent and chosen, so that a cheap assistant
+buys more epochs. Neither a teacher that is trained first nor the final test is part of it.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ EPOCHS = ('begin', 'end', 'T_max', 'periods', 'milestones', 'total_iters')  # of
 
 def plain_run(context: 'Context') -> float:
     """MACs of plain distillation of every student by the config's own schedule, the unit of budgets."""
-    scoring = sum(stage.macs(context) for stage in context.stages if stage.kind == 'score')
+    scoring = sum(stage.macs(context) for stage in context.stages if stage.kind in ('score', 'black_box'))
+    taught = context.teacher_cost if context.black_box is None else context.black_box.cost
     *_, student = (stage for stage in context.stages if stage.kind == 'distil' and stage.section == 'student')
-    return scoring + student.images_seen * sum(context.teacher_cost.macs + 3 * each.macs
-                                               for each in context.student_costs)
+    return scoring + student.images_seen * sum(taught.macs + 3 * each.macs for each in context.student_costs)
 
 
 def epochs_within(stage: 'Distil', context: 'Context') -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 from mmengine.registry import DATASETS
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from mmamd.pipeline.context import Context
@@ -34,6 +35,14 @@ def drawn_images(context: Context, num_images: int, *, augmented: bool = False) 
         dataset.full_init()
     # Data sets are often sorted by class, so the images are drawn, not taken from the front.
     return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
+
+
+def drawn_batches(context: Context, num_images: int) -> DataLoader:
+    """Loader of training images, read through the test pipeline; each process has batches of its own."""
+    return Runner.build_dataloader(
+        dict(dataset=drawn_images(context, num_images), batch_size=context.settings.compression.importance.batch_size,
+             num_workers=context.cfg.train_dataloader.get('num_workers', 0), collate_fn=context.task.collate,
+             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=context.seed)
 
 
 def recalibration_settings(context: Context) -> dict | None:

@@ -19,7 +19,7 @@ from mmamd.distillation.losses import build_terms
 from mmamd.distillation.losses.loss import own_costs
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.pipeline.config.settings import section_settings
-from mmamd.pipeline.context import Context
+from mmamd.pipeline.context import BLACK_BOX, Context
 from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
@@ -138,8 +138,11 @@ class Distil(TrainingStage):
         """Its distiller, of untrained networks of the family of equally important units: they have the modules and the
         shapes. Stages that differ in the scale alone, such as those of a manual search, share one."""
         candidates = self.candidates(context, context.flat_family.candidates, 1.)
-        teachers = [asdict(Network(context.architecture, None, cost=context.teacher_cost))] * len(self.teachers)
-        key = digest([self.losses, self.distiller, len(teachers), len(candidates), self.is_candidate, self.trains])
+        pruned, other = Network(context.architecture, None, cost=context.teacher_cost), context.black_box
+        teachers = [asdict(Network(other.architecture, None, cost=other.cost) if each == BLACK_BOX else pruned)
+                    for each in self.teachers]
+        are_pruned = [each != BLACK_BOX for each in self.teachers]
+        key = digest([self.losses, self.distiller, are_pruned, len(candidates), self.is_candidate, self.trains])
         if key not in context.built:
             with torch.random.fork_rng(devices=[]):
                 context.built[key] = MODELS.build(self._model(teachers, None, candidates))
@@ -147,13 +150,7 @@ class Distil(TrainingStage):
 
     def _check_other(self, context: Context) -> None:
         """A student of another architecture must have the teacher's classes and the size that the config says."""
-        own, teachers = (each.get('data_preprocessor') or {} for each in (self.architecture, context.architecture))
-        for key in ('mean', 'std', 'to_rgb', 'bgr_to_rgb'):
-            if own.get(key) != teachers.get(key):
-                raise ValueError(f'compression.student_architecture has data_preprocessor.{key}={own.get(key)!r}, the '
-                                 f'teacher {teachers.get(key)!r}; both see the same images, so give both the same, or '
-                                 'one data_preprocessor at the top level')
-        own, teachers = context.student_logits_shape, context.logits_shape
+        own, teachers = context.other_student.logits_shape, context.logits_shape
         if own != teachers:
             raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
                              f'{teachers}; give both the classes of the data: '

@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch.nn as nn
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size, is_main_process
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmamd.passes import watch
@@ -16,7 +15,7 @@ from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Images, Weights, pipeline_of
 from mmamd.pipeline.origin_check import check_origin
 from mmamd.pipeline.progress import Progress
-from mmamd.pipeline.stages.data import drawn_images
+from mmamd.pipeline.stages.data import drawn_batches
 from mmamd.pipeline.stages.stage import Stage
 from mmamd.pruning.filter_norms import check_filters, greedy_norms, independent_norms
 from mmamd.pruning.importance import check_importance, score
@@ -96,12 +95,7 @@ class Score(Stage):
 
     def _reaction_of_the_loss(self, context: Context, network: nn.Module) -> tuple[Importance, Answers]:
         """Importance, and what the network has taken the images for."""
-        loader = Runner.build_dataloader(
-            dict(dataset=drawn_images(context, self.importance['num_images']),
-                 batch_size=context.settings.compression.importance.batch_size,
-                 num_workers=context.cfg.train_dataloader.get('num_workers', 0),
-                 collate_fn=context.task.collate,
-                 sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=self.seed)
+        loader = drawn_batches(context, self.importance['num_images'])
         network = network.to(get_device())
         batches = (context.task.preprocess(network, batch, training=False)
                    for batch in _counted(loader, self.name, context.progress))
