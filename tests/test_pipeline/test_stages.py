@@ -30,7 +30,10 @@ def stages(tiny_config, refit_config, finished_run):
                  for name in (DistPro.__name__, KDZero.__name__)]
     sized = [of(refit_config(**{'compression.student_scale': 'auto', **goal}))
              for goal in ({'compression.latency': '2ms'}, {'compression.keep': 0.9})]
-    return {**sized[0], **sized[1], **searching[0], **searching[1], **of(refit_config()),
+    plain = dict(type='ImageClassifier', head=dict(type='LinearClsHead', num_classes=10, in_channels=8),
+                 backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8))
+    black_box = of(tiny_config(**{'compression.teacher_architecture': plain, 'compression.teacher_weights': 'any.pth'}))
+    return {**black_box, **sized[0], **sized[1], **searching[0], **searching[1], **of(refit_config()),
             **of(tiny_config(**{'model.teacher': None})), **of(tiny_config())}
 
 
@@ -55,7 +58,7 @@ def changed(value):
 
 def test_every_kind_of_stage_is_registered_and_laid_by_some_config(stages):
     assert set(stages) == set(STAGES) == {'teacher', 'score', 'nest', 'distil', 'select', 'export', 'refit', 'distpro',
-                                          'kd_zero', 'size', 'verify', 'latency'}
+                                          'kd_zero', 'size', 'verify', 'latency', 'black_box'}
 
 
 @pytest.mark.parametrize('kind', sorted(STAGES))
