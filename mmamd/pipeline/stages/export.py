@@ -23,7 +23,7 @@ from mmamd.export import (
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
-from mmamd.pipeline.class_names import checkpoint_meta, with_class_names
+from mmamd.pipeline.class_names import checkpoint_meta, class_names, with_class_names
 from mmamd.pipeline.class_values import class_values
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
@@ -164,7 +164,7 @@ class Export(Stage):
 
     def _write_classes(self, context: Context, found: dict[str, list[float | None]]) -> None:
         if all(found.values()):
-            names = context.class_names or [str(i) for i in range(len(found['teacher']))]
+            names = class_names(context) or [str(i) for i in range(len(found['teacher']))]
             ClassValues(context.task.class_measure, names, found).save(context.work_dir / self.name / 'classes.json')
 
 
