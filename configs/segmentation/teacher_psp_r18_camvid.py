@@ -5,9 +5,9 @@ Row: no row; a small segmentor on real scenes.
 Weights: none, trained from scratch.
 Command: tools/dist_train.sh configs/segmentation/teacher_psp_r18_camvid.py 1
     Data elsewhere: --cfg-options data_root=/path/to/camvid
-Hardware: one CPU core. Hours: not measured; about 1.
+Hardware: one CPU core. Hours: 0.9, of half a core.
 Schedule: 1,600 steps; SGD, 5e-2, 8 images a step, poly (ours).
-Measured: not run.
+Measured: results/2026-11-26_camvid.md: test mIoU 39.66 % (43.03 % on the frames held out); seed 0.
 """
 _base_ = [
     '../_base_/models/psp_r18-half_11-classes.py',
