@@ -73,7 +73,7 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     def _with_position_of_class_token(self, state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
         """Positions of patches alone, as DeiT III has them, with one of the class token, which changes nothing."""
         found, (_, num_tokens, width) = state.get(key), self.pos_embed.shape
-        if self.cls_token is None or found is None or found.shape != (1, num_tokens - 1, width):
+        if self.cls_token is None or getattr(found, 'shape', None) != (1, num_tokens - 1, width):
             return state
         return {**state, key: torch.cat([found.new_zeros(1, 1, width), found], dim=1)}
 

@@ -42,7 +42,7 @@ KEYS = {
     'compression.budget': POSITIVE,
     'compression.student_architecture': PART,
     'compression.teacher_architecture': PART,
-    'compression.teacher_weights': [*NAME, SECTION],
+    'compression.teacher_weights': NAME,
     # --- the method ---
     'method': [None, *PART],
     'method.type': [None, 3, ['a'], 'mmamd.AMDD', 'KDD', True, SECTION],

@@ -63,6 +63,8 @@ def outcome():
         files = {path.relative_to(work_dir).as_posix(): path for suffix in ('pth', 'json', 'onnx', 'safetensors')
                  for path in work_dir.glob(f'*/*.{suffix}') if not path.name.startswith('epoch_')}
         summary = json.loads((work_dir / 'summary.json').read_text().replace(str(work_dir), ''))
+        for student in (summary['student'], *summary['students']):
+            student.pop('cost', None)
         return ({name: content(path) for name, path in files.items()} |
                 {f'summary.{key}': value for key, value in summary.items() if key not in ('cost', 'stages', 'record')})
 

@@ -192,7 +192,7 @@ def test_as_the_configs_that_a_run_has_left_for_people(reader, marker, run):
 
 def test_a_run_of_before_is_told_how_it_gets_a_config_that_is_data(run, tiny_config):
     (run / 'run_config.json').unlink()
-    for reader in READERS.values():
+    for reader in (READERS[name] for name in READERS if name != 'status'):  # which reads no config
         with pytest.raises(FileNotFoundError, match="give its command again, which writes it and skips what is"):
             reader(run)
     mmamd.compress(tiny_config(), work_dir=run)

@@ -299,7 +299,7 @@ def test_starting_from_a_late_stage_keeps_it_while_an_earlier_one_has_changed(re
 
 
 def test_starting_from_a_stage_whose_forerunners_are_not_finished_is_refused(tiny_config, tmp_path):
-    refused(tiny_config(start_from='student'), r"the stages \['score', 'nest', 'joint', 'select'\] before it are not "
+    refused(tiny_config(start_from='student'), r"\['score', 'nest', 'joint', 'select'\] before it are not "
             'finished; start from score', tmp_path / 'run')
 
 

@@ -9,7 +9,7 @@ from mmamd import compat
 def test_slurm_is_started_by_the_host_where_there_are_gpus(monkeypatch):
     calls = []
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(compat, 'host_init_dist', lambda launcher, **kwargs: calls.append((launcher, kwargs)))
+    monkeypatch.setattr('mmengine.dist.init_dist', lambda launcher, **kwargs: calls.append((launcher, kwargs)))
     compat.init_distributed('slurm', dict(backend='nccl', port=29555))
     compat.init_distributed('slurm', None)
     assert calls == [('slurm', dict(backend='nccl', port=29555)), ('slurm', dict(backend='nccl'))]

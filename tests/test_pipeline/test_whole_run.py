@@ -40,7 +40,7 @@ def test_summary_has_the_promised_structure(finished_run):
                             'cost', 'stages', 'record'}
     assert summary['metric'] == 'accuracy/top1'
     assert set(summary['teacher']) == {'value', 'macs', 'params'}
-    assert set(summary['student']) == {'name', 'scale', 'value', 'macs', 'params', 'path'}
+    assert set(summary['student']) == {'name', 'scale', 'value', 'macs', 'params', 'path', 'cost'}
     assert summary['students'] == [summary['student']]
     assert {name: stage['kind'] for name, stage in summary['stages'].items()} == {
         'score': 'score', 'nest': 'nest', 'joint': 'distil', 'select': 'select', 'student': 'distil',
