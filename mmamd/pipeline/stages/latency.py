@@ -13,6 +13,7 @@ from torch.utils.benchmark import Timer
 
 from mmamd.export import cut_network, export_onnx
 from mmamd.export.logits import Logits
+from mmamd.export.onnx import open_onnx
 from mmamd.files.json_file import write_json
 from mmamd.pipeline.config.sizes import LatencySettings
 from mmamd.pipeline.context import Context
@@ -97,10 +98,9 @@ def median_seconds(network: nn.Module, input_shape: tuple[int, int, int], batch_
     if runtime == 'torch':
         logits, images = Logits(network).eval().to(device_of(runtime)), images.to(device_of(runtime))
         return _median(torch.no_grad()(lambda: logits(images)))
-    import onnxruntime
     with tempfile.TemporaryDirectory() as folder:
         export_onnx(network, Path(folder) / 'model.onnx', input_shape=input_shape)
-        session = onnxruntime.InferenceSession(str(Path(folder) / 'model.onnx'), providers=['CPUExecutionProvider'])
+        session = open_onnx(Path(folder) / 'model.onnx')
     return _median(lambda: session.run(None, {'images': images.numpy()}))
 
 
