@@ -99,8 +99,10 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
     cfg = Config.fromfile(recipe)
     cfg.data_root = str(args.data.resolve())
     fill_data_root(cfg)
-    if cfg.compression.get('refit') is None:  # recorded without; a section could not be merged over it
-        cfg.compression.pop('refit', None)
+    cfg.compression.pop('refit', None)  # what a recipe has beyond plain distillation, a study adds by itself
+    cfg.compression.pop('budget', None)
+    if cfg.pop('teacher_cache', None):
+        cfg.model.losses.feat.weight = 0.1  # hidden states are not kept, so such a recipe leaves them out
     parts = {'train': ('train', slice(IMAGES_A_CLASS)), 'val': ('val', selecting),
              'test': ('val', slice(HELD_OUT_A_CLASS, HELD_OUT_A_CLASS + JUDGED_A_CLASS))}
     folder = args.work_dir.resolve() / recipe.stem
