@@ -58,7 +58,11 @@ def run(folder, script):
     return done.stdout
 
 
-@pytest.mark.parametrize('page', [page for page in PAGES if runnable(page)], ids=name)
+QUICK = ('README.md', 'docs/get_started.md')  # what a newcomer types first; the other pages take a minute together
+
+
+@pytest.mark.parametrize('page', [pytest.param(page, marks=() if name(page) in QUICK else pytest.mark.slow)
+                                  for page in PAGES if runnable(page)], ids=name)
 def test_the_commands_of_a_page_run(page, folder):
     for script in runnable(page):
         run(folder, script)
@@ -136,6 +140,7 @@ def test_every_page_is_in_the_table_of_contents():
     assert {page.stem for page in PAGES[1:]} - {'index'} <= listed
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run([sys.executable, '-m', 'sphinx', '-W', '-q', '-b', 'html', ROOT / 'docs', tmp_path / 'html',
                            '-d', tmp_path / 'doctrees'], env={**os.environ, 'PYTHONPATH': str(ROOT)},

@@ -209,7 +209,8 @@ print(folder, *names, sep='\\n')
 """
 
 
-@pytest.mark.parametrize('form, configs', [('wheel', 'mmamd/.mim/configs'), ('editable', 'configs')])
+@pytest.mark.parametrize('form, configs', [
+    ('wheel', 'mmamd/.mim/configs'), pytest.param('editable', 'configs', marks=pytest.mark.slow)])
 def test_configs_inherit_from_an_installed_mmamd(form, configs, tree, tmp_path, request):
     python = request.getfixturevalue(f'{form}_python')
     root = Path(purelib_of(python)) if form == 'wheel' else tree
@@ -234,6 +235,7 @@ SMALL = ['compression.importance.num_images=16', 'compression.importance.check_t
          'test_dataloader.dataset.indices=20']
 
 
+@pytest.mark.slow
 def test_mim_trains_a_shipped_config_by_its_name_and_tests_what_it_exports(wheel_python, tmp_path):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         teacher = MODELS.build(Config.fromfile(ROOT / 'configs' / 'amd' / 'vit-tiny_digits.py').model.architecture)

@@ -96,6 +96,7 @@ def test_a_run_killed_in_three_stages_ends_as_an_uninterrupted_one(start, outcom
     assert differences(outcome(work_dir), outcome(finished_run[0])) == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_refits_and_exports_ends_as_an_uninterrupted_one(start, outcome, refit_run, refit_config,
                                                                                tmp_path):
     refit_config().dump(tmp_path / 'config.py')

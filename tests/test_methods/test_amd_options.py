@@ -122,6 +122,7 @@ def test_a_rerun_finds_everything_done(nested):
     assert (work_dir / 'tune' / 'trained.pth').stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_tuning_of_refit_candidates_starts_from_the_final_refit(tiny_config, tmp_path):
     cfg = tiny_config(**SHORT, **{'method.candidates': 'refit', 'method.tune_epochs': 1})
     summary = mmamd.compress(cfg, work_dir=tmp_path)

@@ -241,6 +241,7 @@ def test_several_students_of_one_scale_are_delivered_apart(tiny_config, tmp_path
         mmamd.load_student(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_of_other_options_of_its_method_is_refused_or_redone(tiny_config, tmp_path):
     short = {'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 1, 'visualizer': None}
     mmamd.compress(tiny_config(**short, **{'method.num_assistants': 2}), work_dir=tmp_path)

@@ -50,6 +50,7 @@ def test_what_is_judged_cut_and_exported_is_the_average(averaged_run, finished_r
     assert not torch.equal(exported, raw['module.network.head.fc.weight'])
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_in_both_stages_ends_where_an_uninterrupted_one_does(averaged_run, tiny_config, tmp_path,
                                                                                monkeypatch):
     step, done = JointTrainLoop.step, []

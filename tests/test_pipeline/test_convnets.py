@@ -147,6 +147,7 @@ def test_averaged_weights_are_delivered_with_statistics_of_their_own(make_config
         torch.testing.assert_close(kept[name], value, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_candidate_sees_the_same_draws_of_augmentation(greedy_run, make_config, tmp_path):
     # With crops that are drawn, in a worker, the statistics of a second run are those of the first, to the bit.
     crop = [dict(type='RandomCrop', crop_size=8, padding=1), dict(type='PackInputs')]
@@ -170,6 +171,7 @@ def run_on_a_rank(rank, folder, cfg):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_with_uneven_batches_deliver_the_statistics_that_one_would(make_config, tmp_path):
     # 163 images are 82 a process, three batches of 27 and one of a single image; 37 held-out ones are odd.
     cfg = make_config(launcher='pytorch', **{'train_dataloader.batch_size': 27, 'train_dataloader.drop_last': False,
@@ -198,6 +200,7 @@ def test_filters_are_ranked_without_what_the_student_loses_before_them(greedy_ru
     assert greedy.scores == greedy_norms(layers, student.kept) != independent_norms(layers)
 
 
+@pytest.mark.slow
 def test_gates_score_filters_too(make_config, tmp_path):
     importance = dict(method='taylor', num_images=32, batch_size=16, check_teacher=False)
     summary = mmamd.compress(make_config(**{'compression.importance': importance, 'method.num_assistants': 2}),
@@ -228,6 +231,7 @@ def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_
     assert mmamd.export_model(work_dir, scale='assistant')
 
 
+@pytest.mark.slow
 def test_a_joint_stage_may_start_from_the_refit_of_the_smallest_candidate(make_config, tmp_path):
     cfg = make_config(**{'compression.refit': dict(num_images=128), 'method.start': 'smallest',
                          'method.tune_epochs': 1})

@@ -176,6 +176,7 @@ def test_the_planned_arithmetic_of_each_stage_is_noted(finished_run):
     assert stages['joint']['planned_macs'] > stages['export']['planned_macs'] > stages['nest']['planned_macs'] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.draws
 def test_a_report_that_cannot_be_drawn_costs_no_result(tiny_config, tmp_path, monkeypatch):
     from mmamd.pipeline import summary as module

@@ -125,6 +125,7 @@ def export(*arguments):
                           env={'PYTHONPATH': str(TOOL.parents[1]), 'OMP_NUM_THREADS': '1', 'PATH': '/usr/bin:/bin'})
 
 
+@pytest.mark.slow
 def test_the_tool_writes_the_assistant_in_several_forms_and_prints_a_table(run, tmp_path):
     out = tmp_path / "it's an assistant"
     done = export(run, '--form', 'safetensors', 'timm', '--scale', 'assistant', '--out', out)

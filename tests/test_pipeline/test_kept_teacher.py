@@ -134,6 +134,7 @@ def test_a_run_that_was_stopped_ends_where_an_uninterrupted_one_does(config, tmp
     assert record.asked[before:].count(('student', 1)) == 10 - 4
 
 
+@pytest.mark.slow
 def test_workers_show_the_views_that_this_process_shows(config, tmp_path, record):
     found = []
     for num_workers in (0, 2):

@@ -49,6 +49,7 @@ def test_a_rule_that_chooses_the_same_has_nothing_to_change(work_dir):
     assert f'manual chooses {chosen:.2f}, as npsd did; nothing to change' in format_replay(found, written=False)
 
 
+@pytest.mark.slow
 def test_a_written_choice_refuses_the_old_student_until_the_printed_command_redoes_it(work_dir, tiny_config, contents):
     scale = other(work_dir)
     picture = (work_dir / 'select' / 'selection.png').read_bytes()

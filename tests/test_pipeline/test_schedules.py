@@ -39,6 +39,7 @@ STEPS = {'method.type': 'mmamd.KD', 'student.train_cfg': dict(_delete_=True, max
          'default_hooks.checkpoint': dict(type='CheckpointHook', by_epoch=False, interval=7)}
 
 
+@pytest.mark.slow
 def test_a_run_in_steps_that_is_interrupted_ends_where_an_uninterrupted_one_does(tiny_config, tmp_path, monkeypatch):
     summary = mmamd.compress(tiny_config(**STEPS), work_dir=tmp_path / 'whole')
     whole = torch.load(tmp_path / 'whole' / 'student' / 'student.pth', weights_only=True)['state_dict']

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import mmamd
 from mmamd.visualization import make_pictures, read_run
 
@@ -14,6 +16,7 @@ MIXER = dict(
 SCALEKD = dict(type='mmamd.ScaleKDLoss', student_layers=('backbone.layers.0', 'backbone.ln1'))
 
 
+@pytest.mark.slow
 def test_a_run_by_scalekd_counts_and_shows_what_its_term_does(tiny_config, tmp_path):
     summary = mmamd.compress(tiny_config(**{
         'method.type': 'mmamd.KD', 'model.losses': dict(ce=dict(weight=0.5), logit=dict(weight=0.), feat=dict(

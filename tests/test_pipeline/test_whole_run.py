@@ -188,6 +188,7 @@ def test_without_an_assistant_the_teacher_distils_straight_into_the_same_pruned_
     assert family == other
 
 
+@pytest.mark.slow
 def test_a_trained_teacher_and_two_assistants_run_through(tiny_config, tmp_path):
     # The smallest candidate that leaves one for the second round, which is the larger of the two.
     hooks = [dict(type='mmamd.SandwichSparsityHook', sampler='all'),

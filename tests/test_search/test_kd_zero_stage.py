@@ -124,6 +124,7 @@ def test_what_is_found_is_an_input_of_the_trainings_after_it(laid):
     assert student.found == 'search/losses.json' and stage_named(context, 'search').found is None
 
 
+@pytest.mark.slow
 def test_a_share_of_the_epochs_is_trained_or_one_step_of_a_batch(laid):
     def schedule(folder, **changed):
         options = {key: value for key, value in SEARCH.items() if not key.startswith('proxy')}

@@ -112,6 +112,7 @@ def test_its_status_could_be_read_all_the_while(two_processes):
     assert {'teacher', 'joint', 'select', 'student', 'export'} <= set(stages)
 
 
+@pytest.mark.slow
 def test_the_exported_student_tests_as_the_summary_says(work_dir, tmp_path):
     student = work_dir / 'student'
     tool('test.py', student / 'config.py', student / 'student.pth', '--work-dir', tmp_path / 'one process',
