@@ -108,7 +108,7 @@ def test_student_has_its_size_and_the_last_stages_that_are_named(path):
 def test_any_method_takes_the_term_by_one_option():
     cfg = Config.fromfile(CONFIGS / 'amd' / 'vit-micro_cifar100.py')
     cfg.merge_from_dict({'model.losses.scalekd.type': 'mmamd.ScaleKDLoss', 'model.losses.logit.weight': 0,
-                         'model.losses.feat.weight': 0, 'model.losses.ce.weight': 0.5})
+                         'teacher_cache': None, 'model.losses.ce.weight': 0.5})
     assert Settings.from_cfg(cfg).method == AMD()
     assert Settings.from_cfg(read(PATHS[0])).method == KD()
 
