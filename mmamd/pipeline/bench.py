@@ -11,7 +11,6 @@ from typing import Any
 
 import onnxruntime
 import torch
-import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
@@ -21,11 +20,12 @@ from mmamd.export import (
     compare,
     describe,
     export_onnx,
-    open_onnx,
+    onnx_call,
     quantise,
     read_onnx,
     save_student,
     time_function,
+    torch_call,
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.run_config import import_custom, read_run_config
@@ -139,14 +139,14 @@ def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: S
                     'bytes': (folder / file).stat().st_size, 'timings': timings,
                     'comparison': comparison and asdict(comparison)}
 
-        yield row('torch', 'float32', 'model.pth', clock.time(lambda images: _by_torch(small, images, clock.device)))
+        yield row('torch', 'float32', 'model.pth', clock.time(lambda images: torch_call(small, images, clock.device)))
         small.cpu()
         provider = PROVIDERS.get(clock.device.type)
         if provider not in onnxruntime.get_available_providers():
             missing['ONNX Runtime'] = f'this build of onnxruntime has no provider for {clock.device.type}'
             return
         by_onnx = lambda file: clock.time(  # noqa: E731
-            lambda images: _by_onnx(folder / file, images, clock.threads, provider))
+            lambda images: onnx_call(folder / file, images, clock.threads, provider))
         yield row('ONNX Runtime', 'float32', 'model.onnx', by_onnx('model.onnx'))
         if samples is None:
             return
@@ -158,23 +158,6 @@ def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: S
             missing[f'{name} in int8'] = str(error)
             return
         yield row('ONNX Runtime', 'int8', 'int8.onnx', by_onnx('int8.onnx'), comparison)
-
-
-def _by_torch(network: nn.Module, images: Tensor, device: torch.device) -> Callable[[], object]:
-    network, images = network.to(device), images.to(device)
-
-    @torch.inference_mode()
-    def call() -> None:
-        network(images, mode='tensor')
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-
-    return call
-
-
-def _by_onnx(path: Path, images: Tensor, threads: int, provider: str) -> Callable[[], object]:
-    session, inputs = open_onnx(path, threads, provider), {'images': images.numpy()}
-    return lambda: session.run(None, inputs)
 
 
 @contextmanager

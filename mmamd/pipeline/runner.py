@@ -18,7 +18,7 @@ from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
 from mmamd.notices import forget, host_notices_once
 from mmamd.pipeline.advice import advise_after, advise_before
-from mmamd.pipeline.class_names import class_names, with_class_names
+from mmamd.pipeline.class_names import with_class_names
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
@@ -102,7 +102,7 @@ class MultiStepRunner:
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
         stages = lay_stages(context, known_before(state, self.cfg.get('start_from')))
-        class_names(context)  # refuses names that fit no head
+        _ = context.class_names  # refuses names that fit no head
         check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
@@ -167,7 +167,7 @@ class MultiStepRunner:
         state.content.update(seed=context.seed, method=type(context.settings.method).__name__)
         self._note_delivered(context, state)
         if is_main_process():
-            write_run_config(with_class_names(context, self._own_config()), self.work_dir)
+            write_run_config(with_class_names(self._own_config(), context.class_names), self.work_dir)
 
     def _own_config(self) -> Config:
         """The config without how this process was told to continue the run."""

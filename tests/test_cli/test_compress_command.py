@@ -109,6 +109,24 @@ def test_a_convolutional_network_of_a_known_name(here, tmp_path, mmamd_command):
     assert cfg.test_dataloader.dataset.pipeline[1].scale == (32, 32)  # digits of 8 px, as the network was trained
 
 
+@pytest.mark.parametrize('backbone, width, units, base, first', [
+    (dict(type='ConvNeXt', arch=dict(depths=[1, 1], channels=[8, 12]), out_indices=(1,)), 12, ('neuron',), 'amd', 0.3),
+    (dict(type='MobileNetV2', widen_factor=0.1), 1280, ('filter',), 'amd_filters', 0.3),
+    (dict(type='ResNet_CIFAR', depth=18, base_channels=4, stem_channels=4), 32, ('filter',), 'amd_filters', 0.1)])
+def test_what_is_removed_is_what_the_backbone_has(here, tmp_path, mmamd_command, backbone, width, units, base, first):
+    pooled = dict(neck=dict(type='GlobalAveragePooling')) if units == ('filter',) else {}
+    architecture = dict(type='ImageClassifier', backbone=backbone, **pooled,
+                        head=dict(type='LinearClsHead', num_classes=10, in_channels=width))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        torch.save(dict(state_dict=MODELS.build(architecture).state_dict()), tmp_path / 'weights.pth')
+    save_teacher(tmp_path / 'weights.pth', tmp_path / 'net.pth', architecture=architecture)
+    cfg, lines, out = proposed(mmamd_command, tmp_path / 'net.pth', '--data', here / 'data', '--keep', '90%')
+    assert cfg.compression.prune == units and f'methods/{base}.py' in ''.join(lines)
+    # What leads from stage to stage stays as wide as it is, and so do the last convolutions of a MobileNetV2.
+    assert cfg.compression.get('scales', [0.1])[0] == first
+    assert ('what pruning never removes has' in out) == (first > 0.1)
+
+
 @pytest.mark.slow
 def test_a_newcomer_goes_from_a_checkpoint_to_predictions(here, mmamd_command):
     status, out, error = mmamd_command('compress', here / 'teacher.pth', '--data', here / 'data', '--to', '30%',

@@ -23,7 +23,7 @@ from mmamd.export import (
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
-from mmamd.pipeline.class_names import checkpoint_meta, class_names, with_class_names
+from mmamd.pipeline.class_names import with_class_names, with_dataset_meta
 from mmamd.pipeline.class_values import class_values
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
@@ -125,12 +125,13 @@ class Export(Stage):
     def _write(self, context: Context, reference: str, network: Network) -> Network:
         """Write the forms of a network where nobody looks for them; returns the small network that stands alone."""
         folder = context.work_dir / self.name / UNCHECKED / reference
-        config, small = stand_alone(with_class_names(context, context.cfg), network)
+        config, small = stand_alone(with_class_names(context.cfg, context.class_names), network)
         check_finite(small, f'the network {reference!r}')
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth', checkpoint_meta(context))
+            meta = context.task.meta(context.dataset('test'))
+            save_student(small, folder / 'student.pth', with_dataset_meta(meta, context.class_names))
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
             shutil.copyfile(PREDICT, folder / PREDICT.name)
@@ -164,7 +165,7 @@ class Export(Stage):
 
     def _write_classes(self, context: Context, found: dict[str, list[float | None]]) -> None:
         if all(found.values()):
-            names = class_names(context) or [str(i) for i in range(len(found['teacher']))]
+            names = context.class_names or [str(i) for i in range(len(found['teacher']))]
             ClassValues(context.task.class_measure, names, found).save(context.work_dir / self.name / 'classes.json')
 
 
