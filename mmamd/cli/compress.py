@@ -13,6 +13,7 @@ from mmamd.cli.goal import add_goal, goal_name, goal_of, goal_sentence
 from mmamd.cli.network import KNOWN, Described, describe
 from mmamd.cli.recipe import Schedule, config_text, every, num_trained, schedule_of
 from mmamd.files.whole import write_whole
+from mmamd.pipeline.console import say
 from mmamd.pruning import fixed_share
 from mmamd.registry import MODELS
 from mmamd.weights.checkpoint import load_weights
@@ -53,15 +54,15 @@ def run(args: argparse.Namespace) -> None:
     goal = goal_of(args, fixed) | ({} if args.budget is None else dict(budget=args.budget))
     text = config_text(f'{Path(args.source).name} -> {goal_sentence(args)}, by `mmamd compress`.', _source(args.source),
                        teacher, data, goal, schedule)
-    print('\n'.join(_said(teacher, data, order, schedule, goal.get('scales'), fixed)))
+    say('\n'.join(_said(teacher, data, order, schedule, goal.get('scales'), fixed)))
     _write(path, text, args.force)
-    print(f'config: {path}', flush=True)
+    say(f'config: {path}')
     if args.dry_run:
-        print(f'to run it: mmamd compress ... without --dry-run, or tools/train.py {path} --work-dir {work_dir}')
+        say(f'to run it: mmamd compress ... without --dry-run, or tools/train.py {path} --work-dir {work_dir}')
         return
     amp = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'} if args.amp else {}
     compress(path, work_dir=work_dir, **amp, **args.cfg_options)
-    print(f'next: mmamd predict {work_dir} IMAGE, mmamd export {work_dir} --form onnx')
+    say(f'next: mmamd predict {work_dir} IMAGE, mmamd export {work_dir} --form onnx')
 
 
 def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule,

@@ -29,6 +29,7 @@ from mmamd.export import (
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.run_config import import_custom, read_run_config
+from mmamd.pipeline.console import aligned
 from mmamd.pipeline.finished_run import as_its_run, find_assistant
 from mmamd.pipeline.outputs import refuse_damage
 from mmamd.pipeline.samples import samples_of
@@ -36,7 +37,9 @@ from mmamd.pipeline.stages.export import stand_alone
 from mmamd.pipeline.state import RunState
 from mmamd.structures import Network
 from mmamd.visualization import read_run, write_report
-from mmamd.visualization.bench_table import FILE, bench_rows
+from mmamd.visualization.bench_table import FILE, timing_text
+from mmamd.visualization.students import name_of
+from mmamd.visualization.units import byte_text
 from mmamd.weights.networks import build_network, find_network
 
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
@@ -78,13 +81,10 @@ def run_bench(work_dir: Path, batch_sizes: list[int], threads: int | None, devic
 
 def format_bench(found: dict) -> str:
     """What :func:`run_bench` has found as aligned plain text, and in sentences what a reader must know."""
-    header, *rows = bench_rows(found)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    left = 3  # columns of words
-    lines = ['  '.join(cell.ljust(width) if i < left else cell.rjust(width)
-                       for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-             for row in (header, *rows)]
-    return '\n'.join([*lines, *found['notes'], *(f'warning: {text}' for text in found['warnings'])])
+    rows = [['network', 'runtime', 'precision', 'file', 'batch', 'ms']]
+    rows += [[row['network'], row['runtime'], row['precision'], byte_text(row['bytes']), str(timing['batch']),
+              timing_text(timing)] for row in found['networks'] for timing in row['timings']]
+    return '\n'.join([*aligned(rows, words=3), *found['notes'], *(f'warning: {text}' for text in found['warnings'])])
 
 
 def _where(found: dict) -> str:
@@ -102,7 +102,7 @@ def _networks(work_dir: Path, state: RunState) -> tuple[dict[str, Network], list
     found = {'teacher': find_network(work_dir, 'nest')}
     if [stage for stage in state.of_kind('select') if stage not in delivered]:
         found['assistant'] = find_assistant(work_dir, state)
-    students = {'student' if len(delivered) == 1 else f'student {reference}': reference for reference in delivered}
+    students = {name_of(reference, delivered): reference for reference in delivered}
     return found | {name: find_network(work_dir, reference) for name, reference in students.items()}, list(students)
 
 
