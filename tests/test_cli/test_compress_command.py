@@ -1,5 +1,6 @@
 """``mmamd compress`` finds out what a teacher and its images are, and writes a config that is short and right."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -144,3 +145,31 @@ def test_a_newcomer_goes_from_a_checkpoint_to_predictions(here, mmamd_command):
     shutil.rmtree(run / 'student')
     status, _, error = mmamd_command('predict', run, here / 'data' / 'test')
     assert status == 1 and 'student' in error
+
+
+def finished(mmamd_command, here, *goal):
+    """(summary, what was printed) of a run of four epochs."""
+    status, out, error = mmamd_command(
+        'compress', here / 'teacher.pth', '--data', here / 'data', *goal, '--epochs', '4', '--work-dir', 'run',
+        '--cfg-options', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+        'test_dataloader.num_workers=0', 'compression.scales=[0.4,0.6,0.8,0.9]')
+    assert status == 0, error
+    return json.loads(Path('run/summary.json').read_text()), out
+
+
+@pytest.mark.slow
+def test_the_student_keeps_what_it_was_to_keep_on_held_out_images(here, mmamd_command):
+    summary, out = finished(mmamd_command, here, '--keep', '98%')
+    size, student = summary['size'], summary['student']
+    verified = json.loads(Path(f'run/verify_{student["scale"]:.2f}/size.json').read_text())
+    assert size['keep'] == 0.98 <= verified['kept'] == pytest.approx(verified['value'] / verified['teacher'])
+    assert f'{100 * student["value"]:.2f}' in next(line for line in out.splitlines() if line.startswith('student '))
+    assert f'the student has {student["value"] / summary["teacher"]["value"]:.1%} of the teacher on the test' in out
+
+
+@pytest.mark.slow
+def test_the_student_answers_within_the_time_that_it_was_given(here, mmamd_command):
+    summary, _ = finished(mmamd_command, here, '--latency', '100ms')  # of any machine: the largest that may be chosen
+    found = json.loads(Path('run/size/size.json').read_text())
+    assert found['scale'] == summary['student']['scale'] == 0.8 and list(found['seconds']) == ['0.40', '0.60', '0.80']
+    assert 0 < found['seconds']['0.80'] < 0.1
