@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 session = onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])
 entry, world = session.get_inputs()[0], session.get_modelmeta().custom_metadata_map
 how, classes = json.loads(world['preprocessing']), json.loads(world.get('classes', '[]'))
-print('left out of the test pipeline:', *how['others'] or ['nothing'], file=sys.stderr)
+print(*(f'left out of the test pipeline: {name}\n' for name in how['others']), sep='', end='', file=sys.stderr)
 for path in sys.argv[2:]:
     picture = ImageOps.exif_transpose(Image.open(path)).convert('L' if how['channels'] == 'L' else 'RGB')
     for step, size, *resampling in how['steps']:
