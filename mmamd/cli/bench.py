@@ -4,6 +4,7 @@ import argparse
 
 from mmamd.api import bench
 from mmamd.pipeline.bench import format_bench
+from mmamd.pipeline.console import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,4 +15,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    print(format_bench(bench(args.work_dir, args.batch_sizes, args.threads, args.device)))
+    say(format_bench(bench(args.work_dir, args.batch_sizes, args.threads, args.device)))

@@ -13,6 +13,8 @@ from mmamd.cli.goal import add_goal, goal_name, goal_of, goal_sentence
 from mmamd.cli.network import KNOWN, Described, describe
 from mmamd.cli.recipe import Schedule, config_text, every, num_trained, schedule_of
 from mmamd.files.whole import write_whole
+from mmamd.pipeline.console import say
+from mmamd.pruning import fixed_share
 from mmamd.registry import MODELS
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.sources import local_file, split_timm
@@ -48,21 +50,23 @@ def run(args: argparse.Namespace) -> None:
     data = written_lists(data, work_dir.with_name(f'{work_dir.name}_lists').absolute())
     schedule = schedule_of(num_trained(data), sum(p.numel() for p in network.parameters()), args.epochs,
                            args.batch_size)
-    goal = goal_of(args) | ({} if args.budget is None else dict(budget=args.budget))
+    fixed = fixed_share(network)
+    goal = goal_of(args, fixed) | ({} if args.budget is None else dict(budget=args.budget))
     text = config_text(f'{Path(args.source).name} -> {goal_sentence(args)}, by `mmamd compress`.', _source(args.source),
                        teacher, data, goal, schedule)
-    print('\n'.join(_said(teacher, data, order, schedule)))
+    say('\n'.join(_said(teacher, data, order, schedule, goal.get('scales'), fixed)))
     _write(path, text, args.force)
-    print(f'config: {path}', flush=True)
+    say(f'config: {path}')
     if args.dry_run:
-        print(f'to run it: mmamd compress ... without --dry-run, or tools/train.py {path} --work-dir {work_dir}')
+        say(f'to run it: mmamd compress ... without --dry-run, or tools/train.py {path} --work-dir {work_dir}')
         return
     amp = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'} if args.amp else {}
     compress(path, work_dir=work_dir, **amp, **args.cfg_options)
-    print(f'next: mmamd predict {work_dir} IMAGE, mmamd export {work_dir} --form onnx')
+    say(f'next: mmamd predict {work_dir} IMAGE, mmamd export {work_dir} --form onnx')
 
 
-def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule) -> list[str]:
+def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule,
+          scales: list[float] | None, fixed: float) -> list[str]:
     """What was found out, and what follows from it."""
     parts = {split: f'{part.num:,} in {part.prefix or data.root}' for split, part in data.parts.items()}
     held = every(data.smallest)
@@ -87,6 +91,9 @@ def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule)
     elif teacher.classes is None:
         lines.append(f'note: nothing says the order of the teacher\'s classes; taken to be '
                      f'{", ".join(data.classes[:3])}, ...')
+    if scales:
+        lines.append(f'note: what pruning never removes has {fixed:.0%} of its MACs, so the sizes that are tried begin '
+                     f'at {scales[0]:.0%}')
     lines.append(f'student: {schedule.epochs} epochs of {schedule.steps} steps of {schedule.batch_size} images, AdamW '
                  f'at {schedule.lr:g}')
     return lines

@@ -4,6 +4,8 @@ import argparse
 import re
 from typing import Any
 
+GRID = tuple(i / 10 for i in range(1, 10))  # of the methods that a config inherits: num_candidates=9
+
 
 def add_goal(parser: argparse.ArgumentParser) -> None:
     goal = parser.add_mutually_exclusive_group(required=True)
@@ -15,12 +17,19 @@ def add_goal(parser: argparse.ArgumentParser) -> None:
                       help='the largest student that answers in this time on this device, such as 2ms')
 
 
-def goal_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What ``compression`` says of the student."""
+def goal_of(args: argparse.Namespace, fixed: float) -> dict[str, Any]:
+    """What ``compression`` says of the student; candidates by name where those of the grid cannot all be.
+
+    Args:
+        args: Of the command line.
+        fixed: Share of the teacher's MACs that pruning never removes.
+    """
+    possible = [scale for scale in GRID if scale > fixed]
+    named = dict(scales=possible) if len(possible) < len(GRID) else {}
     if args.keep is not None:
-        return dict(student_scale='auto', keep=args.keep)
+        return dict(student_scale='auto', keep=args.keep, **named)
     if args.latency is not None:
-        return dict(student_scale='auto', latency=args.latency)
+        return dict(student_scale='auto', latency=args.latency, **named)
     return dict(student_scale=args.to[0] if len(args.to) == 1 else sorted(set(args.to)))
 
 

@@ -43,6 +43,7 @@ class Described:
         architecture: Config of the network, over an elastic backbone.
         preprocessor: ``mean``, ``std`` and ``to_rgb`` of its images.
         size: (height, width) of its images.
+        units: Kinds of units that its backbone has to remove, in network order.
         classes: Names of its classes in the order of its logits; None where nobody says.
         train_pipeline, test_pipeline: Transforms of its images, where they are known.
         found: What is told of -> where that is from.
@@ -51,6 +52,7 @@ class Described:
     architecture: dict
     preprocessor: dict
     size: tuple[int, int]
+    units: tuple[str, ...]
     classes: tuple[str, ...] | None = None
     train_pipeline: list | None = None
     test_pipeline: list | None = None
@@ -61,9 +63,8 @@ class Described:
         return self.architecture['head']['num_classes']
 
     @property
-    def is_convolutional(self) -> bool:
-        kind = self.architecture['backbone']['type'].rpartition('.')[2]
-        return kind not in ('MaskedViT', 'MaskedSwin', 'MaskedConvNeXt')
+    def has_filters(self) -> bool:
+        return 'filter' in self.units
 
 
 def describe(args: argparse.Namespace) -> Described:
@@ -113,9 +114,8 @@ def _described(origin: Origin, place: str) -> Described:
     for key in OF_REPORTING:
         architecture['head'].pop(key, None)
     found = {'architecture': place, 'image size': place}
-    size = origin.image_size
+    backbone, size = MODELS.build(copy.deepcopy(architecture['backbone'])), origin.image_size
     if size is None:
-        backbone = MODELS.build({**copy.deepcopy(architecture['backbone'])})
         size, found['image size'] = tuple(backbone.input_shape[1:]), "the backbone's default"
     if 'MaskedResNet' in kind or kind.startswith('mmamd.Masked') and 'img_size' not in architecture['backbone']:
         architecture['backbone']['img_size'] = size[0] if size[0] == size[1] else size
@@ -123,7 +123,8 @@ def _described(origin: Origin, place: str) -> Described:
     found['mean and std'] = place if preprocessor.get('mean') else "assumption, ImageNet's: nobody says otherwise"
     preprocessor = preprocessor if preprocessor.get('mean') else IMAGENET
     fits = pipeline_size(origin.test_pipeline) in (None, size)
-    return Described(architecture, {'to_rgb': False, **preprocessor}, size, origin.classes,
+    units = tuple(dict.fromkeys(group.kind for group in backbone.unit_groups()))
+    return Described(architecture, {'to_rgb': False, **preprocessor}, size, units, origin.classes,
                      origin.train_pipeline if fits else None, origin.test_pipeline if fits else None, found)
 
 

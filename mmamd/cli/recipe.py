@@ -92,7 +92,7 @@ def config_text(title: str, source: str, teacher: Described, data: Data, goal: d
 
 
 def _head(title: str, source: str, teacher: Described, data: Data, goal: dict) -> list[str]:
-    base = 'amd_filters' if teacher.is_convolutional else 'amd'
+    base = 'amd_filters' if teacher.has_filters else 'amd'
     return [f'"""{title} Edit it, and run it with tools/train.py."""',
             *written('_base_', [f'mmamd::_base_/{name}.py' for name in (
                 f'methods/{base}', 'datasets/own_images', 'default_runtime')]),
@@ -100,7 +100,7 @@ def _head(title: str, source: str, teacher: Described, data: Data, goal: dict) -
             *written('data_preprocessor', dict(num_classes=teacher.num_classes, **teacher.preprocessor)),
             *written('architecture', teacher.architecture),
             *written('model', dict(teacher=source, architecture=Name('architecture'))),
-            *written('compression', goal)]
+            *written('compression', goal | dict(prune=teacher.units))]
 
 
 def _pipelines(teacher: Described, own: bool) -> list[str]:
@@ -147,7 +147,7 @@ def _images(part: Part) -> dict:
 
 def _training(teacher: Described, schedule: Schedule, extra: dict) -> list[str]:
     stages = {'student': schedule.epochs}
-    if teacher.is_convolutional:
+    if teacher.has_filters:
         stages = {'joint': max(1, round(JOINT * schedule.epochs)), **stages}
     lines = [f"optim_wrapper = dict(optimizer=dict(type='AdamW', lr={schedule.lr:g}, weight_decay=0.05))",
              f'auto_scale_lr = dict(base_batch_size={schedule.batch_size})',

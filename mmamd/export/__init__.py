@@ -6,7 +6,7 @@ from mmamd.export.cut import config_of, cut_network, save_student, student_confi
 from mmamd.export.finite import check_finite
 from mmamd.export.forms import FORMS
 from mmamd.export.int8 import quantise
-from mmamd.export.latency import Timing, time_function
+from mmamd.export.latency import Timing, onnx_call, time_function, torch_call
 from mmamd.export.metadata import describe
 from mmamd.export.onnx import PREDICT, export_onnx, open_onnx, read_onnx
 from mmamd.export.plain import plain_config, plain_weights
@@ -16,5 +16,5 @@ from mmamd.export.torch_export import export_torch
 
 __all__ = ['FORMS', 'LAYOUTS', 'PREDICT', 'Comparison', 'Exported', 'Samples', 'Timing', 'check_finite', 'compare',
            'config_of', 'cut_network', 'describe', 'export_candidate', 'export_onnx', 'export_torch', 'format_exported',
-           'load_safetensors', 'open_onnx', 'plain_config', 'plain_weights', 'quantise', 'read_onnx', 'save_model',
-           'save_student', 'student_config', 'time_function']
+           'load_safetensors', 'onnx_call', 'open_onnx', 'plain_config', 'plain_weights', 'quantise', 'read_onnx',
+           'save_model', 'save_student', 'student_config', 'time_function', 'torch_call']

@@ -4,6 +4,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from mmamd.export.onnx import open_onnx
 
 FEWEST, MOST = 5, 1000  # calls that are timed: quartiles need some
 WARM = 3  # calls before them at least: memory is allotted, code is chosen
@@ -39,6 +46,26 @@ def time_function(call: Callable[[], object], batch: int, seconds: float) -> Tim
     found = _durations(call, FEWEST, seconds)
     low, median, high = (1000 * quantile for quantile in statistics.quantiles(found, n=4, method='inclusive'))
     return Timing(batch, median, low, high, len(found))
+
+
+def torch_call(network: nn.Module, images: Tensor, device: torch.device) -> Callable[[], None]:
+    """A call of a host network, in eval mode, on a batch; both move to the device."""
+    network, images = network.to(device), images.to(device)
+
+    @torch.inference_mode()
+    def call() -> None:
+        network(images, mode='tensor')
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+
+    return call
+
+
+def onnx_call(path: Path, images: Tensor, threads: int | None = None,
+              provider: str = 'CPUExecutionProvider') -> Callable[[], list]:
+    """A call of ONNX Runtime on a batch; the file is not read any more."""
+    session, inputs = open_onnx(path, threads, provider), {'images': images.numpy()}
+    return lambda: session.run(None, inputs)
 
 
 def _durations(call: Callable[[], object], least: int, seconds: float) -> list[float]:

@@ -141,5 +141,5 @@ class Laid:
             delivered=tuple(delivered), shown=shown, teacher=context.teacher, images=context.images('test'),
             loader=Loader({'dataset': context.cfg.test_dataloader.dataset.to_dict()}),
             evaluator=plain(context.cfg.test_evaluator), test_cfg=plain(context.cfg.get('test_cfg')),
-            seed=context.seed))
+            seed=context.seed, judged=(BLACK_BOX,) if context.black_box else ()))
         return self.stages

@@ -35,11 +35,18 @@ def advise_before(context: Context, state: RunState, say: Callable[[str], None])
 def advise_after(stage: Stage, context: Context, state: RunState, say: Callable[[str], None]) -> None:
     """The same of what a stage has found."""
     if is_main_process() and isinstance(stage, Select) and stage.are_slices:
-        found = far_below(stage.name, Selection.load(context.work_dir / stage.name / 'selection.json'))
+        found = far_below(Selection.load(context.work_dir / stage.name / 'selection.json'))
+        found = not_said(stage.name, found, state.advice)
         for text in found:
             say(f'advice: {text}')
-        state.content['advice'] = list(dict.fromkeys([*state.advice, *found]))
+        state.content['advice'] = [*state.advice, *found]
         state.save()
+
+
+def not_said(stage: str, found: list[str], advice: list[str]) -> list[str]:
+    """What is new of what a stage has found: several choices may have judged the same candidates."""
+    said = {text.partition(': ')[2] for text in advice}
+    return [f'{stage}: {text}' for text in found if text not in said]
 
 
 def _of_trainings(context: Context) -> list[str]:
@@ -108,14 +115,14 @@ def choice_advice(judging: float, tested: float, whole: float) -> Iterator[str]:
                f'which spares {tested / whole:.0%}')
 
 
-def far_below(stage: str, selection: Selection) -> list[str]:
+def far_below(selection: Selection) -> list[str]:
     """Whether the largest of some candidates that were trained jointly is far below the teacher."""
     sound = [m for m in selection.measurements if m.collapsed is None]
     if not sound or sound[-1].value >= FAR_BELOW * selection.reference.value:
         return []
     largest, reference = sound[-1], selection.reference
     whose = reference.name or 'the teacher'
-    return [f'{stage}: the largest candidate, {largest.key}, has {largest.value:.1%} where {whose} has '
+    return [f'the largest candidate, {largest.key}, has {largest.value:.1%} where {whose} has '
             f'{reference.value:.1%}, so the joint training has unlearnt; train it longer (joint.train_cfg.max_epochs) '
             'or at a lower rate (joint.optim_wrapper.optimizer.lr), or take candidates that are refit: '
             "method.candidates='refit' with compression.refit=dict()"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import onnxruntime
 import torch
-import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
@@ -21,14 +20,16 @@ from mmamd.export import (
     compare,
     describe,
     export_onnx,
-    open_onnx,
+    onnx_call,
     quantise,
     read_onnx,
     save_student,
     time_function,
+    torch_call,
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.run_config import import_custom, read_run_config
+from mmamd.pipeline.console import aligned
 from mmamd.pipeline.finished_run import as_its_run, find_assistant
 from mmamd.pipeline.outputs import refuse_damage
 from mmamd.pipeline.samples import samples_of
@@ -36,7 +37,9 @@ from mmamd.pipeline.stages.export import stand_alone
 from mmamd.pipeline.state import RunState
 from mmamd.structures import Network
 from mmamd.visualization import read_run, write_report
-from mmamd.visualization.bench_table import FILE, bench_rows
+from mmamd.visualization.bench_table import FILE, timing_text
+from mmamd.visualization.students import name_of
+from mmamd.visualization.units import byte_text
 from mmamd.weights.networks import build_network, find_network
 
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
@@ -78,13 +81,10 @@ def run_bench(work_dir: Path, batch_sizes: list[int], threads: int | None, devic
 
 def format_bench(found: dict) -> str:
     """What :func:`run_bench` has found as aligned plain text, and in sentences what a reader must know."""
-    header, *rows = bench_rows(found)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    left = 3  # columns of words
-    lines = ['  '.join(cell.ljust(width) if i < left else cell.rjust(width)
-                       for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-             for row in (header, *rows)]
-    return '\n'.join([*lines, *found['notes'], *(f'warning: {text}' for text in found['warnings'])])
+    rows = [['network', 'runtime', 'precision', 'file', 'batch', 'ms']]
+    rows += [[row['network'], row['runtime'], row['precision'], byte_text(row['bytes']), str(timing['batch']),
+              timing_text(timing)] for row in found['networks'] for timing in row['timings']]
+    return '\n'.join([*aligned(rows, words=3), *found['notes'], *(f'warning: {text}' for text in found['warnings'])])
 
 
 def _where(found: dict) -> str:
@@ -102,7 +102,7 @@ def _networks(work_dir: Path, state: RunState) -> tuple[dict[str, Network], list
     found = {'teacher': find_network(work_dir, 'nest')}
     if [stage for stage in state.of_kind('select') if stage not in delivered]:
         found['assistant'] = find_assistant(work_dir, state)
-    students = {'student' if len(delivered) == 1 else f'student {reference}': reference for reference in delivered}
+    students = {name_of(reference, delivered): reference for reference in delivered}
     return found | {name: find_network(work_dir, reference) for name, reference in students.items()}, list(students)
 
 
@@ -139,14 +139,14 @@ def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: S
                     'bytes': (folder / file).stat().st_size, 'timings': timings,
                     'comparison': comparison and asdict(comparison)}
 
-        yield row('torch', 'float32', 'model.pth', clock.time(lambda images: _by_torch(small, images, clock.device)))
+        yield row('torch', 'float32', 'model.pth', clock.time(lambda images: torch_call(small, images, clock.device)))
         small.cpu()
         provider = PROVIDERS.get(clock.device.type)
         if provider not in onnxruntime.get_available_providers():
             missing['ONNX Runtime'] = f'this build of onnxruntime has no provider for {clock.device.type}'
             return
         by_onnx = lambda file: clock.time(  # noqa: E731
-            lambda images: _by_onnx(folder / file, images, clock.threads, provider))
+            lambda images: onnx_call(folder / file, images, clock.threads, provider))
         yield row('ONNX Runtime', 'float32', 'model.onnx', by_onnx('model.onnx'))
         if samples is None:
             return
@@ -158,23 +158,6 @@ def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: S
             missing[f'{name} in int8'] = str(error)
             return
         yield row('ONNX Runtime', 'int8', 'int8.onnx', by_onnx('int8.onnx'), comparison)
-
-
-def _by_torch(network: nn.Module, images: Tensor, device: torch.device) -> Callable[[], object]:
-    network, images = network.to(device), images.to(device)
-
-    @torch.inference_mode()
-    def call() -> None:
-        network(images, mode='tensor')
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-
-    return call
-
-
-def _by_onnx(path: Path, images: Tensor, threads: int, provider: str) -> Callable[[], object]:
-    session, inputs = open_onnx(path, threads, provider), {'images': images.numpy()}
-    return lambda: session.run(None, inputs)
 
 
 @contextmanager

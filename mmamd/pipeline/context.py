@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.recalibration import batch_norms
+from mmamd.pipeline.class_names import find_class_names
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.images.preprocessor import check_preprocessor
 from mmamd.pipeline.images.splits import build_dataset, check_batch_size, images_of
@@ -222,6 +223,12 @@ class Context:
                 check_batch_size(loader, f'{split}_dataloader')
             self._datasets[split] = build_dataset((loader or {}).get('dataset'), split, self.network, self.task)
         return self._datasets[split]
+
+    @cached_property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes, in the order of the logits; None where nothing tells them."""
+        return find_class_names(self.cfg.get('class_names'), self.task.num_classes(self.network), self.dataset('test'),
+                                self.task)
 
     def images(self, split: str) -> Images:
         """The images of a split; looked through once."""

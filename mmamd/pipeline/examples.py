@@ -31,10 +31,12 @@ def write_examples(context: Context, shown: dict[str, str]) -> None:
     """
     folder = context.work_dir / 'export'
     networks = ((name, load_network(context.work_dir, reference)) for name, reference in shown.items())
-    predict_examples(context.dataset('test'), networks, folder, context.task).save(folder / 'examples.json')
+    predict_examples(context.dataset('test'), networks, folder, context.task,
+                     context.class_names).save(folder / 'examples.json')
 
 
-def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path, task: Task) -> Examples:
+def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder: Path, task: Task,
+                     names: list[str] | None) -> Examples:
     """Predictions of the networks, each a pair of name and network, for images spread evenly over the classes.
 
     The images are those of the test pipeline before normalisation; they are saved below ``folder``.
@@ -52,7 +54,7 @@ def predict_examples(dataset, networks: Iterator[tuple[str, nn.Module]], folder:
         for example, sample in zip(found, _predict(network, batch), strict=True):
             label, score = task.prediction_of(sample)
             example.predictions[name] = Prediction(label, round(score, 4))
-    return Examples(found, task.class_names(dataset))
+    return Examples(found, names)
 
 
 def spread_indices(labels: list[int], num: int = NUM_EXAMPLES) -> list[int]:

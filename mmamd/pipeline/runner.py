@@ -2,15 +2,13 @@
 
 import copy
 import functools
-import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.registry import init_default_scope
 
 from mmamd import compat
@@ -18,11 +16,12 @@ from mmamd.files.checkpoint import trust_checkpoints
 from mmamd.files.run_config import encode, write_run_config
 from mmamd.notices import forget, host_notices_once
 from mmamd.pipeline.advice import advise_after, advise_before
-from mmamd.pipeline.class_names import class_names, with_class_names
+from mmamd.pipeline.class_names import with_class_names
 from mmamd.pipeline.config.host_parts import check_scope
 from mmamd.pipeline.config.kinds import TOP_LEVEL, check_kinds
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.config.twin import take_twin
+from mmamd.pipeline.console import console
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.images.check import check_images
 from mmamd.pipeline.inputs import fill_data_root
@@ -102,21 +101,21 @@ class MultiStepRunner:
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
         stages = lay_stages(context, known_before(state, self.cfg.get('start_from')))
-        class_names(context)  # refuses names that fit no head
-        check_images(context, _console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
+        _ = context.class_names  # refuses names that fit no head
+        check_images(context, console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
         redone = self._compare(stages, context, state)
         with ExitStack() as held:
             on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
-            _console()('\n'.join(plan_of(context)))
-            advise_before(context, state, _console())
+            console()('\n'.join(plan_of(context)))
+            advise_before(context, state, console())
             with ExitStack() as stack:
                 listeners = [stack.enter_context(listener) for listener in (
                     (make_display(), StatusFile(self.work_dir)) if is_main_process() else ())]
                 context.progress = Progress({stage.name: stage.macs(context) for stage in stages}, listeners)
                 self._carry_all(context, state)
-            return summarise(context, state, _console())
+            return summarise(context, state, console())
 
     def _carry_all(self, context: Context, state: RunState) -> None:
         """Carry out every stage in order; after one that decides what follows, the rest is laid anew."""
@@ -146,7 +145,7 @@ class MultiStepRunner:
 
     def _hold(self, stack: ExitStack, state: RunState) -> None:
         """Keep others out of the work_dir from here on; what was checked must be what is there now."""
-        stack.enter_context(WorkDirLock(self.work_dir, _console()))
+        stack.enter_context(WorkDirLock(self.work_dir, console()))
         if RunState(self.work_dir).content != state.content:
             raise WorkDirTaken(f'another run has changed {self.work_dir} while this one was being checked; give the '
                                'command again')
@@ -167,7 +166,7 @@ class MultiStepRunner:
         state.content.update(seed=context.seed, method=type(context.settings.method).__name__)
         self._note_delivered(context, state)
         if is_main_process():
-            write_run_config(with_class_names(context, self._own_config()), self.work_dir)
+            write_run_config(with_class_names(self._own_config(), context.class_names), self.work_dir)
 
     def _own_config(self) -> Config:
         """The config without how this process was told to continue the run."""
@@ -266,7 +265,7 @@ class MultiStepRunner:
         broadcast_object_list(spent)  # later stages may go by it, on every rank
         entry.update(finished=True, macs=spent[0])
         context.progress.finish(stage.name)
-        advise_after(stage, context, state, _console())
+        advise_after(stage, context, state, console())
 
     def _reused(self, stage: Stage, state: RunState) -> bool:
         """Take a stage over from a run of ``reuse_stages``, with what it has cost there."""
@@ -280,7 +279,7 @@ class MultiStepRunner:
         state.content['stages'][stage.name] = entry
         if is_main_process():
             state.save()
-        _console()(f'{stage.name} is taken over from {entry["reused_from"]}, which made it from the same inputs')
+        console()(f'{stage.name} is taken over from {entry["reused_from"]}, which made it from the same inputs')
         barrier()
         return True
 
@@ -288,12 +287,3 @@ class MultiStepRunner:
         if is_main_process():
             state.spend(stage, seconds, macs)
             self._accounted += seconds
-
-
-def _console() -> Callable[[str], None]:
-    """Where the pipeline's own lines go: the first rank's standard output."""
-    if get_rank():
-        return lambda text: None
-    return functools.partial(print, file=sys.stdout, flush=True)
-
-

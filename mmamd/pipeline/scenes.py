@@ -40,7 +40,7 @@ def write_scenes(context: Context, shown: dict[str, str]) -> None:
         # One at a time: they may differ in size.
         said = [network.test_step(task.collate([copy.deepcopy(item)]))[0] for item in items]
         columns[name] = [task.picture(sample, palette, is_said=True) for sample in said]
-    Scenes({name: _saved(name, pictures, folder) for name, pictures in columns.items()}, task.class_names(dataset),
+    Scenes({name: _saved(name, pictures, folder) for name, pictures in columns.items()}, context.class_names,
            palette).save(folder / 'scenes.json')
 
 

@@ -17,14 +17,16 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.registry import VISUALIZERS
 
 from mmamd.files.json_file import read_json, write_json
-from mmamd.pipeline.context import Context
+from mmamd.pipeline.console import aligned
+from mmamd.pipeline.context import BLACK_BOX, Context
 from mmamd.pipeline.shares import shares_of_students
 from mmamd.pipeline.sizing import size_found
+from mmamd.pipeline.stages.black_box import FILE as HELD_OUT
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.tensorboard import in_one_folder
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.size_text import size_sentences
-from mmamd.selection.table import Row, amount_text, rows_of
+from mmamd.selection.table import Row, amount_text, rows_of, signed
 from mmamd.structures import Network, Selection, scale_key
 from mmamd.version import __version__
 from mmamd.visualization import Run, publish, read_run, write_report
@@ -80,10 +82,12 @@ def _collect(context: Context, state: RunState) -> dict:
     students = [{'name': name, 'scale': network.scale, **outcome(name, network), 'path': network.weights,
                  'cost': {'macs': macs[i], 'seconds': round(seconds[i], 1)}}
                 for i, (name, network) in enumerate(delivered.items())]
-    size = size_found(context.work_dir, state)
+    size, other = size_found(context.work_dir, state), context.black_box
+    judged = {} if other is None else {'black_box': outcome(BLACK_BOX, find_network(context.work_dir, BLACK_BOX)) | {
+        'held_out': read_json(context.work_dir / BLACK_BOX / HELD_OUT)[metric]}}
     return {
         'metric': metric, 'method': state.content['method'],
-        'teacher': outcome('teacher', find_network(context.work_dir, 'nest')),
+        'teacher': outcome('teacher', find_network(context.work_dir, 'nest')), **judged,
         'selections': [_selection(context, name, metric, unit) for name in state.of_kind('select')],
         'student': students[0], 'students': students, **({} if size is None else {'size': size}),
         'recalibration_images': context.num_recalibration,
@@ -127,35 +131,10 @@ def format_summary(summary: dict, pictures: list[Path], warnings: Sequence[str] 
                    advice: Sequence[str] = ()) -> str:
     """The summary as a table of lines, with what to know of the choices; performances in percent of the metric's range.
     """
-    rule = next((shown_rule(found) for found in summary['selections']), 'npsd')
-    width = max(10, len(rule) + 2)
-    lines = ['', f'{"network":<28}{"scale":>6}{"MACs":>11}{"params":>11}{"held out":>16}{rule:>{width}}{"test":>8}']
-
-    def row(name: str, scale: float, cost: dict, held_out: str = '', score: float | None = None,
-            test: float | None = None) -> str:
-        score = '' if score is None else f'{score:+.4f}'
-        value = '' if test is None else f'{100 * test:.2f}'
-        return (f'{name:<28}{scale:>6.2f}{amount_text(cost["macs"]):>11}{amount_text(cost["params"]):>11}{held_out:>16}'
-                f'{score:>{width}}{value:>8}')
-
-    held_out = next((_held_out(found['reference']) for found in summary['selections']
-                     if found['reference']['name'] == 'teacher'), _percent(summary.get('size', {}).get('teacher')))
-    lines.append(row('teacher', 1., summary['teacher'], held_out, test=summary['teacher']['value']))
-    tables = tables_of(summary['selections'])
-    for number, (candidates, chosen_by) in enumerate(tables, 1):
-        place = f' {number}' if len(tables) > 1 else ''
-        for c in reversed(candidates):
-            name = ('chosen' if c['name'] in chosen_by else 'collapsed' if 'collapsed' in c else 'candidate') + place
-            of = ', '.join(filter(None, chosen_by.get(c['name'], ())))
-            own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
-            lines.append(row(name + own + f' for {of}' * bool(of), c['scale'], c, _held_out(c), c['scores'].get(rule),
-                             c['test_value']))
     students, teacher, cost = summary['students'], summary['teacher'], summary['cost']
     several = len(students) > 1
-    tried = {each['scale']: each.get('value') for each in summary.get('size', {}).get('tried', ())}
-    names = [f'student {scale_key(student["scale"])}' if several else 'student' for student in students]
-    for name, student in zip(names, students, strict=True):
-        lines.append(row(name, student['scale'], student, _percent(tried.get(student['scale'])), test=student['value']))
+    names = [_student_name(student, several) for student in students]
+    lines = ['', *aligned(_networks(summary))]
     lines += [*(f'{summary["metric"]} in percent; {name if several else "the student"} has '
                 f'{_share(student, teacher):.1%} of the teacher on the test images, at '
                 f'{student["macs"] / teacher["macs"]:.1%} of its MACs'
@@ -171,6 +150,41 @@ def format_summary(summary: dict, pictures: list[Path], warnings: Sequence[str] 
               *(f'student: {student["path"]}' for student in students)]
     lines += [f'picture: {picture}' for picture in pictures]
     return '\n'.join(lines)
+
+
+def _networks(summary: dict) -> list[list[str]]:
+    """The table of all networks, its header first."""
+    rule = next((shown_rule(found) for found in summary['selections']), 'npsd')
+    rows = [['network', 'scale', 'MACs', 'params', 'held out', rule, 'test']]
+
+    def add(name: str, scale: float | None, cost: dict, held_out: str = '', score: float | None = None,
+            test: float | None = None) -> None:
+        rows.append([name, '' if scale is None else f'{scale:.2f}', amount_text(cost['macs']),
+                     amount_text(cost['params']), held_out, '' if score is None else signed(score), _percent(test)])
+
+    if other := summary.get('black_box'):
+        add('black-box teacher', None, other, _percent(other['held_out']), test=other['value'])
+    held_out = next((_held_out(found['reference']) for found in summary['selections']
+                     if found['reference']['name'] == 'teacher'), _percent(summary.get('size', {}).get('teacher')))
+    add('teacher', 1., summary['teacher'], held_out, test=summary['teacher']['value'])
+    tables = tables_of(summary['selections'])
+    for number, (candidates, chosen_by) in enumerate(tables, 1):
+        place = f' {number}' if len(tables) > 1 else ''
+        for c in reversed(candidates):
+            name = ('chosen' if c['name'] in chosen_by else 'collapsed' if 'collapsed' in c else 'candidate') + place
+            of = ', '.join(filter(None, chosen_by.get(c['name'], ())))
+            own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
+            add(name + own + f' for {of}' * bool(of), c['scale'], c, _held_out(c), c['scores'].get(rule),
+                c['test_value'])
+    tried = {each['scale']: each.get('value') for each in summary.get('size', {}).get('tried', ())}
+    for student in summary['students']:
+        add(_student_name(student, len(summary['students']) > 1), student['scale'], student,
+            _percent(tried.get(student['scale'])), test=student['value'])
+    return rows
+
+
+def _student_name(student: dict, several: bool) -> str:
+    return f'student {scale_key(student["scale"])}' if several else 'student'
 
 
 def tables_of(selections: list[dict]) -> list[tuple[list[dict], dict[str, list[str]]]]:

@@ -9,13 +9,13 @@ The functions know unit groups, no architecture. Of a backbone they use ``unit_g
 
 from mmamd.pruning.blocks import block_scores, rank_blocks
 from mmamd.pruning.candidates import check_scales, make_family, scale_grid
-from mmamd.pruning.complexity import cost_function, network_cost, profiled_cost, rest_cost
+from mmamd.pruning.complexity import cost_function, fixed_share, network_cost, profiled_cost, rest_cost
 from mmamd.pruning.filter_norms import FilterLayer, greedy_norms, independent_norms
 from mmamd.pruning.importance import check_importance, score, unit_scores
 from mmamd.pruning.ranking import Ranking, normalise, rank
 
 __all__ = [
-    'FilterLayer', 'Ranking', 'block_scores', 'check_importance', 'check_scales', 'cost_function', 'greedy_norms',
-    'independent_norms', 'make_family', 'network_cost', 'normalise', 'profiled_cost', 'rank', 'rank_blocks',
-    'rest_cost', 'scale_grid', 'score', 'unit_scores',
+    'FilterLayer', 'Ranking', 'block_scores', 'check_importance', 'check_scales', 'cost_function', 'fixed_share',
+    'greedy_norms', 'independent_norms', 'make_family', 'network_cost', 'normalise', 'profiled_cost', 'rank',
+    'rank_blocks', 'rest_cost', 'scale_grid', 'score', 'unit_scores',
 ]

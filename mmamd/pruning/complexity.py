@@ -34,6 +34,13 @@ def cost_function(network: nn.Module) -> Callable[[dict[str, int]], Cost]:
     return lambda kept: network.backbone.cost(kept) + rest
 
 
+def fixed_share(network: nn.Module) -> float:
+    """Share of the MACs that pruning never removes: of what keeps no more units than each group must."""
+    cost, groups = cost_function(network), network.backbone.unit_groups()
+    least, whole = (cost({group.name: getattr(group, count) for group in groups}) for count in ('min_count', 'count'))
+    return least.macs / whole.macs
+
+
 def cost_by_part(network: nn.Module) -> dict[str, Cost]:
     """Part -> its cost, which sum up to :func:`network_cost`: what no pruning removes, each kind of units, the rest.
 

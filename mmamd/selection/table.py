@@ -14,7 +14,7 @@ class Row:
 
     Attributes:
         name: Its key.
-        scale: Nominal scale.
+        scale: Nominal scale; None of a network that is no cut of the teacher.
         macs, params: What it costs; None where nobody has counted.
         value, stderr: Performance on the held-out images as a fraction, None where it was not read; the error is None
             without bootstrap draws.
@@ -26,7 +26,7 @@ class Row:
     """
 
     name: str
-    scale: float
+    scale: float | None
     macs: int | None
     params: int | None
     value: float | None

@@ -127,7 +127,8 @@ def _latency_tile(run: Run) -> list[dict]:
 
 
 def _arrow(before: str, after: Iterable[str]) -> str:
-    return f'{before} \N{RIGHTWARDS ARROW} {", ".join(after)}'
+    amounts = (text.replace(' ', '\N{NO-BREAK SPACE}') for text in after)
+    return f'{before} \N{RIGHTWARDS ARROW} {", ".join(amounts)}'
 
 
 def _table(run: Run) -> dict:
@@ -136,7 +137,7 @@ def _table(run: Run) -> dict:
     header = ['Network', 'Scale', 'MACs', 'of all', 'Parameters', 'Held out, %', *rules, 'Test, %']
     if run.family is None:
         return dict(header=header, rows=[], notes=[])
-    rows = [_cells(run, 'teacher', _teacher(run), 'end', rules)]
+    rows = [*_black_box(run, rules), _cells(run, 'teacher', _teacher(run), 'end', rules)]
     if not run.selections and any(map(run.is_joint, run.losses)):  # candidates that nobody has measured yet
         rows += [_cells(run, 'candidate', Row(c.key, c.scale, c.cost.macs, c.cost.params, None, None, {}, None, False,
                                               False), '', rules) for c in reversed(run.family.candidates)]
@@ -165,6 +166,14 @@ def _role(run: Run, stages: list[str]) -> str:
     return f'{role} of {of}' if of else role
 
 
+def _black_box(run: Run, rules: list[str]) -> list[dict]:
+    """The teacher that is not pruned, where there is one."""
+    found = (run.summary or {}).get('black_box')
+    return [] if found is None else [_cells(run, 'black-box teacher', Row(
+        'black_box', None, found['macs'], found['params'], found['held_out'], None, {}, found['value'], False, False),
+        'end', rules)]
+
+
 def _teacher(run: Run) -> Row:
     cost, test = run.family.teacher_cost, None if run.summary is None else run.summary['teacher']['value']
     value, error = _teacher_held_out(run)
@@ -178,15 +187,16 @@ def _cells(run: Run, name: str, row: Row, mark: str, rules: list[str]) -> dict:
     costs = ([NOTHING] * 3 if row.macs is None else
              [amount_text(row.macs), f'{row.macs / run.family.teacher_cost.macs:.1%}', f'{row.params:,}'])
     return dict(mark=mark, cells=[
-        name, scale_key(row.scale), *costs, held_out,
+        name, NOTHING if row.scale is None else scale_key(row.scale), *costs, held_out,
         *(signed(row.scores[rule]) if rule in row.scores else NOTHING for rule in rules),
         NOTHING if row.test_value is None else f'{100 * row.test_value:.2f}'])
 
 
 def _table_notes(run: Run) -> list[str]:
     metric = f'Performance is {run.summary["metric"]}. ' if run.summary else ''
+    last = 'each of the last lines was' if len(run.students) > 1 else 'the student of the last line was'
     notes = [f"{metric}The scale is the fraction of the teacher's {SCALE_OF[run.family.scale_by]} that was asked for. "
-             f'{_whose_weights(run)}; the student of the last line was distilled on its own.']
+             f'{_whose_weights(run)}; {last} distilled on its own.']
     if any(selection.reference.resampled for selection in run.selections.values()):
         notes.append('\N{PLUS-MINUS SIGN} is the standard error over images, by bootstrap.')
     if run.selections:

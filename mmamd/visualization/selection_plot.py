@@ -56,8 +56,8 @@ def selection_figure(selection: Selection, scale_by: str, tested: OnTestImages |
         scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
         tested: What is known on the test images, once a run is finished: a dotted line up to the teacher, the distilled
             students as stars. It is compared with itself; networks that have one scale are drawn without it.
-        has_student: Whether the student is the smallest candidate; one of another architecture is none of them. It is
-            marked where it has been judged.
+        has_student: Whether the student is a candidate; one of another architecture is none of them. It is marked where
+            it has been judged: the one above which there was a choice.
         are_slices: Whether the networks share their weights.
         style: Colours.
     """
@@ -135,10 +135,11 @@ def _draw_performance(axes: Axes, selection: Selection, places: dict[str, float]
             zorder=3, label=f'teacher ({100 * reference.value:.1f} %)', **ERROR_BAR))
     else:
         handles.append(line)
+    below = [m for m in networks if selection.above is not None and m.scale <= selection.above]
     for m in networks:
         if m.key == selection.chosen:
             handles += _ring(axes, places[m.key], m.value, style, f'chosen ({100 * m.value:.1f} %)')
-        elif student is not None and m is networks[0] and selection.above is not None and m.scale <= selection.above:
+        elif student is not None and m in below[-1:]:
             handles += axes.plot([places[m.key]], [m.value], color=style.green, marker='s', markersize=7,
                                  linestyle='none', label=f'{student} ({100 * m.value:.1f} %)', zorder=4)
     return handles

@@ -1,5 +1,6 @@
 """``mmamd compress`` finds out what a teacher and its images are, and writes a config that is short and right."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -109,6 +110,24 @@ def test_a_convolutional_network_of_a_known_name(here, tmp_path, mmamd_command):
     assert cfg.test_dataloader.dataset.pipeline[1].scale == (32, 32)  # digits of 8 px, as the network was trained
 
 
+@pytest.mark.parametrize('backbone, width, units, base, first', [
+    (dict(type='ConvNeXt', arch=dict(depths=[1, 1], channels=[8, 12]), out_indices=(1,)), 12, ('neuron',), 'amd', 0.3),
+    (dict(type='MobileNetV2', widen_factor=0.1), 1280, ('filter',), 'amd_filters', 0.3),
+    (dict(type='ResNet_CIFAR', depth=18, base_channels=4, stem_channels=4), 32, ('filter',), 'amd_filters', 0.1)])
+def test_what_is_removed_is_what_the_backbone_has(here, tmp_path, mmamd_command, backbone, width, units, base, first):
+    pooled = dict(neck=dict(type='GlobalAveragePooling')) if units == ('filter',) else {}
+    architecture = dict(type='ImageClassifier', backbone=backbone, **pooled,
+                        head=dict(type='LinearClsHead', num_classes=10, in_channels=width))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        torch.save(dict(state_dict=MODELS.build(architecture).state_dict()), tmp_path / 'weights.pth')
+    save_teacher(tmp_path / 'weights.pth', tmp_path / 'net.pth', architecture=architecture)
+    cfg, lines, out = proposed(mmamd_command, tmp_path / 'net.pth', '--data', here / 'data', '--keep', '90%')
+    assert cfg.compression.prune == units and f'methods/{base}.py' in ''.join(lines)
+    # What leads from stage to stage stays as wide as it is, and so do the last convolutions of a MobileNetV2.
+    assert cfg.compression.get('scales', [0.1])[0] == first
+    assert ('what pruning never removes has' in out) == (first > 0.1)
+
+
 @pytest.mark.slow
 def test_a_newcomer_goes_from_a_checkpoint_to_predictions(here, mmamd_command):
     status, out, error = mmamd_command('compress', here / 'teacher.pth', '--data', here / 'data', '--to', '30%',
@@ -126,3 +145,31 @@ def test_a_newcomer_goes_from_a_checkpoint_to_predictions(here, mmamd_command):
     shutil.rmtree(run / 'student')
     status, _, error = mmamd_command('predict', run, here / 'data' / 'test')
     assert status == 1 and 'student' in error
+
+
+def finished(mmamd_command, here, *goal):
+    """(summary, what was printed) of a run of four epochs."""
+    status, out, error = mmamd_command(
+        'compress', here / 'teacher.pth', '--data', here / 'data', *goal, '--epochs', '4', '--work-dir', 'run',
+        '--cfg-options', 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+        'test_dataloader.num_workers=0', 'compression.scales=[0.4,0.6,0.8,0.9]')
+    assert status == 0, error
+    return json.loads(Path('run/summary.json').read_text()), out
+
+
+@pytest.mark.slow
+def test_the_student_keeps_what_it_was_to_keep_on_held_out_images(here, mmamd_command):
+    summary, out = finished(mmamd_command, here, '--keep', '98%')
+    size, student = summary['size'], summary['student']
+    verified = json.loads(Path(f'run/verify_{student["scale"]:.2f}/size.json').read_text())
+    assert size['keep'] == 0.98 <= verified['kept'] == pytest.approx(verified['value'] / verified['teacher'])
+    assert f'{100 * student["value"]:.2f}' in next(line for line in out.splitlines() if line.startswith('student '))
+    assert f'the student has {student["value"] / summary["teacher"]["value"]:.1%} of the teacher on the test' in out
+
+
+@pytest.mark.slow
+def test_the_student_answers_within_the_time_that_it_was_given(here, mmamd_command):
+    summary, _ = finished(mmamd_command, here, '--latency', '100ms')  # of any machine: the largest that may be chosen
+    found = json.loads(Path('run/size/size.json').read_text())
+    assert found['scale'] == summary['student']['scale'] == 0.8 and list(found['seconds']) == ['0.40', '0.60', '0.80']
+    assert 0 < found['seconds']['0.80'] < 0.1

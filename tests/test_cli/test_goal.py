@@ -20,7 +20,12 @@ def parse(*words):
     (['--latency', '2ms'], dict(student_scale='auto', latency='2ms'), '2ms')])
 def test_a_goal_is_keys_of_compression(words, goal, name):
     args = parse(*words)
-    assert goal_of(args) == goal and goal_name(args) == name
+    assert goal_of(args, 0.02) == goal and goal_name(args) == name
+
+
+@pytest.mark.parametrize('words', [['--keep', '98%'], ['--latency', '2ms']])
+def test_sizes_that_cannot_be_are_not_tried(words):
+    assert goal_of(parse(*words), 0.65)['scales'] == [0.7, 0.8, 0.9]
 
 
 @pytest.mark.parametrize('text', ['15', '0', '1', '-5%', '100%', 'small', 'nan', '%'])

@@ -33,7 +33,7 @@ def data(*splits):
 @pytest.mark.parametrize('splits', [('train',), ('train', 'test'), ('train', 'val', 'test')])
 @pytest.mark.parametrize('train, is_kept', [(LONG[:2] + LONG[-1:], True), (LONG, False)])
 def test_a_network_of_many_settings_fits_and_its_augmentation_where_there_is_place(splits, train, is_kept, tmp_path):
-    teacher = Described(SWIN, IMAGENET, (224, 224), None, train, TEST)
+    teacher = Described(SWIN, IMAGENET, (224, 224), ('head', 'neuron'), None, train, TEST)
     text = config_text('A Swin.', '/a/path/to/teacher.pth', teacher, data(*splits), dict(student_scale=0.1),
                        schedule_of(1_000_000, 28_000_000))
     assert len(text.splitlines()) <= 30
@@ -46,7 +46,7 @@ def test_a_network_of_many_settings_fits_and_its_augmentation_where_there_is_pla
 
 def test_what_does_not_fit_is_refused_with_the_whole_text():
     arch = {f'setting_{i}': f'a value of {i} that is long enough to be alone on its line' * 2 for i in range(30)}
-    teacher = Described({**SWIN, 'backbone': dict(type='mmamd.MaskedSwin', **arch)}, IMAGENET, (224, 224))
+    teacher = Described({**SWIN, 'backbone': dict(type='mmamd.MaskedSwin', **arch)}, IMAGENET, (224, 224), ('neuron',))
     with pytest.raises(ValueError, match='so many settings that its config takes .* lines; write a config by '
                                          'hand(.|\n)*setting_11'):
         config_text('A Swin.', 'x.pth', teacher, data('train'), dict(student_scale=0.1), schedule_of(1000, 1000))

@@ -6,10 +6,14 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 import mmamd
+from mmamd.datasets import Digits
 from mmamd.methods import AMD, KD
 from mmamd.pipeline.context import BLACK_BOX
+from mmamd.pipeline.summary import format_summary
 from mmamd.pruning.complexity import profiled_cost
-from mmamd.weights.networks import find_network
+from mmamd.visualization import read_run
+from mmamd.visualization.report import NOTHING, _table
+from mmamd.weights.networks import build_network, find_network
 
 # 5 tokens of width 24, as many as the tiny network has of width 32.
 TIMM = dict(type='TimmClassifier', model_name='vit_tiny_patch16_224', img_size=8, patch_size=4, depth=1, embed_dim=24,
@@ -50,6 +54,17 @@ def test_an_elastic_student_learns_its_logits_and_through_connectors_its_feature
     assert steps == pytest.approx(teacher.cost.macs + 3 * summary['student']['macs'], rel=1e-6)
     terms = torch.load(tmp_path / 'run' / 'student' / 'terms.pth', weights_only=True)
     assert terms['feat']['connectors.0.0.weight'].shape == (24, 32)
+    network, digits = build_network(teacher), Digits(split='test', indices=20)
+    images = torch.stack([torch.from_numpy(digits[i]['img']).permute(2, 0, 1) for i in range(20)])
+    logits = network(network.data_preprocessor(dict(inputs=images))['inputs'], mode='tensor')
+    right = sum(int(best) == digits[i]['gt_label'] for i, best in enumerate(logits.argmax(1)))
+    found = summary['black_box']
+    assert (found['value'], found['macs']) == (pytest.approx(right / 20), teacher.cost.macs)
+    assert found['held_out'] * 37 == pytest.approx(round(found['held_out'] * 37), abs=1e-3)  # images
+    line = next(line for line in format_summary(summary, []).splitlines() if line.startswith('black-box teacher'))
+    assert line.split()[-2:] == [f'{100 * found["held_out"]:.2f}', f'{100 * found["value"]:.2f}']
+    first, second, *_ = _table(read_run(tmp_path / 'run'))['rows']
+    assert first['cells'][:2] == ['black-box teacher', NOTHING] and second['cells'][0] == 'teacher'
 
 
 def test_teachers_see_images_as_their_own_preprocessor_makes_them(planned, weights):

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch.nn as nn
 
-from mmamd.pipeline.advice import bytes_kept, choice_advice, far_below, length_advice, rate_advice
+from mmamd.pipeline.advice import bytes_kept, choice_advice, far_below, length_advice, not_said, rate_advice
 from mmamd.pipeline.state import RunState
 from mmamd.selection.choice import choose
 from mmamd.structures import Measurement
@@ -51,9 +51,14 @@ def test_a_choice_that_takes_much_of_the_run_is_said(judging, tested, said):
 @pytest.mark.parametrize('largest, is_far', [(0.79 * 0.6, True), (0.81 * 0.6, False)])
 def test_a_joint_training_that_has_unlearnt_is_said(largest, is_far):
     selection = choose([Measurement(0.5, 0.3, []), Measurement(0.9, largest, [])], Measurement(1.0, 0.6, []), 0.1)
-    found = far_below('select', selection)
+    found = far_below(selection)
     assert len(found) == is_far
     assert not is_far or 'the largest candidate, 0.90, has 47.4% where the teacher has 60.0%' in found[0]
+
+
+def test_what_several_choices_find_is_said_once():
+    advice = not_said('select_0.10', ['it is low', 'it is odd'], ['joint: it is short', 'size: it is low'])
+    assert advice == ['select_0.10: it is odd']
 
 
 class Toy(nn.Module):

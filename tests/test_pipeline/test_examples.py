@@ -20,9 +20,8 @@ from mmamd.tasks import Classification
 from mmamd.visualization.examples_plot import Examples
 
 
-def predict_examples(dataset, networks, folder):
-    return module_of_examples.predict_examples(dataset, networks, folder, Classification())
-
+def predict_examples(dataset, networks, folder, names=None):
+    return module_of_examples.predict_examples(dataset, networks, folder, Classification(), names)
 
 
 class Images:
@@ -82,8 +81,8 @@ def test_images_are_spread_over_the_classes():
 
 
 def test_every_network_predicts_every_image(tmp_path):
-    found = predict_examples(Images([0, 1], classes=['cat', 'dog']), iter([('teacher', Says()), ('student', Says())]),
-                             tmp_path)
+    found = predict_examples(Images([0, 1]), iter([('teacher', Says()), ('student', Says())]), tmp_path,
+                             ['cat', 'dog'])
     assert found.classes == ['cat', 'dog'] and found.skipped is None
     assert [example.label for example in found.examples] == [0, 1]
     for example in found.examples:

@@ -58,7 +58,7 @@ def test_the_students_have_a_picture_of_their_own(family):
 
 
 def test_students_that_were_timed_stand_over_their_times_too(family):
-    rows = [dict(network=f'student student_{scale}', runtime=runtime, precision='float32', bytes=1, comparison=None,
+    rows = [dict(network=f'student {scale}', runtime=runtime, precision='float32', bytes=1, comparison=None,
                  timings=[dict(batch=1, median=median, low=1., high=3.), dict(batch=64, median=99., low=9., high=100.)])
         for scale, median in (('0.25', 1.5), ('0.50', 2.)) for runtime in ('torch', 'ONNX Runtime')]
     found = dict(networks=rows, device='cpu', processor='toy', threads=1, versions={}, notes=[], warnings=[])

@@ -116,6 +116,8 @@ class Compression:
     student_architecture: dict | None = None
     keep: Scale | None = None
     latency: Any = None
+    teacher_architecture: dict | None = None
+    teacher_weights: str | None = None
 
     @property
     def is_auto(self) -> bool:
@@ -138,8 +140,6 @@ class Compression:
     @property
     def latency_settings(self) -> LatencySettings | None:
         return latency_settings(self.latency)
-    teacher_architecture: dict | None = None
-    teacher_weights: str | None = None
 
     @property
     def family_scales(self) -> list[float]:

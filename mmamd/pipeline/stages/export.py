@@ -23,7 +23,7 @@ from mmamd.export import (
 )
 from mmamd.files.json_file import write_json
 from mmamd.files.whole import EXPORTED
-from mmamd.pipeline.class_names import checkpoint_meta, class_names, with_class_names
+from mmamd.pipeline.class_names import with_class_names, with_dataset_meta
 from mmamd.pipeline.class_values import class_values
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import write_examples
@@ -36,6 +36,7 @@ from mmamd.pipeline.stages.stage import Stage
 from mmamd.pipeline.term_pictures import write_term_pictures
 from mmamd.structures import Network
 from mmamd.visualization.class_plot import ClassValues
+from mmamd.visualization.students import name_of
 from mmamd.weights.checkpoint import load_weights
 from mmamd.weights.networks import build_network, find_network, save_networks
 
@@ -54,6 +55,7 @@ class Export(Stage):
     Attributes:
         delivered: References to the networks.
         shown: Name -> reference of what the test images are shown to beside them.
+        judged: References to other networks that are tested beside them: a teacher that is not pruned.
         teacher: The user's weights, or a reference to the stage that trained them.
         images: The test images.
         loader, evaluator, test_cfg: Of the test split.
@@ -70,17 +72,19 @@ class Export(Stage):
     seed: int
     test_cfg: dict | None = None
     shown: dict = field(default_factory=dict)
+    judged: tuple = ()
 
     def networks(self) -> list[str]:
         return list(dict.fromkeys([*([self.teacher] if isinstance(self.teacher, str) else []), *self.delivered,
-                                   *self.shown.values()]))
+                                   *self.shown.values(), *self.judged]))
 
     def check(self, context: Context) -> None:
         check_image_size(context.dataset('test'), context.network, context.task)
         check_metric(context.cfg, 'test', context.dataset('test'), context.network, context.task, context.metric)
 
     def macs(self, context: Context) -> float:
-        return (context.teacher_cost.macs + sum(map(context.macs_of, self.delivered))) * self.images.num
+        judged = sum(map(context.macs_of, (*self.delivered, *self.judged)))
+        return (context.teacher_cost.macs + judged) * self.images.num
 
     def folder(self, work_dir: Path, reference: str) -> Path:
         """Where the files of a delivered network lie."""
@@ -98,11 +102,12 @@ class Export(Stage):
 
     def carry_out(self, context: Context) -> None:
         delivered = {reference: find_network(context.work_dir, reference) for reference in self.delivered}
-        done, all_macs = 0., 1. + sum(network.scale for network in delivered.values())
+        others = {reference: find_network(context.work_dir, reference) for reference in self.judged}
+        done, all_macs = 0., 1. + sum(network.scale for network in (delivered | others).values())
         metrics, written, by_class = {}, {}, {}
-        for name, network in {'teacher': context.teacher_network(), **delivered}.items():
+        for name, network in {'teacher': context.teacher_network(), **others, **delivered}.items():
             model, weights = network.architecture, network.weights
-            if name != 'teacher':
+            if name in delivered:
                 written[name] = small = self._write(context, name, network)
                 model, weights = small.architecture, small.weights
             part = done / all_macs, (done + network.scale) / all_macs
@@ -114,7 +119,7 @@ class Export(Stage):
             shutil.rmtree(context.work_dir / self.name / UNCHECKED)
             write_json(context.work_dir / self.name / 'test_metrics.json', metrics)
             save_networks(context.work_dir, self.name, written)
-            students = {'student' if len(delivered) == 1 else f'student {name}': name for name in delivered}
+            students = {name_of(name, self.delivered): name for name in delivered}
             write_examples(context, self.shown | students)
             write_scenes(context, self.shown | students)
             self._write_classes(context, {name: by_class[key] for name, key in {
@@ -125,12 +130,13 @@ class Export(Stage):
     def _write(self, context: Context, reference: str, network: Network) -> Network:
         """Write the forms of a network where nobody looks for them; returns the small network that stands alone."""
         folder = context.work_dir / self.name / UNCHECKED / reference
-        config, small = stand_alone(with_class_names(context, context.cfg), network)
+        config, small = stand_alone(with_class_names(context.cfg, context.class_names), network)
         check_finite(small, f'the network {reference!r}')
         if is_main_process():
             folder.mkdir(parents=True, exist_ok=True)
             metadata = describe(config, network, context.input_shape)
-            save_student(small, folder / 'student.pth', checkpoint_meta(context))
+            meta = context.task.meta(context.dataset('test'))
+            save_student(small, folder / 'student.pth', with_dataset_meta(meta, context.class_names))
             save_model(small, config, folder / 'student.safetensors', metadata)
             config.dump(folder / 'config.py')
             shutil.copyfile(PREDICT, folder / PREDICT.name)
@@ -146,7 +152,7 @@ class Export(Stage):
             (work_dir / self.name / UNCHECKED / reference / name).replace(folder / name)
         return str(folder / 'student.pth')
 
-    def _test(self, context: Context, name: str, model: dict, weights: str,
+    def _test(self, context: Context, name: str, model: dict, weights: str | None,
               part: tuple[float, float]) -> tuple[dict[str, float], list[float | None]]:
         """Metrics of a network on the test split, and a value a class where the task has one.
 
@@ -157,14 +163,15 @@ class Export(Stage):
             cfg, f'{self.name}_{name}', context.work_dir / self.name, model=model, custom_hooks=[],
             test_dataloader=cfg.test_dataloader, test_evaluator=cfg.test_evaluator, test_cfg=cfg.test_cfg,
             randomness=dict(seed=self.seed))
-        load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
+        if weights is not None:  # else its constructor has loaded them
+            load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, weights)
         runner.register_hook(EvaluationProgressHook(self.name, context.progress, test=part))
         with class_values(runner.test_evaluator, context.task) as by_class:
             return {key: _plain_number(value) for key, value in runner.test().items()}, by_class
 
     def _write_classes(self, context: Context, found: dict[str, list[float | None]]) -> None:
         if all(found.values()):
-            names = class_names(context) or [str(i) for i in range(len(found['teacher']))]
+            names = context.class_names or [str(i) for i in range(len(found['teacher']))]
             ClassValues(context.task.class_measure, names, found).save(context.work_dir / self.name / 'classes.json')
 
 

@@ -9,11 +9,8 @@ import torch
 import torch.nn as nn
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
-from torch.utils.benchmark import Timer
 
-from mmamd.export import cut_network, export_onnx
-from mmamd.export.logits import Logits
-from mmamd.export.onnx import open_onnx
+from mmamd.export import cut_network, export_onnx, onnx_call, time_function, torch_call
 from mmamd.files.json_file import write_json
 from mmamd.pipeline.config.sizes import LatencySettings
 from mmamd.pipeline.context import Context
@@ -22,7 +19,7 @@ from mmamd.pipeline.stages.stage import Stage
 from mmamd.structures import scale_key
 from mmamd.weights.networks import build_network, find_network
 
-SECONDS = 0.5  # least time that a network is measured for
+SECONDS = 0.5  # that a network is measured for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,19 +93,14 @@ def median_seconds(network: nn.Module, input_shape: tuple[int, int, int], batch_
     """
     images = torch.zeros(batch_size, *input_shape)
     if runtime == 'torch':
-        logits, images = Logits(network).eval().to(device_of(runtime)), images.to(device_of(runtime))
-        return _median(torch.no_grad()(lambda: logits(images)))
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(network, Path(folder) / 'model.onnx', input_shape=input_shape)
-        session = open_onnx(Path(folder) / 'model.onnx')
-    return _median(lambda: session.run(None, {'images': images.numpy()}))
+        call = torch_call(network, images, torch.device(device_of(runtime)))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            export_onnx(network, Path(folder) / 'model.onnx', input_shape=input_shape)
+            call = onnx_call(Path(folder) / 'model.onnx', images, torch.get_num_threads())
+    return time_function(call, batch_size, SECONDS).median / 1e3
 
 
 def device_of(runtime: str) -> str:
     """Where a runtime runs: torch on the device of the run, ONNX Runtime on the CPU."""
     return get_device() if runtime == 'torch' else 'cpu'
-
-
-def _median(step) -> float:
-    timer = Timer('step()', globals={'step': step}, num_threads=torch.get_num_threads())  # it waits for a GPU
-    return timer.blocked_autorange(min_run_time=SECONDS).median
