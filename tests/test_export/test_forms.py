@@ -164,7 +164,7 @@ def test_the_plain_model_trains_on_where_a_block_has_no_neurons(make_run):
     plain = plain_config(config, network, NEURONS_ONLY)
     model = get_model(plain)
     model.init_weights()  # the host's Runner calls it
-    model.load_state_dict(plain_weights(plain, network))
+    model.load_state_dict(plain_weights(plain, network, cut_network(network, NEURONS_ONLY)))
     model.train()(images(), mode='tensor').sum().backward()
     assert model.backbone.layers[1].ffn.layers[1].bias.grad.abs().min() > 0
 
