@@ -2,9 +2,9 @@
 
 The two compute the same function with the same tensors under other names, as long as the timm model is a ViT, DeiT,
 DeiT III, DINOv2 or CLIP: a class token, learned position embeddings, perhaps none of the class token, perhaps
-registers without any, pre-norm blocks, perhaps with layer scale, GELU or SwiGLU, a linear classifier on the class token.
-What else timm's class can be has no counterpart and is refused by name. Tensors are never reshaped. Registers are
-MaskedViT's, not MMPretrain's.
+registers, which have none, pre-norm blocks, perhaps with layer scale, GELU or SwiGLU, a linear classifier on the class
+token. What else timm's class can be has no counterpart and is refused by name. Tensors are never reshaped. Registers
+are MaskedViT's, not MMPretrain's.
 
 timm is imported inside the functions that need it; the two that rename weights do not.
 """
@@ -19,8 +19,9 @@ from torch import Tensor
 from mmamd.backbones.elastic_swiglu import host_channels
 from mmamd.nearest import did_you_mean, nearest
 
-# MMPretrain's name, timm's name; {} is the number of a block. The tables are read in both directions. First parameters,
-# then layers. Where a name stands twice (head.fc is the layer of LinearClsHead), the first row is the one that is written.
+# MMPretrain's name, timm's name; {} is the number of a block. The tables are read in both directions: parameters,
+# layers, and the layers of a SwiGLU. Where a name stands twice (head.fc is the layer of LinearClsHead), the first row
+# is the one that is written.
 _PARAMETERS = (
     ('backbone.cls_token', 'cls_token'),
     ('backbone.pos_embed', 'pos_embed'),
