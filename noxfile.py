@@ -6,17 +6,19 @@ Arguments after `--` go to run_tests.sh: `nox -- -k pruning`.
 
 import nox
 
-# Python, torch, torchvision, and what of requirements/ is the host.
-STACKS = [('3.11', '2.12.1', '0.27.1', 'mminstall'),
-          ('3.11', '2.12.1', '0.27.1', 'onedl'),
-          ('3.10', '2.11.0', '0.26.0', 'mminstall'),
-          ('3.12', '2.13.0', '0.28.0', 'mminstall')]
+# Python, torch, torchvision, numpy (the newest where none is named), and what of requirements/ is the host.
+STACKS = [('3.11', '2.12.1', '0.27.1', '', 'mminstall'),
+          ('3.11', '2.12.1', '0.27.1', '', 'onedl'),
+          ('3.10', '2.11.0', '0.26.0', '', 'mminstall'),
+          ('3.12', '2.13.0', '0.28.0', '', 'mminstall'),
+          ('3.11', '2.6.0', '0.21.0', '1.26.4', 'mminstall')]
 
 
 @nox.session(venv_backend='none')
-@nox.parametrize('python, torch, vision, host', STACKS,
-                 ids=[f'{python}{"-onedl" * (host == "onedl")}' for python, _, _, host in STACKS])
-def tests(session, python, torch, vision, host):
+@nox.parametrize('python, torch, vision, numpy, host', STACKS,
+                 ids=[f'{python}{"-onedl" * (host == "onedl")}{"-oldest" * bool(numpy)}'
+                      for python, _, _, numpy, host in STACKS])
+def tests(session, python, torch, vision, numpy, host):
     session.run('bash', 'tools/run_tests.sh', *session.posargs, external=True, env={
-        'VENV': f'.venv-{python}-{host}', 'PYTHON': f'python{python}', 'HOST': host,
-        'TORCH': f'torch=={torch} torchvision=={vision}'})
+        'VENV': f'.venv-{python}-{torch}-{host}', 'PYTHON': f'python{python}', 'HOST': host,
+        'TORCH': f'torch=={torch} torchvision=={vision}{f" numpy=={numpy}" if numpy else ""}'})

@@ -23,19 +23,29 @@ def noxfile(monkeypatch):
 
 
 def test_the_stacks_of_nox_are_those_of_the_page(noxfile):
-    rows = re.findall(r'^\| (3\.\d+)\.\d+ \| ([\d.]+), torchvision ([\d.]+) \| (\S+)', (ROOT / 'docs' / 'stacks.md')
-                      .read_text(), re.MULTILINE)
-    assert len(rows) >= 4
-    assert noxfile.STACKS == [(*row[:3], 'onedl' if row[3].startswith('onedl') else 'mminstall') for row in rows]
+    rows = re.findall(r'^\| (3\.\d+)\.\d+ \| ([\d.]+), torchvision ([\d.]+)(?:, numpy ([\d.]+))? \| (\S+)',
+                      (ROOT / 'docs' / 'stacks.md').read_text(), re.MULTILINE)
+    assert len(rows) >= 5
+    assert noxfile.STACKS == [(*row[:4], 'onedl' if row[4].startswith('onedl') else 'mminstall') for row in rows]
+
+
+def test_the_oldest_torch_of_nox_is_the_oldest_that_is_allowed_and_that_the_pages_name(noxfile):
+    oldest = min((torch for _, torch, *_ in noxfile.STACKS), key=lambda text: [int(part) for part in text.split('.')])
+    allowed = re.search(r'^torch>=([\d.]+)', (ROOT / 'requirements' / 'runtime.txt').read_text(), re.MULTILINE)[1]
+    assert oldest == f'{allowed}.0'
+    for page, words in (('README.md', f'# {allowed} to '), ('docs/get_started.md', f'PyTorch {allowed} to ')):
+        assert words in (ROOT / page).read_text()
 
 
 def test_a_stack_is_said_to_the_script_that_makes_it(noxfile):
     asked = []
     session = SimpleNamespace(posargs=['-k', 'pruning'], run=lambda *words, external, env: asked.append((words, env)))
-    noxfile.tests(session, '3.12', '2.13.0', '0.28.0', 'mminstall')
-    (words, environment), = asked
+    noxfile.tests(session, '3.12', '2.13.0', '0.28.0', '', 'mminstall')
+    noxfile.tests(session, '3.11', '2.6.0', '0.21.0', '1.26.4', 'mminstall')
+    (words, environment), (_, oldest) = asked
     assert words == ('bash', 'tools/run_tests.sh', '-k', 'pruning')
-    assert environment == {'VENV': '.venv-3.12-mminstall', 'PYTHON': 'python3.12', 'HOST': 'mminstall',
+    assert environment == {'VENV': '.venv-3.12-2.13.0-mminstall', 'PYTHON': 'python3.12', 'HOST': 'mminstall',
                            'TORCH': 'torch==2.13.0 torchvision==0.28.0'}
+    assert oldest['TORCH'] == 'torch==2.6.0 torchvision==0.21.0 numpy==1.26.4'
     script = (ROOT / 'tools' / 'install.sh').read_text()
     assert all(f'${{{name}:-' in script for name in environment)  # its defaults give way to them

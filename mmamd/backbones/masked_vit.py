@@ -6,10 +6,13 @@ from math import prod
 import torch
 import torch.nn as nn
 from mmpretrain.models.backbones import VisionTransformer
+from mmpretrain.models.utils import SwiGLUFFN
 from torch import Tensor
 
 from mmamd.backbones.elastic_layers import ElasticAttention, ElasticFFN
+from mmamd.backbones.elastic_swiglu import ElasticSwiGLU, host_channels
 from mmamd.backbones.elastic_transformer import ElasticTransformer, Site
+from mmamd.backbones.registers import Registers
 from mmamd.backbones.tail import Tail
 from mmamd.backbones.timm_form import TimmForm, timm_form
 from mmamd.registry import MODELS
@@ -26,9 +29,11 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     size run, for which the positions are interpolated. The weights of MMSegmentation's VisionTransformer load too, and
     those of DeiT III, whose class token has no position.
 
-    Does not support SwiGLU feed-forward layers, nor more than two linear layers in one.
+    Feed-forward layers are two linear ones, or SwiGLU (``layer_cfgs=dict(ffn_type='swiglu_fused')``). Register tokens,
+    which the host does not have, stand behind the class token and are left out of what it returns.
 
     Args:
+        num_registers: Number of register tokens, as DINOv2 has four. Defaults to none.
         heads: Number of heads of each block, for a network that has been cut. Defaults to all of them.
         neurons: Number of hidden neurons of each block, likewise.
         **kwargs: Arguments of :class:`mmpretrain.models.VisionTransformer`.
@@ -37,15 +42,20 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
         ValueError: If ``heads`` or ``neurons`` does not give one count a block, or a count is out of range.
     """
 
-    def __init__(self, *, heads: list[int] | None = None, neurons: list[int] | None = None, **kwargs) -> None:
+    def __init__(self, *, num_registers: int = 0, heads: list[int] | None = None, neurons: list[int] | None = None,
+                 **kwargs) -> None:
         super().__init__(**kwargs)
+        self.num_registers = num_registers
+        if num_registers:
+            registers = Registers(num_registers, self.num_extra_tokens, self.embed_dims, self.drop_after_pos)
+            self.drop_after_pos = registers.requires_grad_(self.frozen_stages <= 0)
         for layer in self.layers:
             layer.attn = ElasticAttention(layer.attn)
-            layer.ffn = ElasticFFN(layer.ffn)
+            layer.ffn = (ElasticSwiGLU if isinstance(layer.ffn, SwiGLUFFN) else ElasticFFN)(layer.ffn)
         self.cut_to(heads, neurons)
 
     def sites(self) -> Iterator[Site]:
-        num_tokens = prod(self.patch_resolution) + self.num_extra_tokens
+        num_tokens = prod(self.patch_resolution) + self.num_extra_tokens + self.num_registers
         for i, layer in enumerate(self.layers):
             yield Site(f'layers.{i}', 'head', layer, 'ln1', 'attn', num_tokens)
             yield Site(f'layers.{i}', 'neuron', layer, 'ln2', 'ffn', num_tokens)
@@ -63,6 +73,9 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     def finish(self, stream: Tensor) -> tuple[Tensor]:
         x_NLC = self.ln1(stream) if self.final_norm else stream
         return (self._format_output(x_NLC, self.patch_resolution),)
+
+    def _format_output(self, x_NLC: Tensor, hw: tuple[int, int]) -> Tensor:
+        return super()._format_output(self.drop_after_pos.taken_out(x_NLC) if self.num_registers else x_NLC, hw)
 
     def present_names(self, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         # MMSegmentation's VisionTransformer holds the same attention in torch's MultiheadAttention.
@@ -102,19 +115,23 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
         """Config of the host's own VisionTransformer cut to ``kept``.
 
         The host's blocks may differ in their hidden neurons. A block without any keeps its norm, before a layer of
-        width zero.
+        width zero, which a SwiGLU cannot be.
 
         Args:
             config: Config that built this backbone.
             kept: Group name -> number of leading units kept.
 
         Raises:
-            ValueError: As :meth:`check_plain`.
+            ValueError: As :meth:`check_plain`; if there are registers; if a SwiGLU cannot have the neurons it keeps.
         """
+        if self.num_registers:
+            raise ValueError(f'drop_after_pos: a VisionTransformer has no register tokens, and this one '
+                             f'{self.num_registers}')
         self.check_plain(kept, 'VisionTransformer', [self.arch_settings['num_heads']] * self.num_layers)
         shared = config.get('layer_cfgs', {})
         own = [{**(shared if isinstance(shared, dict) else shared[i]),
-                'feedforward_channels': kept[f'layers.{i}.neuron']} for i in range(self.num_layers)]
+                'feedforward_channels': _host_channels(layer.ffn, kept[f'layers.{i}.neuron'], f'layers.{i}')}
+               for i, layer in enumerate(self.layers)]
         return {**{key: value for key, value in config.items() if key not in ('heads', 'neurons')},
                 'type': 'VisionTransformer', 'layer_cfgs': own}
 
@@ -122,6 +139,10 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
     def timm_form(classifier: nn.Module) -> TimmForm:
         """See :func:`mmamd.backbones.timm_form.timm_form`; the classifier's backbone has been cut."""
         return timm_form(classifier)
+
+
+def _host_channels(ffn: nn.Module, kept: int, name: str) -> int:
+    return host_channels(kept, name) if isinstance(ffn, ElasticSwiGLU) else kept
 
 
 def _name_of_mmpretrain(key: str) -> str:

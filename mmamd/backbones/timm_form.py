@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 import torch.nn as nn
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
 
-from mmamd.backbones.elastic_layers import ElasticBranch
+from mmamd.backbones.elastic_layers import ElasticBranch, ElasticFFN
+from mmamd.backbones.elastic_swiglu import ElasticSwiGLU
 from mmamd.backbones.timm_vit import to_timm
 
 # Weights that a plain ViT of timm does not have and a cut one, or one with further norms, does: pattern of MMPretrain's
@@ -54,6 +56,7 @@ def timm_form(classifier: nn.Module) -> TimmForm:
     renamed = {key: _rename(key) for key in state if _rename(key) != key}
     weights = {new: state[key] for key, new in renamed.items()}
     weights |= to_timm({key: value for key, value in state.items() if key not in renamed})
+    weights['pos_embed'] = _with_positions_of_registers(classifier.backbone, weights['pos_embed'])
     if 'head.weight' not in weights:
         raise ValueError(f"head: a {type(classifier.head).__name__} has no linear classifier, which timm's network has")
     arguments = _build_arguments(classifier.backbone, num_classes=len(weights['head.weight']))
@@ -67,6 +70,13 @@ def _rename(key: str) -> str:
     return key
 
 
+def _with_positions_of_registers(backbone: nn.Module, positions_1LC: Tensor) -> Tensor:
+    """Positions with zeros for the registers: timm has positions of all tokens, or of patches alone."""
+    num, width = backbone.num_extra_tokens, positions_1LC.shape[-1]
+    zeros_1RC = positions_1LC.new_zeros(1, backbone.num_registers, width)
+    return torch.cat([positions_1LC[:, :num], zeros_1RC, positions_1LC[:, num:]], dim=1)
+
+
 def _build_arguments(backbone: nn.Module, num_classes: int) -> dict:
     width, conv = backbone.embed_dims, backbone.patch_embed.projection
     num_heads = backbone.arch_settings['num_heads']
@@ -76,11 +86,13 @@ def _build_arguments(backbone: nn.Module, num_classes: int) -> dict:
         img_size=list(backbone.img_size), patch_size=list(conv.kernel_size), in_chans=conv.in_channels,
         num_classes=num_classes, embed_dim=width, depth=backbone.num_layers, num_heads=num_heads,
         global_pool='token' if backbone.out_type == 'cls_token' else 'avg', class_token=backbone.with_cls_token,
+        reg_tokens=backbone.num_registers,
         pre_norm=not isinstance(backbone.pre_norm, nn.Identity), init_values=1.0 if scaled else None,
         qkv_bias=any(attention.qkv.bias is not None for attention in attentions))
     return dict(arguments=arguments, head_dim=width // num_heads, eps=_eps(backbone), norm=backbone.final_norm,
                 heads=[getattr(layer.attn, 'count', 0) for layer in backbone.layers],
                 neurons=[getattr(layer.ffn, 'count', 0) for layer in backbone.layers],
+                gated=[isinstance(layer.ffn, ElasticSwiGLU) for layer in backbone.layers],
                 fc_norm=backbone.out_type == 'avg_featmap')
 
 
@@ -113,7 +125,7 @@ def _reasons_against(classifier: nn.Module) -> list[str]:
             found[f'{name}: {norm}; timm has one LayerNorm for all, which would be that of eps={eps}'] = True
             break
     for i, layer in enumerate(backbone.layers):
-        if isinstance(layer.ffn, ElasticBranch):
+        if isinstance(layer.ffn, ElasticFFN):
             act = layer.ffn.layers[0][1]
             found[f'layers.{i}: the activation {act}; expected the exact GELU'] = (
                 not isinstance(act, nn.GELU) or act.approximate != 'none')

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn as nn
 from safetensors import safe_open
-from timm.layers import Attention, Mlp
+from timm.layers import Attention, Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 
 
@@ -46,8 +46,8 @@ def load(weights: str | Path | None = None) -> VisionTransformer:
     return model.eval()
 
 
-def build(arguments: dict, heads: list[int], head_dim: int, neurons: list[int], eps: float, norm: bool,
-          fc_norm: bool) -> VisionTransformer:
+def build(arguments: dict, heads: list[int], head_dim: int, neurons: list[int], gated: list[bool], eps: float,
+          norm: bool, fc_norm: bool) -> VisionTransformer:
     """The model without weights.
 
     Args:
@@ -55,19 +55,20 @@ def build(arguments: dict, heads: list[int], head_dim: int, neurons: list[int], 
         heads: Number of attention heads of each block, each ``head_dim`` wide; 0 leaves the bias of the branch.
         head_dim: Width of a head.
         neurons: Number of hidden neurons of each block, likewise.
+        gated: Whether the feed-forward network of each block is a SwiGLU.
         eps: Of all layer norms.
         norm: Whether there is a norm after the blocks. timm's constructor has it there or after pooling, never twice.
         fc_norm: Whether there is a norm after pooling.
     """
     layer_norm, width = partial(nn.LayerNorm, eps=eps), arguments['embed_dim']
     model = VisionTransformer(norm_layer=layer_norm, **arguments)
-    for block, num_heads, num_neurons in zip(model.blocks, heads, neurons, strict=True):
+    for block, num_heads, num_neurons, is_gated in zip(model.blocks, heads, neurons, gated, strict=True):
         if num_heads:
             block.attn = Attention(width, num_heads, attn_head_dim=head_dim, qkv_bias=arguments['qkv_bias'])
         else:
             block.norm1, block.attn = nn.Identity(), Bias(width)
         if num_neurons:
-            block.mlp = Mlp(width, num_neurons)
+            block.mlp = SwiGLUPacked(width, 2 * num_neurons) if is_gated else Mlp(width, num_neurons)
         else:
             block.norm2, block.mlp = nn.Identity(), Bias(width)
     model.norm = layer_norm(width) if norm else nn.Identity()

@@ -1,9 +1,10 @@
 """timm's VisionTransformer in the terms of MMPretrain's: names of weights, architecture, normalisation of images.
 
 The two compute the same function with the same tensors under other names, as long as the timm model is a ViT, DeiT,
-DeiT III, DINOv2 or CLIP: a class token, learned position embeddings, perhaps none of the class token, pre-norm blocks,
-perhaps with layer scale, GELU, a linear classifier on the class token. What else timm's class can be has no counterpart
-and is refused by name. Tensors are never reshaped.
+DeiT III, DINOv2 or CLIP: a class token, learned position embeddings, perhaps none of the class token, perhaps
+registers, which have none, pre-norm blocks, perhaps with layer scale, GELU or SwiGLU, a linear classifier on the class
+token. What else timm's class can be has no counterpart and is refused by name. Tensors are never reshaped. Registers
+are MaskedViT's, not MMPretrain's.
 
 timm is imported inside the functions that need it; the two that rename weights do not.
 """
@@ -15,13 +16,17 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from mmamd.backbones.elastic_swiglu import host_channels
 from mmamd.nearest import did_you_mean, nearest
 
-# MMPretrain's name, timm's name; {} is the number of a block. The one table, read in both directions. Where a name
-# stands twice (head.fc is the layer of LinearClsHead), the first row is the one that is written.
-_NAMES = (
+# MMPretrain's name, timm's name; {} is the number of a block. The tables are read in both directions: parameters,
+# layers, and the layers of a SwiGLU. Where a name stands twice (head.fc is the layer of LinearClsHead), the first row
+# is the one that is written.
+_PARAMETERS = (
     ('backbone.cls_token', 'cls_token'),
     ('backbone.pos_embed', 'pos_embed'),
+    ('backbone.drop_after_pos.tokens', 'reg_token'))
+_NAMES = (
     ('backbone.patch_embed.projection', 'patch_embed.proj'),
     ('backbone.pre_norm', 'norm_pre'),
     ('backbone.layers.{}.ln1', 'blocks.{}.norm1'),
@@ -35,10 +40,13 @@ _NAMES = (
     ('backbone.ln1', 'norm'),
     ('head.layers.head', 'head'),
     ('head.fc', 'head'))
+_OF_SWIGLU = (
+    ('backbone.layers.{}.ffn.w12', 'blocks.{}.mlp.fc1'),
+    ('backbone.layers.{}.ffn.w3', 'blocks.{}.mlp.fc2'))
 
 # What some names of timm's weights mean, for the errors.
 _MEANINGS = {
-    'dist_token': 'a distillation token', 'head_dist': 'a distillation head', 'reg_token': 'register tokens',
+    'dist_token': 'a distillation token', 'head_dist': 'a distillation head',
     'fc_norm': 'a norm after pooling', 'attn_pool': 'attention pooling',
     'q_norm': 'a norm of the queries', 'k_norm': 'a norm of the keys',
     'pre_logits': 'a hidden layer in the head'}
@@ -48,8 +56,8 @@ _LEAVES = {'weight': 'weight', 'bias': 'bias'}
 _OF_SCALES = {layer: leaf for host, timm in _NAMES if '.ls' in timm
               for layer, leaf in ((host, {'weight': 'gamma'}), (timm, {'gamma': 'weight'}))}
 
-_TO_HOST = {timm: host for host, timm in reversed(_NAMES)}
-_TO_TIMM = dict(_NAMES)
+_TO_HOST = {timm: host for host, timm in reversed(_PARAMETERS + _NAMES)}
+_TO_TIMM = dict(_PARAMETERS + _NAMES + _OF_SWIGLU)
 
 # Some of timm's models that fit, to be offered in place of one that does not.
 FITTING = (
@@ -67,7 +75,8 @@ def from_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: If a name has no counterpart; it says what the first such weights are.
     """
-    return _renamed(state, _TO_HOST, 'MMPretrain')
+    of_swiglu = {timm: host for host, timm in _OF_SWIGLU} if _has_swiglu(state) else {}
+    return _renamed(state, _TO_HOST | of_swiglu, 'MMPretrain')
 
 
 def to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -80,6 +89,12 @@ def to_timm(state: dict[str, Tensor]) -> dict[str, Tensor]:
         ValueError: If a name has no counterpart, such as the bias that is left of a branch without units.
     """
     return _renamed(state, _TO_TIMM, 'timm')
+
+
+def _has_swiglu(state: dict[str, Tensor]) -> bool:
+    """Whether the first layer of timm's feed-forward networks is twice as wide as what the second reads."""
+    first, second = (state.get(f'blocks.0.mlp.{name}.weight') for name in ('fc1', 'fc2'))
+    return first is not None and second is not None and len(first) == 2 * second.shape[1]
 
 
 def _renamed(state: dict[str, Tensor], names: dict[str, str], target: str) -> dict[str, Tensor]:
@@ -107,7 +122,7 @@ def _rename(key: str, names: dict[str, str]) -> str | None:
     block = re.match(r'(?:backbone\.layers|blocks)\.(\d+)\.', key)
     pattern = key if block is None else key.replace(block[1], '{}', 1)
     layer, _, leaf = pattern.rpartition('.')
-    if pattern in ('backbone.cls_token', 'backbone.pos_embed', 'cls_token', 'pos_embed'):
+    if any(pattern in row for row in _PARAMETERS):
         new = names.get(pattern)
     else:
         leaves = _OF_SCALES.get(layer, _LEAVES)
@@ -142,13 +157,16 @@ def architecture_of(name: str, *, num_classes: int | None = None, img_size: int 
 def architecture_of_model(model: nn.Module) -> dict:
     """The same for a timm VisionTransformer that has been built, with whatever arguments."""
     block = model.blocks[0]
+    neurons, has_swiglu = block.mlp.fc2.in_features, _has_swiglu(model.state_dict())
     backbone = dict(
         type='mmamd.MaskedViT',
         arch=dict(embed_dims=model.embed_dim, num_layers=len(model.blocks), num_heads=block.attn.num_heads,
-                  feedforward_channels=block.mlp.fc1.out_features),
+                  feedforward_channels=host_channels(neurons, 'blocks.0.mlp') if has_swiglu else neurons),
         img_size=_single(model.patch_embed.img_size), patch_size=_single(model.patch_embed.patch_size),
         in_channels=model.patch_embed.proj.in_channels, qkv_bias=block.attn.qkv.bias is not None,
         norm_cfg=dict(type='LN', eps=model.norm.eps),
+        **(dict(num_registers=model.num_reg_tokens) if model.num_reg_tokens else {}),
+        **(dict(layer_cfgs=dict(ffn_type='swiglu_fused')) if has_swiglu else {}),
         **({} if isinstance(block.ls1, nn.Identity) else dict(layer_scale_init_value=1.)),
         **({} if isinstance(model.norm_pre, nn.Identity) else dict(pre_norm=True)))
     head = dict(type='VisionTransformerClsHead', num_classes=model.num_classes, in_channels=model.embed_dim)
@@ -183,6 +201,7 @@ def peculiarities(model: nn.Module) -> list[str]:
         (not model.has_class_token, 'no class token'),
         (model.global_pool != 'token', f'global_pool={model.global_pool!r}'),
         (model.pos_embed is None, 'no position embedding'),
+        (model.num_reg_tokens and not model.no_embed_class, 'positions of its register tokens'),
         (not isinstance(model.norm, nn.LayerNorm), 'no norm after the blocks')]
     for block in model.blocks:
         found += _peculiarities_of_block(block)
@@ -194,17 +213,23 @@ def peculiarities(model: nn.Module) -> list[str]:
 
 
 def _peculiarities_of_block(block: nn.Module) -> list[tuple[bool, str]]:
-    from timm.layers import Attention, Mlp
+    from timm.layers import Attention, GluMlp, Mlp
     from timm.models.vision_transformer import Block
     if type(block) is not Block:
         return [(True, f'{type(block).__name__} in place of its blocks')]
-    others = [type(part).__name__ for part, expected in ((block.attn, Attention), (block.mlp, Mlp))
-              if type(part) is not expected]
+    others = [type(part).__name__ for part, expected in ((block.attn, (Attention,)), (block.mlp, (Mlp, GluMlp)))
+              if type(part) not in expected]
     if others:
         return [(True, f'{name} in its blocks') for name in others]
-    act, norm = block.mlp.act, block.norm1
+    mlp, act, norm = block.mlp, block.mlp.act, block.norm1
+    if type(mlp) is GluMlp:
+        num, is_swiglu = mlp.fc2.in_features, isinstance(act, nn.SiLU) and not mlp.gate_last
+        of_mlp = [(not is_swiglu, f'a GluMlp with {act} in its blocks'),
+                  (num % 8 != 0, f'SwiGLU of {num} neurons, which is no multiple of 8')]
+    else:
+        of_mlp = [(not isinstance(act, nn.GELU) or act.approximate != 'none', f'the activation {act}')]
     return [
-        (not isinstance(act, nn.GELU) or act.approximate != 'none', f'the activation {act}'),
+        *of_mlp,
         (not isinstance(norm, nn.LayerNorm), f'the norm {type(norm).__name__}'),
         (block.attn.proj.in_features != block.attn.proj.out_features, 'attention of another width than its embedding')]
 

@@ -8,14 +8,15 @@ from math import isqrt
 
 from torch import Tensor
 
-MOST_EXTRA_TOKENS = 2  # before the image's own: a class token, and DeiT's distillation token
+# Before the image's own: none, a class token, DeiT's distillation token beside it, or DINOv2's four registers.
+EXTRA_TOKENS = (0, 1, 2, 5)
 
 
 def as_maps(state: Tensor) -> Tensor:
     """Maps (N, C, H, W) of tokens (N, L, C) that lie in a square, row by row; maps are returned as they are.
 
-    The tokens before the image's own, a class token and a distillation token, have no position and are dropped. How
-    many there are follows from L: it is a square, or one or two more.
+    The tokens before the image's own, a class token, a distillation token, registers, have no position and are dropped.
+    How many there are follows from L: it is a square, or one, two or five more; 9 tokens are 3 x 3.
 
     Raises:
         ValueError: The state is neither, or its tokens lie in no square.
@@ -23,11 +24,11 @@ def as_maps(state: Tensor) -> Tensor:
     if state.ndim == 4:
         return state
     side = isqrt(state.shape[1]) if state.ndim == 3 else 0
-    if side and state.shape[1] - side**2 <= MOST_EXTRA_TOKENS:
+    if side and state.shape[1] - side**2 in EXTRA_TOKENS:
         return state[:, -side**2:].mT.unflatten(2, (side, side))
     raise ValueError(f'a state of shape {tuple(state.shape)} cannot be made maps; expected maps (N, C, H, W), or the '
-                     f'tokens (N, L, C) of a square image after at most {MOST_EXTRA_TOKENS} others: name a module with '
-                     'such an output, a stage or a block')
+                     f'tokens (N, L, C) of a square image after {", ".join(map(str, EXTRA_TOKENS[:-1]))} or '
+                     f'{EXTRA_TOKENS[-1]} others: name a module with such an output, a stage or a block')
 
 
 def check_positions(names: tuple[str, str], student: Tensor, teacher: Tensor) -> None:

@@ -145,7 +145,7 @@ def _plain_config(subject: Subject) -> Config:
 
 def _write_mmpretrain(subject: Subject, folder: Path) -> None:
     config = _plain_config(subject)
-    write_checkpoint({'state_dict': plain_weights(config, subject.network), 'meta': {}},
+    write_checkpoint({'state_dict': plain_weights(config, subject.network, subject.small), 'meta': {}},
                      folder / 'mmpretrain_model.pth')
     config.dump(folder / 'mmpretrain_config.py')
 
@@ -176,7 +176,7 @@ def _needs_of_mmseg(subject: Subject) -> str:
 
 def _write_mmseg(subject: Subject, folder: Path) -> None:
     config, is_plain = _mmseg_config(subject)
-    weights = plain_weights(config, subject.network) if is_plain else subject.small.state_dict()
+    weights = plain_weights(config, subject.network, subject.small) if is_plain else subject.small.state_dict()
     before = (config.get('custom_imports') or {}).get('imports') or []
     config.custom_imports = dict(imports=[*([before] if isinstance(before, str) else before),
                                           'mmpretrain.models' if is_plain else 'mmamd'])

@@ -39,17 +39,21 @@ def plain_config(cfg: Config, network: nn.Module, candidate: Candidate | Network
     return Config({key: value for key, value in plain.items() if not key.startswith(tuple(f'{s}_' for s in splits))})
 
 
-def plain_weights(config: Config, network: nn.Module) -> dict[str, Tensor]:
-    """Weights of the network of a plain config: the leading part of each tensor of the uncut one.
+def plain_weights(config: Config, network: nn.Module, small: nn.Module) -> dict[str, Tensor]:
+    """Weights of the network of a plain config: those of the cut network.
+
+    Where it has lost a branch that the host's keeps at width zero, the leading part of each tensor of the uncut one.
 
     Args:
         config: From :func:`plain_config`.
         network: The uncut network.
+        small: The cut one.
     """
     with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmpretrain')):
         shapes = {key: value.shape for key, value in MODELS.build(copy.deepcopy(config.model)).state_dict().items()}
-    shared = network.state_dict()
-    return {key: shared[key][tuple(slice(size) for size in shape)].clone() for key, shape in shapes.items()}
+    shared, cut = network.state_dict(), small.state_dict()
+    return {key: (cut[key] if key in cut else shared[key][tuple(slice(size) for size in shape)]).clone()
+            for key, shape in shapes.items()}
 
 
 def _types(value: Any) -> Iterator[str]:

@@ -17,13 +17,14 @@ def export_torch(network: nn.Module, path: Path, metadata: dict[str, str] | None
         path: File to write, ``.pt2``. Its one input is preprocessed images (batch, channels, H, W).
         metadata: Each entry becomes an extra file of the archive.
     """
-    batch = torch.export.Dim('batch', min=1)
+    batch = torch.export.Dim('batch', min=1, max=2**31 - 1)  # torch 2.6 wants a bound that int64 has room above
     # Two images: torch.export takes a batch of 1 for a constant.
     example = torch.zeros(2, *network.backbone.input_shape)
     with torch.no_grad():
-        program = torch.export.export(Logits(network).eval(), (example,), dynamic_shapes=({0: batch},))
+        # Not strict, the default from torch 2.7 on: the strict tracer of 2.6 cannot pass the host's stochastic depth.
+        program = torch.export.export(Logits(network).eval(), (example,), dynamic_shapes=({0: batch},), strict=False)
     # Neither the example images nor the places in this machine's source files belong to the model.
-    program.example_inputs = None
+    program._example_inputs = None  # the property of torch 2.6 takes no None
     for node in program.graph.nodes:
         node.meta.pop('stack_trace', None)
     torch.export.save(program, path, extra_files=metadata)

@@ -35,8 +35,8 @@ def _statistic(owner: type, name: str) -> Any:
 # Types that do nothing when they are made, and the names that versions of numpy have written them by.
 _HARMLESS = [
     HistoryBuffer, argparse.Namespace, np.ndarray, np.dtype, (_statistic, 'builtins.getattr'),
-    *((getattr(np._core.multiarray, name), f'numpy.{core}.multiarray.{name}')
-      for name in ('_reconstruct', 'scalar') for core in ('core', '_core')),
+    *((make, f'numpy.{core}.multiarray.{make.__name__}')
+      for make in (np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]) for core in ('core', '_core')),
     *(type(np.dtype(name)) for name in ('?', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8', 'U',
                                         'S'))]
 

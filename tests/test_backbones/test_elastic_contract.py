@@ -87,6 +87,10 @@ V1C = dict(stem_channels=8, base_channels=4, norm_cfg=dict(type='SyncBN', requir
 # A backbone that is added here, and nowhere else, is held to all of the following.
 ARCHITECTURES = {
     'ViT': Architecture('mmamd.MaskedViT', 'VisionTransformer', VIT, width=12, pooled=False),
+    # 16 gated neurons.
+    'ViT, SwiGLU': Architecture('mmamd.MaskedViT', 'VisionTransformer', dict(
+        VIT, layer_cfgs=dict(ffn_type='swiglu_fused', feedforward_channels=24), layer_scale_init_value=0.1), width=12,
+        pooled=False),
     # Maps of 8 x 8 and 4 x 4 tokens: four windows, shifted; one window, not shifted.
     'Swin': Architecture('mmamd.MaskedSwin', 'SwinTransformer', dict(SWIN, window_size=4), width=16),
     # The window divides neither map.

@@ -7,7 +7,7 @@ import timm
 import torch
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
-from timm.layers import GELUTanh, RmsNorm, SwiGLUPacked
+from timm.layers import GELUTanh, GluMlp, RmsNorm, SwiGLU, SwiGLUPacked
 from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock
 
 import mmamd.backbones  # noqa: F401  registers the backbones
@@ -23,6 +23,7 @@ from mmamd.backbones.timm_vit import (
 )
 
 TOLERANCE = 1e-5  # of the largest absolute logit
+GATED = dict(mlp_ratio=2 * 2 / 3)  # two thirds of twice the width, for each half: 16 neurons
 TINY = dict(img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=7)
 
 
@@ -64,6 +65,8 @@ def assert_same_logits(model, network, number=2):
     ('deit3_small_patch16_224', TINY),
     ('vit_small_patch14_dinov2', TINY),
     ('vit_base_patch16_clip_224', TINY),
+    ('vit_small_patch14_reg4_dinov2', TINY),
+    ('vit_giant_patch14_reg4_dinov2', dict(TINY, **GATED)),
     ('vit_tiny_patch16_224', dict(img_size=32, patch_size=4, num_classes=100)),
     ('vit_small_patch16_224', {}),
     ('deit_tiny_patch16_224', {})], ids=str)
@@ -84,7 +87,8 @@ def test_a_student_is_a_timm_model_again():
 
 
 def test_there_and_back_is_the_same_tensors():
-    state = random_timm('vit_small_patch14_dinov2', **dict(TINY, depth=12)).state_dict()  # block numbers of two digits
+    # Block numbers of two digits, registers, SwiGLU.
+    state = random_timm('vit_giant_patch14_reg4_dinov2', **dict(TINY, **GATED, depth=12)).state_dict()
     back = to_timm(from_timm(state))
     assert list(back) == list(state)
     assert all(back[key].data_ptr() == state[key].data_ptr() for key in state)
@@ -97,7 +101,7 @@ def test_a_linear_classifier_is_timms_head_too():
 
 
 @pytest.mark.parametrize('key, meaning', [
-    ('dist_token', 'a distillation token'), ('reg_token', 'register tokens'),
+    ('dist_token', 'a distillation token'),
     ('blocks.1.attn.q_norm.weight', 'a norm of the queries'), ('fc_norm.bias', 'a norm after pooling')])
 def test_weights_without_a_counterpart_are_named_with_what_they_are(key, meaning):
     state = {'cls_token': torch.zeros(1), key: torch.zeros(1)}
@@ -149,7 +153,6 @@ def test_what_is_offered_fits(name):
     ('deit_base_distilled_patch16_224', 'a distillation token .*Expected .* such as deit_base_patch16_224'),
     ('vit_base_patch16_siglip_224', "no class token, global_pool='map', attention pooling"),
     ('vit_base_patch16_clip_quickgelu_224', r'the activation QuickGELU'),
-    ('vit_giant_patch14_reg4_dinov2', '.*GluMlp in its blocks, register tokens'),
     ('vit_small_patch16_18x2_224', 'ParallelThingsBlock in place of its blocks'),
     ('beit3_base_patch16_224', "global_pool='avg', .* a norm after pooling")])
 def test_a_model_of_another_family_is_refused_with_what_has_no_counterpart(name, reason):
@@ -158,12 +161,15 @@ def test_a_model_of_another_family_is_refused_with_what_has_no_counterpart(name,
 
 
 @pytest.mark.parametrize('kwargs, reason', [
-    (dict(reg_tokens=2), 'register tokens'),
+    (dict(reg_tokens=2), 'positions of its register tokens'),
     (dict(qk_norm=True), 'a norm of the queries, a norm of the keys'),
     (dict(class_token=False, global_pool='avg'), "no class token, global_pool='avg'"),
     (dict(global_pool='avg'), "global_pool='avg', no norm after the blocks, a norm after pooling"),
     (dict(pos_embed='none'), 'no position embedding'),
-    (dict(mlp_layer=SwiGLUPacked), 'GluMlp in its blocks'),
+    (dict(mlp_layer=SwiGLU), 'SwiGLU in its blocks'),
+    (dict(mlp_layer=GluMlp), r'a GluMlp with GELU\(.*\) in its blocks'),
+    (dict(mlp_layer=SwiGLUPacked, mlp_ratio=2.5, act_layer=torch.nn.SiLU),
+     'SwiGLU of 30 neurons, which is no multiple of 8'),
     (dict(act_layer=GELUTanh), r'the activation GELUTanh\(\)'),
     (dict(norm_layer=RmsNorm), 'the norm RmsNorm'),
     # The next has the names and shapes of a plain ViT.

@@ -14,15 +14,18 @@ def test_tokens_become_maps_row_by_row_without_those_that_have_no_position(num_e
     assert as_maps(tokens).tolist() == [[[[0, 1], [10, 11]], [[0, 2], [20, 22]]]]
 
 
-@pytest.mark.parametrize('num_tokens, side', [(1, 1), (2, 1), (3, 1), (196, 14), (197, 14), (198, 14), (49, 7)])
+@pytest.mark.parametrize('num_tokens, side', [(1, 1), (2, 1), (3, 1), (196, 14), (197, 14), (198, 14), (49, 7),
+                                              (14, 3), (261, 16)])
 def test_the_number_of_tokens_says_how_many_have_no_position(num_tokens, side):
     assert as_maps(torch.zeros(2, num_tokens, 3)).shape == (2, 3, side, side)
 
 
 def test_no_two_squares_leave_the_number_of_extra_tokens_open():
-    # 1 = 1 + 0 = 0 + 1, and an image without tokens is none; from there on squares are three and more apart.
+    # 1 = 1 + 0 = 0 + 1, and an image without tokens is none; from there on squares are three and more apart. With five
+    # more 1 x 1 is taken for 2 x 2 with two more and 2 x 2 for 3 x 3, which are no images to have registers for.
     squares = {side**2 + extra for side in range(1, 40) for extra in range(3)}
     assert len(squares) == 39 * 3
+    assert len(squares | {side**2 + 5 for side in range(3, 40)}) == 39 * 3 + 37
 
 
 def test_maps_are_left_as_they_are():

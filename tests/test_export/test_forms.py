@@ -20,7 +20,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mmamd.backbones import MaskedViT
-from mmamd.export import FORMS, export_candidate, format_exported, load_safetensors, plain_config, plain_weights
+from mmamd.export import (
+    FORMS,
+    cut_network,
+    export_candidate,
+    format_exported,
+    load_safetensors,
+    plain_config,
+    plain_weights,
+)
 from mmamd.export.logits import TOLERANCE, sliced
 from mmamd.structures import Candidate, Cost
 
@@ -30,6 +38,7 @@ ALWAYS = ['pth', 'safetensors', 'onnx', 'torch-export']
 OPTIONS = [dict(), dict(qkv_bias=False), dict(layer_scale_init_value=0.1), dict(pre_norm=True), dict(final_norm=False),
            dict(out_type='avg_featmap'), dict(out_type='avg_featmap', with_cls_token=False),
            dict(norm_cfg=dict(type='LN', eps=1e-3))]
+SWIGLU = dict(layer_cfgs=dict(ffn_type='swiglu_fused', feedforward_channels=36))  # 24 neurons
 
 
 def candidate(*heads_and_neurons):
@@ -74,7 +83,9 @@ def test_every_form_is_the_function_of_the_sliced_network(make_run, tmp_path, sm
             assert_same_logits(FORMS[form.form].read(tmp_path / 'out')(images()), expected_logits(network, small))
 
 
-@pytest.mark.parametrize('options', OPTIONS, ids=str)
+@pytest.mark.parametrize('options', [
+    *OPTIONS, SWIGLU, dict(num_registers=2),
+    dict(num_registers=1, out_type='avg_featmap', with_cls_token=False)], ids=str)
 def test_the_timm_form_is_the_function_for_every_option_of_the_backbone(make_run, tmp_path, options):
     config, network = make_run(**SMALL, **options)
     written, = export_candidate(config, network, EMPTY_BRANCHES, ['timm'], tmp_path)
@@ -87,6 +98,15 @@ def test_the_plain_config_is_the_function_when_neurons_alone_were_pruned(make_ru
     config, network = make_run(**SMALL, **options)
     written, = export_candidate(config, network, NEURONS_ONLY, ['mmpretrain'], tmp_path)
     assert written.difference <= TOLERANCE
+
+
+def test_the_plain_config_has_what_neurons_of_a_swiglu_the_host_can_have(make_run, tmp_path):
+    config, network = make_run(**SMALL, **SWIGLU)
+    small = candidate((3, 16), (3, 8))
+    written, = export_candidate(config, network, small, ['mmpretrain'], tmp_path)
+    assert written.difference <= TOLERANCE
+    assert plain_config(config, network, small).model.backbone.layer_cfgs[0] == dict(
+        ffn_type='swiglu_fused', feedforward_channels=24)
 
 
 def test_the_shared_network_runs_as_before_after_an_export(make_run, tmp_path):
@@ -164,7 +184,7 @@ def test_the_plain_model_trains_on_where_a_block_has_no_neurons(make_run):
     plain = plain_config(config, network, NEURONS_ONLY)
     model = get_model(plain)
     model.init_weights()  # the host's Runner calls it
-    model.load_state_dict(plain_weights(plain, network))
+    model.load_state_dict(plain_weights(plain, network, cut_network(network, NEURONS_ONLY)))
     model.train()(images(), mode='tensor').sum().backward()
     assert model.backbone.layers[1].ffn.layers[1].bias.grad.abs().min() > 0
 
@@ -311,6 +331,15 @@ def test_forms_that_cannot_be_are_named_before_the_others_are_written(make_run, 
 def test_the_first_pruned_blocks_are_named_and_the_rest_counted(make_run, tmp_path):
     refused(make_run(layers=5), candidate(*[(1, 7)] * 5), ['mmpretrain'],
             'layers.2 keeps 1 of 3 heads and 2 more blocks have lost heads, and', tmp_path)
+
+
+@pytest.mark.parametrize('options, small, match', [
+    (dict(num_registers=2), NEURONS_ONLY, 'drop_after_pos: a VisionTransformer has no register tokens, and this one 2'),
+    (SWIGLU, candidate((3, 16), (3, 0)), 'layers.1 has 0 neurons, and a SwiGLUFFNFused .*; set compression.round_to=8'),
+    (SWIGLU, candidate((3, 20), (3, 8)), 'layers.0 has 20 neurons, and a SwiGLUFFNFused has a multiple of 8')],
+    ids=['registers', 'no neurons', 'no multiple'])
+def test_what_mmpretrain_has_no_layer_for_is_named(make_run, tmp_path, options, small, match):
+    refused(make_run(**SMALL, **options), small, ['mmpretrain'], f"'mmpretrain' cannot express .*{match}", tmp_path)
 
 
 @pytest.mark.parametrize('options, match', [

@@ -17,10 +17,17 @@ SWIN = dict(
                   arch=dict(embed_dims=16, depths=[2, 2], num_heads=[2, 4])),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(type='LinearClsHead', num_classes=10, in_channels=32))
-ARCHITECTURES = {'Swin': SWIN}
+# As DINOv2's giant: 2 blocks of 2 heads and 64 gated neurons on 4 + 1 tokens and 4 registers.
+GATED = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmamd.MaskedViT', img_size=8, patch_size=4, num_registers=4, layer_scale_init_value=1.,
+                  layer_cfgs=dict(ffn_type='swiglu_fused'),
+                  arch=dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=96)),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=32))
 
 
-@pytest.fixture(scope='module', params=ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+@pytest.fixture(scope='module', params=[
+    pytest.param(SWIN, id='Swin'), pytest.param(GATED, id='SwiGLU and registers', marks=pytest.mark.slow)])
 def architecture(request):
     return request.param
 
