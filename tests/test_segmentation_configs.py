@@ -5,6 +5,7 @@ import copy
 import functools
 import re
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ import yaml
 from meta_device import meta_device
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
-from mmengine.utils import get_installed_path
 
 from mmamd.files.run_config import write_run_config
 from mmamd.pruning.complexity import network_cost
@@ -138,7 +138,7 @@ def test_the_recipes_whose_teacher_is_downloaded_are_those_of_the_zoo():
 @pytest.mark.seg
 @pytest.mark.parametrize('model, recipe', OF_ZOO.items(), ids=OF_ZOO.values())
 def test_zoo_teacher_is_the_network_of_the_recipe_and_sees_the_same_images(model, recipe):
-    zoo = Path(get_installed_path('mmsegmentation'), '.mim', 'configs')
+    zoo = Path(find_spec('mmseg').origin).with_name('.mim') / 'configs'
     folder, name = model.split('/')
     entry, = (each for each in yaml.safe_load((zoo / folder / 'metafile.yaml').read_text())['Models']
               if each['Name'] == name)

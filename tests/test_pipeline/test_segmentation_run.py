@@ -1,6 +1,7 @@
 """The whole method on a small segmentor: the same stages, mIoU in the place of accuracy."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_the_whole_method_compresses_a_segmentor(run, read):
     backbone, heads = network_cost(teacher).macs - rest_cost(teacher).macs, rest_cost(teacher).macs
     assert heads > 0.02 * backbone and summary['teacher']['macs'] == backbone + heads
     assert 0.35 * backbone < summary['student']['macs'] - heads <= 0.4 * backbone
+    report = (work_dir / 'report.html').read_text()
+    assert 'compressed to 40.0% of its backbone MACs' in report and 'of the whole network, heads included' in report
     # Resampled images move the means over classes, those of all candidates in the same way.
     measured = Selection.load(work_dir / 'select' / 'selection.json').measurements
     assert all(0 < np.std(each.resampled) < 0.05 and each.collapsed is None for each in measured)
@@ -141,6 +144,17 @@ def test_the_student_leaves_in_all_forms_that_a_cnn_does(run, tmp_path):
     written = mmamd.export_model(run[0], forms=forms, out=tmp_path)
     assert max(each.difference for each in written) <= 1e-5
     assert written[-1].needs == 'mmsegmentation, mmamd'
+
+
+def test_teacher_assistant_and_student_are_timed_and_what_integers_lose_is_counted_by_pixels(run, tmp_path):
+    copied = shutil.copytree(run[0], tmp_path / 'run')
+    found = mmamd.bench(copied, [1, 2], threads=1, seconds=0.)
+    assert [(row['network'], row['runtime'], row['precision']) for row in found['networks']] == [
+        *((name, runtime, 'float32') for name in ('teacher', 'assistant', 'student')
+          for runtime in ('torch', 'ONNX Runtime')), ('student', 'ONNX Runtime', 'int8')]
+    comparison = found['networks'][-1]['comparison']
+    assert comparison['num_images'] == 6 and comparison['reference'] > 0.7
+    assert any('of the positions of 6 test images right' in text for text in found['notes'] + found['warnings'])
 
 
 def test_candidates_are_made_good_without_training(read, tmp_path):
