@@ -53,7 +53,8 @@ class Comparison:
         verdict = 'a loss' if self.is_loss else 'no loss beyond chance'
         answers = 'the positions of ' * self.is_dense
         return (f'{100 * self.value:.2f} % of {answers}{self.num_images:,} test images right, '
-                f'{100 * self.reference:.2f} % in float32: {100 * (self.value - self.reference):+.2f} +- {100 * self.stderr:.2f} points, {verdict}')
+                f'{100 * self.reference:.2f} % in float32: '
+                f'{100 * (self.value - self.reference):+.2f} +- {100 * self.stderr:.2f} points, {verdict}')
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from mmamd.visualization.scenes_plot import Scenes
 
 pytestmark = pytest.mark.seg
 TINY = Path(__file__).parent / 'tiny_segmentation.py'
+SHARE = 0.24  # of the teacher's backbone, in MACs: what a ResNetV1c of half its channels has
 
 
 @pytest.fixture(scope='session')
@@ -163,6 +164,43 @@ def test_candidates_are_made_good_without_training(read, tmp_path):
     found = Refitted.load(tmp_path / 'run' / 'refit' / 'refit.json').networks['0.40']
     assert all(after < before for before, after in found.errors.values())
     assert list(found.errors)[-1] == 'head.conv_seg'
+
+
+def other_student(strides=(1, 2, 1, 1)):
+    architecture = Config.fromfile(TINY).model.architecture.to_dict()
+    architecture.pop('auxiliary_head')
+    head = {**architecture['decode_head'], 'in_channels': 32}
+    return {**architecture, 'decode_head': head, 'backbone': dict(
+        type='mmseg.ResNetV1c', depth=18, stem_channels=4, base_channels=4, strides=strides, dilations=(1, 1, 2, 4))}
+
+
+@pytest.fixture
+def to_another(read):
+    """Function that reads tiny_segmentation.py for a student of another architecture, by logits alone."""
+    def read_other(student, scale):
+        config = read(**{'compression.student_scale': scale, 'method.type': 'mmamd.KD', 'model.losses': dict(
+            ce=dict(type='mmamd.TaskLoss'), logit=dict(type='mmamd.LogitLoss'))})
+        config.compression.student_architecture = student
+        return config
+
+    return read_other
+
+
+def test_a_student_may_be_a_segmentor_of_another_architecture(to_another, tmp_path):
+    summary = mmamd.compress(to_another(other_student(), SHARE), work_dir=tmp_path / 'run')
+    student = mmamd.load_student(tmp_path / 'run')
+    assert type(student.backbone).__name__ == 'ResNetV1c' and summary['student']['value'] > 0
+    assert summary['student']['params'] == sum(parameter.numel() for parameter in student.parameters())
+
+
+@pytest.mark.parametrize('student, scale, message', [
+    (other_student(), 0.9, "of the macs of the teacher's backbone, but compression.student_scale=0.9"),
+    (other_student(strides=(1, 2, 2, 1)), SHARE,
+     r'has logits of shape \(4, 3, 4\) .*, the teacher \(4, 6, 8\); give both maps of one size, by the strides')])
+def test_a_student_of_another_scale_or_of_other_maps_is_refused(student, scale, message, to_another, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        mmamd.compress(to_another(student, scale), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
 
 
 def test_a_run_that_is_killed_and_resumed_ends_where_an_uninterrupted_one_does(run, read, tmp_path, monkeypatch):
