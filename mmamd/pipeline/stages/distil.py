@@ -161,9 +161,9 @@ class Distil(TrainingStage):
         share = getattr(context.student_share, name) / getattr(context.teacher_cost - context.unscaled, name)
         if abs(share - self.into[0]) > 0.005 + 1e-9:
             part = "'s backbone" * context.task.scales_backbone
-            raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher{part}, but '
-                             f'compression.student_scale={self.into[0]}; the assistant is chosen above that scale, so '
-                             f'set compression.student_scale={share:.2f}')
+            raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher{part}, '
+                             f'but compression.student_scale={self.into[0]}; the assistant is chosen above that scale, '
+                             f'so set compression.student_scale={share:.2f}')
 
     def _check_teachers(self, distiller: AMDDistiller, context: Context) -> None:
         several = any(len(each.teachers) > 1 for each in (self, *context.stages) if isinstance(each, Distil))
