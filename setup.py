@@ -68,7 +68,8 @@ def extras() -> dict[str, list[str]]:
     named = {path.stem: requirements(path.stem) for path in sorted((HERE / 'requirements').glob('*.txt'))}
     del named['runtime']
     named['mim'] = named.pop('mminstall')  # the family's name for it
-    named['all'] = sorted({line for name, lines in named.items() if name not in ('onedl', 'seg') for line in lines})
+    others = 'onedl', 'onedl-seg', 'seg'
+    named['all'] = sorted({line for name, lines in named.items() if name not in others for line in lines})
     return named
 
 

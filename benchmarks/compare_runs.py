@@ -1,27 +1,38 @@
-"""Students of finished runs side by side on one test split: accuracy, cost, seconds, and paired differences.
+"""Students of finished runs side by side on one test split: performance, cost, seconds, and paired differences.
 
     python benchmarks/compare_runs.py work_dirs/amd work_dirs/kd ...    [--json results.json]
 
-The difference of each student to the first one is bootstrapped over test images, the same images for both. An
-interval that contains 0 is called a tie. The intervals say how certain the test split makes a difference between
-these very weights; they say nothing about other seeds of training.
+Performance is accuracy, or the mIoU of segmentors, and what follows it the standard error of a bootstrap over test
+images; areas are summed over the images of a draw. The difference of each student to the first one is that over the
+same draws. An interval that contains 0 is called a tie. The intervals say how certain the test split makes a difference
+between these very weights; they say nothing about other seeds of training.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from numpy.typing import NDArray
 
 import mmamd
 from mmamd.files.json_file import read_json
 from mmamd.files.run_config import read_run_config
+from mmamd.selection.bootstrap import LEVEL, interval, standard_error
+from mmamd.tasks import Task, task_named
 
 NUM_DRAWS = 2000
-LEVEL = 0.95
+
+
+class Judged(NamedTuple):
+    """A student on the test images: its performance as a fraction, and that on each draw of them."""
+
+    value: float
+    draws: NDArray
 
 
 @torch.no_grad()
@@ -35,29 +46,60 @@ def correct(work_dir: Path, split: str = 'test', scale: float | None = None) -> 
                      for batch in loader for sample in student.test_step(batch)])
 
 
-def paired_difference(own: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
-    """Mean of own minus other, and its bootstrap interval, in fractions."""
-    difference = own.astype(float) - other.astype(float)
-    rng = np.random.default_rng(0)
-    draws = [difference[rng.integers(len(difference), size=len(difference))].mean() for _ in range(NUM_DRAWS)]
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(difference.mean()), float(low), float(high)
+@torch.no_grad()
+def areas(work_dir: Path, task: Task) -> np.ndarray:
+    """Pixels of the test images, shape (N, 4, K): of intersection, union, prediction and label of each class."""
+    from mmseg.evaluation import IoUMetric
+    cfg = read_run_config(work_dir)
+    init_default_scope(cfg.default_scope)
+    student = mmamd.load_student(work_dir)
+    loader = Runner.build_dataloader({'collate_fn': task.collate, **cfg.test_dataloader}, seed=0)
+    metric = IoUMetric()
+    metric.dataset_meta = loader.dataset.metainfo
+    for batch in loader:
+        metric.process(batch, [sample.to_dict() for sample in student.test_step(batch)])
+    return np.stack([torch.stack(each).double().numpy() for each in metric.results])
+
+
+def mean_iou(areas_4K: np.ndarray) -> float:
+    """Mean over the classes that have labels of intersection over union, from sums over images."""
+    present = areas_4K[3] > 0
+    return float((areas_4K[0, present] / areas_4K[1, present]).mean())
+
+
+def judged(work_dir: Path) -> Judged:
+    """The student of a run; the draws depend on the number of test images alone, so those of two runs are paired."""
+    task = task_named(read_run_config(work_dir).get('default_scope'))
+    if task.scope == 'mmseg':
+        each, measure = areas(work_dir, task), lambda chosen: mean_iou(chosen.sum(0))
+    else:
+        each, measure = correct(work_dir), np.mean
+    images = np.random.default_rng(0).integers(len(each), size=(NUM_DRAWS, len(each)))
+    return Judged(float(measure(each)), np.array([measure(each[draw]) for draw in images]))
 
 
 def compare(work_dirs: list[Path]) -> list[dict]:
-    """One row a run."""
-    rights = [correct(work_dir) for work_dir in work_dirs]
+    """One row a run.
+
+    Raises:
+        ValueError: If their test images differ.
+    """
+    summaries = [read_json(work_dir / 'summary.json') for work_dir in work_dirs]
+    for work_dir, summary in zip(work_dirs, summaries, strict=True):
+        if summary['record']['images']['test'] != summaries[0]['record']['images']['test']:
+            raise ValueError(f'{work_dir} was tested on other images than {work_dirs[0]}, so that nothing is paired; '
+                             'compare runs of one test split')
+    found = [judged(work_dir) for work_dir in work_dirs]
     rows = []
-    for work_dir, right in zip(work_dirs, rights, strict=True):
-        summary = read_json(work_dir / 'summary.json')
-        difference, low, high = paired_difference(right, rights[0])
+    for work_dir, summary, each in zip(work_dirs, summaries, found, strict=True):
+        low, high = interval(each.draws - found[0].draws)
         rows.append({
-            'run': work_dir.name, 'test': float(right.mean()), 'macs': summary['student']['macs'],
-            'params': summary['student']['params'],
+            'run': work_dir.name, 'test': each.value, 'stderr': standard_error(each.draws),
+            'macs': summary['student']['macs'], 'params': summary['student']['params'],
             'assistants': [found['chosen']['scale'] for found in summary['selections']],
             'seconds': {name: stage['seconds'] for name, stage in summary['stages'].items()},
             'total_seconds': summary['cost']['seconds'],
-            'difference': difference, 'low': low, 'high': high, 'seed': summary['record']['seed']})
+            'difference': each.value - found[0].value, 'low': low, 'high': high, 'seed': summary['record']['seed']})
     return rows
 
 
@@ -67,13 +109,14 @@ def main() -> None:
     parser.add_argument('--json', type=Path)
     args = parser.parse_args()
     rows = compare(args.work_dirs)
-    print(f'{"run":<28}{"assistant":>10}{"test %":>8}{"seconds":>9}   difference to the first, points [{LEVEL:.0%}]')
+    print(f'{"run":<28}{"assistant":>10}{"test %":>16}{"seconds":>9}   difference to the first, points [{LEVEL:.0%}]')
     for row in rows:
         verdict = 'tie' if row['low'] <= 0 <= row['high'] else ('better' if row['low'] > 0 else 'worse')
         assistants = ' '.join(f'{scale:.2f}' for scale in row['assistants']) or '-'
         text = '' if row is rows[0] else (f'{100 * row["difference"]:+.2f} [{100 * row["low"]:+.2f}, '
                                           f'{100 * row["high"]:+.2f}]  {verdict}')
-        print(f'{row["run"]:<28}{assistants:>10}{100 * row["test"]:>8.2f}{row["total_seconds"]:>9.0f}   {text}')
+        test = f'{100 * row["test"]:.2f} +- {100 * row["stderr"]:.2f}'
+        print(f'{row["run"]:<28}{assistants:>10}{test:>16}{row["total_seconds"]:>9.0f}   {text}')
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + '\n')
 

@@ -111,12 +111,15 @@ class CandidateFamily:
         teacher_cost: Cost of the network with all units.
         order: Group name -> original indices of the units by descending importance.
         scale_by: ``'flops'``, ``'params'`` or ``'units'``: what ``scale`` is a fraction of.
+        unscaled: What of the teacher's cost scales are no fraction of, that of a segmentor's heads; every candidate has
+            it whole.
     """
 
     candidates: list[Candidate]
     teacher_cost: Cost
     order: dict[str, list[int]]
     scale_by: str
+    unscaled: Cost = Cost(0, 0)
 
     @property
     def student(self) -> Candidate:
@@ -136,7 +139,7 @@ class CandidateFamily:
     def load(cls, path: str | Path) -> 'CandidateFamily':
         return read_json(path, lambda raw: cls(
             [Candidate.from_dict(candidate) for candidate in raw['candidates']], Cost(**raw['teacher_cost']),
-            raw['order'], raw['scale_by']))
+            raw['order'], raw['scale_by'], Cost(**raw.get('unscaled', asdict(Cost(0, 0))))))
 
 
 @dataclass(frozen=True)

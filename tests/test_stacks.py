@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+HOSTS = {(False, False): 'mminstall', (True, False): 'onedl', (False, True): 'seg', (True, True): 'onedl-seg'}
 
 
 @pytest.fixture
@@ -23,10 +24,11 @@ def noxfile(monkeypatch):
 
 
 def test_the_stacks_of_nox_are_those_of_the_page(noxfile):
-    rows = re.findall(r'^\| (3\.\d+)\.\d+ \| ([\d.]+), torchvision ([\d.]+)(?:, numpy ([\d.]+))? \| (\S+)',
+    rows = re.findall(r'^\| (3\.\d+)\.\d+ \| ([\d.]+), torchvision ([\d.]+)(?:, numpy ([\d.]+))? \| ([^|]+)',
                       (ROOT / 'docs' / 'stacks.md').read_text(), re.MULTILINE)
-    assert len(rows) >= 5
-    assert noxfile.STACKS == [(*row[:4], 'onedl' if row[4].startswith('onedl') else 'mminstall') for row in rows]
+    assert len(rows) >= 7
+    assert noxfile.STACKS == [
+        (*row[:4], HOSTS[row[4].startswith('onedl'), 'mmsegmentation' in row[4]]) for row in rows]
 
 
 def test_the_oldest_torch_of_nox_is_the_oldest_that_is_allowed_and_that_the_pages_name(noxfile):

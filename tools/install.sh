@@ -1,7 +1,7 @@
 # Sourced by quickstart.sh and run_tests.sh, from the repository root: makes $VENV and installs into it what is missing.
 
 VENV=${VENV:-.venv}                # another folder is another environment, for another stack
-HOST=${HOST:-mminstall}            # requirements/$HOST.txt: mminstall (OpenMMLab's packages), seg (with MMSegmentation) or onedl (the forks)
+HOST=${HOST:-mminstall}            # requirements/$HOST.txt: mminstall (OpenMMLab's), onedl (their forks); with MMSegmentation seg, onedl-seg
 TORCH=${TORCH:-torch==2.12.1 torchvision==0.27.1}
 
 # install_mmamd [EXTRA ...]: the runtime, and requirements/EXTRA.txt of each extra. Does nothing the second time.

@@ -6,6 +6,8 @@ from typing import Any
 import torch.nn as nn
 from torch import Tensor
 
+from mmamd.distillation.maps import as_maps
+
 
 @dataclass
 class Outputs:
@@ -30,6 +32,10 @@ class Outputs:
     task: dict[str, Tensor] | None = None
     progress: float = 0.
     made: dict[nn.Module, Any] = field(default_factory=dict)
+
+    def maps(self, name: str) -> Tensor:
+        """The state of a module as maps. Raises ValueError as :func:`mmamd.distillation.maps.as_maps`."""
+        return as_maps(self.states[name], self.inputs)
 
     def detached(self) -> 'Outputs':
         """The same without its graph."""

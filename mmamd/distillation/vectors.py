@@ -10,19 +10,19 @@ from mmamd.distillation.losses.loss import at_least_float32
 from mmamd.distillation.maps import as_maps
 
 
-def pooled(state: Tensor) -> Tensor:
+def pooled(state: Tensor, images: Tensor) -> Tensor:
     """Vectors (N, C), at least float32: the mean over the positions of maps or tokens; vectors are left as they are.
 
     That of the last state is what the classifier of a convolutional network reads.
     """
     state = at_least_float32(state)
-    return state if state.ndim == 2 else as_maps(state).mean(dim=(2, 3))
+    return state if state.ndim == 2 else as_maps(state, images).mean(dim=(2, 3))
 
 
-def flattened(state: Tensor) -> Tensor:
+def flattened(state: Tensor, images: Tensor) -> Tensor:
     """Vectors (N, C H W), at least float32: all elements of maps or tokens; vectors are left as they are."""
     state = at_least_float32(state)
-    return state if state.ndim == 2 else as_maps(state).flatten(1)
+    return state if state.ndim == 2 else as_maps(state, images).flatten(1)
 
 
 def rescaled(x: Tensor) -> Tensor:

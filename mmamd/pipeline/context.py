@@ -174,6 +174,11 @@ class Context:
         return self.other_student.cost
 
     @property
+    def student_share(self) -> Cost:
+        """What the scale of the student of another architecture speaks of: it all, or its backbone alone."""
+        return self.other_student.backbone_cost if self.task.scales_backbone else self.student_cost
+
+    @property
     def student_costs(self) -> list[Cost]:
         """What each student costs; of candidates, as far as that is known before units are ranked."""
         if self.student_architecture is not None:

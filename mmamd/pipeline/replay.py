@@ -85,7 +85,7 @@ def write_replay(found: Replay) -> None:
         save_networks(found.work_dir, found.stage, {found.after.chosen: found.networks[found.after.chosen]})
         found.after.save(folder / 'selection.json')
         run = read_run(found.work_dir)
-        plot_selection(found.after, run.scale_by, folder / 'selection.png', has_student=run.is_smallest_student,
+        plot_selection(found.after, run.scale_of, folder / 'selection.png', has_student=run.is_smallest_student,
                        are_slices=run.are_slices(found.stage))
         state = RunState(found.work_dir)
         outputs = state.content['stages'][found.stage].get('outputs', {})

@@ -15,7 +15,7 @@ from mmamd.pipeline.state import RunState
 
 NUM_CALIBRATION = 256  # training images: their extreme activations are soon found
 NUM_TEST = 2000  # evenly spread: a difference of two networks on them has a standard error of half a point or less
-BATCH = 64
+MOST_A_BATCH = 64
 
 
 def samples_of(cfg: Config, work_dir: str | Path) -> Samples:
@@ -31,13 +31,28 @@ def samples_of(cfg: Config, work_dir: str | Path) -> Samples:
 
 def _calibration(context: Context) -> Iterator[Tensor]:
     dataset = drawn_images(context, NUM_CALIBRATION)
-    return image_batches(context, dataset, context.network.data_preprocessor, BATCH, 'calibration', augmented=False)
+    batches = image_batches(context, dataset, context.network.data_preprocessor, _batch_size(context), 'calibration',
+                            augmented=False)
+    return (_of_the_networks_size(context, images) for images in batches)
 
 
 def _test(context: Context) -> Iterator[tuple[Tensor, Tensor]]:
     dataset = context.dataset('test')
     num = min(NUM_TEST, len(dataset))
     spread = Subset(dataset, [i * len(dataset) // num for i in range(num)])
-    for batch in DataLoader(spread, batch_size=BATCH, collate_fn=context.task.collate):
+    for batch in DataLoader(spread, batch_size=_batch_size(context), collate_fn=context.task.collate):
         data = context.task.preprocess(context.network, batch, training=False)
-        yield data['inputs'], context.task.hard_targets(data['data_samples'])
+        yield _of_the_networks_size(context, data['inputs']), context.task.hard_targets(data['data_samples'])
+
+
+def _of_the_networks_size(context: Context, images: Tensor) -> Tensor:
+    if tuple(images.shape[1:]) != context.input_shape:
+        raise ValueError(f'images are {tuple(images.shape[1:])} (channels, height, width), and the exported network '
+                         f'takes {context.input_shape}; crop or resize them in the test pipeline, or set '
+                         'backbone.img_size')
+    return images
+
+
+def _batch_size(context: Context) -> int:
+    """That of the test images: large ones may differ in size, and fill the memory by a few."""
+    return min(MOST_A_BATCH, context.cfg.test_dataloader.get('batch_size', 1))

@@ -7,6 +7,7 @@ import torch
 from mmengine.device import get_device
 from PIL import Image
 
+from mmamd.distillation.renormalisation import normalisation
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.examples import as_picture, spread_indices
 from mmamd.visualization.scenes_plot import Scenes
@@ -32,7 +33,7 @@ def write_scenes(context: Context, shown: dict[str, str]) -> None:
         return
     folder = context.work_dir / 'export'
     items = [dataset[i] for i in spread_indices([0] * len(dataset), NUM_SCENES)]
-    is_bgr = context.network.data_preprocessor.channel_conversion
+    *_, is_bgr = normalisation(context.network.data_preprocessor)
     columns = {'image': [as_picture(item['inputs'], is_bgr) for item in items],
                'truth': [task.picture(item['data_samples'], palette, is_said=False) for item in items]}
     for name, reference in shown.items():

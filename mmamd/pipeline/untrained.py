@@ -41,6 +41,11 @@ class Untrained:
         with building(self.where, self.architecture):
             return profiled_cost(self.network, self.input_shape)
 
+    @cached_property
+    def backbone_cost(self) -> Cost:
+        with building(self.where, self.architecture):
+            return profiled_cost(self.network.backbone, self.input_shape)
+
 
 def untrained(where: str, architecture: dict) -> nn.Module:
     """A network of drawn weights; what a run draws later does not depend on whether it was built."""

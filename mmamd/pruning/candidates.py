@@ -118,7 +118,7 @@ def make_family(groups: list[UnitGroup], importance: Importance, cost_of: Callab
                              f'scale_by={scale_by!r} and round_to={round_to}; use a larger scale')
         candidates.append(Candidate(scale, kept, cost_of(kept), _share_kept(groups, kinds, kept)))
     _check_distinct([(f'{c.scale}', c.kept) for c in candidates] + [('1 (the teacher)', full)])
-    return CandidateFamily(candidates, teacher_cost, ranking.order, scale_by)
+    return CandidateFamily(candidates, teacher_cost, ranking.order, scale_by, unscaled)
 
 
 def _longest_prefix(sequence: list[str], cut: Callable[[Counter], dict[str, int]],

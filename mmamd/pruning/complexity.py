@@ -59,14 +59,14 @@ def cost_by_part(network: nn.Module) -> dict[str, Cost]:
 
 
 def profiled_cost(network: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
-    """MACs of one image and parameters of any network, as torch's profiler of operations sees them.
+    """MACs of one image and parameters of any network or backbone, as torch's profiler of operations sees them.
 
     For a network that is no elastic one; of the convention above, the two products of attention included.
     """
     weight = next(network.parameters())
     image = torch.zeros(1, *input_shape, dtype=weight.dtype, device=weight.device)
     with frozen_eval(network), torch.no_grad():
-        macs = profiled_macs(lambda: network(image, mode='tensor'))
+        macs = profiled_macs(lambda: network(image))
     return Cost(macs, sum(p.numel() for p in network.parameters()))
 
 

@@ -24,6 +24,8 @@ class Classification(Task):
     metric = 'accuracy/top1'
     is_percent = True
     classes_key = 'head.num_classes'
+    expected_data = ('images under data_root/data_prefix, listed one a line as "<class>/<file> <label>" in '
+                     'data_root/ann_file, or one folder a class where there is no ann_file')
 
     @staticmethod
     def is_of(network: nn.Module) -> bool:

@@ -43,6 +43,8 @@ class Segmentation(Task):
     classes_key = 'decode_head.num_classes'
     scales_backbone = True  # heads are not pruned, and may cost more than what they read
     any_size = True
+    expected_data = ('images under data_root/data_prefix.img_path, their label maps under data_prefix.seg_map_path, '
+                     'and for each of metainfo.classes a colour in metainfo.palette, or no palette at all')
     answers = f'places in training images, {SPOTS} x {SPOTS} in each,'
     class_measure = 'IoU'
     ignore_index = IGNORED

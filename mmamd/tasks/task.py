@@ -27,6 +27,7 @@ class Task:
         classes_key: Where the network's config says how many classes there are.
         scales_backbone: Whether scales are shares of the backbone's cost alone; else of the whole network's.
         any_size: Whether images may have another size than the one that costs speak of.
+        expected_data: What a data set is read from.
         answers: What a network answers once each, in the plural.
         class_measure: Name of what :meth:`by_class` measures.
     """
@@ -37,6 +38,7 @@ class Task:
     classes_key: str
     scales_backbone = False
     any_size = False
+    expected_data: str
     answers = 'training images'
     class_measure: str
 

@@ -51,7 +51,7 @@ def _refits(run: Run) -> list[Picture] | str:
     if run.of_kind('refit') or run.summary is None:
         several = len(run.of_kind('refit')) > 1
         return [Picture('refit', stage, 'What the refit makes good' + f': {stage}' * several, _how_refit(found),
-                        partial(refit_figure, found, run.scale_by))
+                        partial(refit_figure, found, run.scale_of))
                 for stage, found in run.refits.items()] or 'no refit has been done yet'
     return f'the method {run.method} refits no networks'
 
@@ -117,7 +117,7 @@ def _selection(run: Run, stage: str) -> Picture:
                                       'there, and the star what the distillation has made of the student.')
     return Picture('selection', stage.replace('select', 'selection'), what + _round_of(stage) + _for(run, stage),
                    _how_to_read(selection) + line,
-                   partial(selection_figure, selection, run.scale_by, tested, has_student=run.is_smallest_student,
+                   partial(selection_figure, selection, run.scale_of, tested, has_student=run.is_smallest_student,
                            are_slices=run.are_slices(stage)))
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from mmamd.files.json_file import read_json, write_json
 from mmamd.structures import scale_key
 from mmamd.visualization.style import LIGHT, WIDTH, Style, dress, new_figure, percent
-from mmamd.visualization.units import SCALE_OF, layer_labels, split_name
+from mmamd.visualization.units import layer_labels, split_name
 
 MOST_NETWORKS = 3  # whose branches are shown: the smallest, the largest, and one between
 MOST_LETTERS = 92  # of layers' names, below all panels together
@@ -72,7 +72,7 @@ class Refitted:
         return dict(sorted(self.networks.items(), key=lambda item: item[1].scale))
 
 
-def refit_figure(found: Refitted, scale_by: str = 'flops', style: Style = LIGHT) -> Figure:
+def refit_figure(found: Refitted, scale_of: str = 'MACs', style: Style = LIGHT) -> Figure:
     """Performance over scale, cut and refit, and below it a panel a network with what each of its branches misses.
 
     Of more than three networks the branches of the smallest, the middle and the largest are shown. A single network's
@@ -80,14 +80,14 @@ def refit_figure(found: Refitted, scale_by: str = 'flops', style: Style = LIGHT)
 
     Args:
         found: What the stage has left.
-        scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
+        scale_of: What of the teacher's the scale is a fraction of, as :func:`~mmamd.visualization.units.scale_of` says.
         style: Colours.
     """
     shown = _shown(list(found.ascending.items()))
     is_judged = found.teacher is not None
     figure, performance, panels = _laid_out(len(shown), is_judged, style)
     if is_judged:
-        _draw_performance(performance, found, scale_by, style)
+        _draw_performance(performance, found, scale_of, style)
     for axes, (key, network) in zip(panels, shown, strict=True):
         _draw_errors(axes, network, MOST_LETTERS // max(2, len(panels)), style)
         axes.set_title(_title(key, network))
@@ -126,7 +126,7 @@ def _title(key: str, network: RefittedNetwork) -> str:
     return f'Scale {scale}' + ('' if key == scale else f' ({key})')
 
 
-def _draw_performance(axes: Axes, found: Refitted, scale_by: str, style: Style) -> None:
+def _draw_performance(axes: Axes, found: Refitted, scale_of: str, style: Style) -> None:
     networks = list(found.ascending.values())
     scales = [network.scale for network in networks]
     axes.axhline(found.teacher, color=style.muted, linewidth=1.0, linestyle='--', zorder=1)
@@ -137,7 +137,7 @@ def _draw_performance(axes: Axes, found: Refitted, scale_by: str, style: Style) 
     axes.plot(scales, refit, color=style.blue, marker='o', linewidth=1.6, markersize=5, zorder=4)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.1 * max(*cut, *refit, found.teacher) or 1.)
-    axes.set_xlabel(f"Scale (fraction of the teacher's {SCALE_OF[scale_by]})")
+    axes.set_xlabel(f"Scale (fraction of the teacher's {scale_of})")
     axes.set_ylabel('Performance (%)')
     axes.yaxis.set_major_formatter(percent)
     dress(axes, style, grid='both')

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from mmamd.selection.bootstrap import standard_error
 from mmamd.selection.size_text import size_sentences
 from mmamd.selection.table import Row, amount_text, signed
-from mmamd.structures import scale_key
+from mmamd.structures import Cost, scale_key
 from mmamd.visualization.bench_table import bench_rows
 from mmamd.visualization.pictures import Picture, make_pictures
 from mmamd.visualization.run_files import Run
 from mmamd.visualization.selection_plot import student_label
 from mmamd.visualization.style import DARK, LIGHT, encoded
-from mmamd.visualization.units import SCALE_OF, duration_text, short_amount
+from mmamd.visualization.units import duration_text, short_amount
 
 NOTHING = '\N{EN DASH}'  # in a cell that has no value
 
@@ -63,8 +63,8 @@ def _lead(run: Run) -> list[str]:
         architecture, compression = run.config.model.architecture, run.config.compression
         other = '' if run.is_student_a_candidate else f', as {compression.student_architecture.backbone.type}'
         sentences.append(f'{architecture.type} over {architecture.backbone.type}, compressed to '
-                         f'{_sizes(run)} of its '
-                         f'{SCALE_OF[compression.get("scale_by", "flops")]}{other}, by the method {run.method}.')
+                         f'{_sizes(run)}{run.family and f" of its {run.scale_of}" or ""}{other}, by the method '
+                         f'{run.method}.')
     if run.summary is not None:
         sentences += size_sentences(run.summary)
         images = {split: f'{data["images"]:,}' for split, data in run.summary['record']['images'].items()}
@@ -195,7 +195,8 @@ def _cells(run: Run, name: str, row: Row, mark: str, rules: list[str]) -> dict:
 def _table_notes(run: Run) -> list[str]:
     metric = f'Performance is {run.summary["metric"]}. ' if run.summary else ''
     last = 'each of the last lines was' if len(run.students) > 1 else 'the student of the last line was'
-    notes = [f"{metric}The scale is the fraction of the teacher's {SCALE_OF[run.family.scale_by]} that was asked for. "
+    whole = 'MACs and parameters are those of the whole network, heads included. ' * (run.family.unscaled != Cost(0, 0))
+    notes = [f"{metric}The scale is the fraction of the teacher's {run.scale_of} that was asked for. {whole}"
              f'{_whose_weights(run)}; {last} distilled on its own.']
     if any(selection.reference.resampled for selection in run.selections.values()):
         notes.append('\N{PLUS-MINUS SIGN} is the standard error over images, by bootstrap.')

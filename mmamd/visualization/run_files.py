@@ -27,6 +27,7 @@ from mmamd.visualization.searched import (
     read_searched,
 )
 from mmamd.visualization.students import Student, students_of
+from mmamd.visualization.units import scale_of
 from mmamd.weights.networks import read_judged
 
 
@@ -97,9 +98,9 @@ class Run:
         return self.config is None or not self.config.compression.get('student_architecture')
 
     @property
-    def scale_by(self) -> str:
-        """What scales are fractions of."""
-        return self.family.scale_by if self.family else 'flops'
+    def scale_of(self) -> str:
+        """What scales are fractions of, as people say it; nothing before there are candidates."""
+        return scale_of(self.family) if self.family else ''
 
     @property
     def students(self) -> list[Student]:

@@ -13,7 +13,6 @@ from mmamd.selection.choice import CHEAPEST, MANUAL, rivals_of, score_intervals
 from mmamd.selection.rules import known_as
 from mmamd.structures import Measurement, Selection
 from mmamd.visualization.style import LIGHT, Style, new_figure, percent, save_figure
-from mmamd.visualization.units import SCALE_OF
 
 # Parts of the height that the two curves have for themselves, so that they never cross.
 SCORE_BAND, PERFORMANCE_BAND, WHOLE_BAND = (0.03, 0.35), (0.4, 1.0), (0.06, 0.97)
@@ -37,13 +36,13 @@ class OnTestImages:
     students: dict[float, float]
 
 
-def plot_selection(selection: Selection, scale_by: str, path: str | Path, has_student: bool = True,
+def plot_selection(selection: Selection, scale_of: str, path: str | Path, has_student: bool = True,
                    are_slices: bool = True) -> None:
     """Save :func:`selection_figure` as a PNG file; its folder is made."""
-    save_figure(selection_figure(selection, scale_by, None, has_student, are_slices), path)
+    save_figure(selection_figure(selection, scale_of, None, has_student, are_slices), path)
 
 
-def selection_figure(selection: Selection, scale_by: str, tested: OnTestImages | None = None, has_student: bool = True,
+def selection_figure(selection: Selection, scale_of: str, tested: OnTestImages | None = None, has_student: bool = True,
                      are_slices: bool = True, style: Style = LIGHT) -> Figure:
     """Performance over scale with bootstrap intervals, and below it the rule's score on a second y axis.
 
@@ -53,7 +52,7 @@ def selection_figure(selection: Selection, scale_by: str, tested: OnTestImages |
 
     Args:
         selection: What to draw; without bootstrap draws there are no error bars.
-        scale_by: What the scale is a fraction of: ``'flops'``, ``'params'`` or ``'units'``.
+        scale_of: What of the teacher's the scale is a fraction of, as :func:`~mmamd.visualization.units.scale_of` says.
         tested: What is known on the test images, once a run is finished: a dotted line up to the teacher, the distilled
             students as stars. It is compared with itself; networks that have one scale are drawn without it.
         has_student: Whether the student is a candidate; one of another architecture is none of them. It is marked where
@@ -82,7 +81,7 @@ def selection_figure(selection: Selection, scale_by: str, tested: OnTestImages |
     upper.axvline(places[selection.chosen], color=style.ink, linewidth=0.8, linestyle=':', zorder=1)
     if selection.has_scales:
         upper.xaxis.set_major_locator(MaxNLocator(nbins=11, steps=TICK_STEPS))
-        upper.set_xlabel(f"Scale (fraction of the teacher's {SCALE_OF[scale_by]})", color=style.ink)
+        upper.set_xlabel(f"Scale (fraction of the teacher's {scale_of})", color=style.ink)
     else:
         is_crowded = (len(places) - 1) * max(map(len, places)) > MOST_LETTERS
         upper.set_xticks(list(places.values()), list(places), rotation=90 if is_crowded else 0)

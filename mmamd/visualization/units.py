@@ -1,7 +1,15 @@
 """Unit groups by layer and kind, read from their names, and amounts as people write them."""
 
-# compression.scale_by -> what a scale is a fraction of, as people say it.
-SCALE_OF = {'flops': 'MACs', 'params': 'parameters', 'units': 'prunable units'}
+from mmamd.structures import CandidateFamily, Cost
+
+AMOUNTS = {'flops': 'MACs', 'params': 'parameters'}
+
+
+def scale_of(family: CandidateFamily) -> str:
+    """What scales are fractions of, as people say it: ``'MACs'``, or ``'backbone MACs'`` where heads do not count."""
+    if family.scale_by == 'units':
+        return 'prunable units'
+    return 'backbone ' * (family.unscaled != Cost(0, 0)) + AMOUNTS[family.scale_by]
 
 
 def split_name(name: str) -> tuple[str, str]:

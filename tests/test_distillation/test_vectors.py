@@ -3,22 +3,24 @@ import torch
 
 from mmamd.distillation.vectors import flattened, gram, pooled, rescaled, unit
 
+IMAGES = torch.zeros(1, 3, 8, 8)
+
 
 def test_maps_and_tokens_become_one_vector_an_image():
     maps = torch.arange(8.).view(1, 2, 2, 2)  # channel 0 has 0, 1, 2, 3 and channel 1 has 4, 5, 6, 7
     tokens = torch.cat([torch.full((1, 1, 2), 99.), maps.flatten(2).mT], dim=1)  # a class token first
     for state in (maps, tokens):
-        assert pooled(state).tolist() == [[1.5, 5.5]]
-        assert flattened(state).tolist() == [list(range(8))]
+        assert pooled(state, IMAGES).tolist() == [[1.5, 5.5]]
+        assert flattened(state, IMAGES).tolist() == [list(range(8))]
 
 
 @pytest.mark.parametrize('form', [pooled, flattened])
 def test_vectors_are_left_and_half_precision_is_not(form):
     vectors = torch.ones(2, 3)
-    assert form(vectors) is vectors
+    assert form(vectors, IMAGES) is vectors
     # The sum of 4096 ones in float16 stops at 2048.
-    assert form(torch.ones(1, 4096, 1, dtype=torch.float16)).unique().tolist() == [1.]
-    assert form(vectors.half()).dtype == torch.float32
+    assert form(torch.ones(1, 4096, 1, dtype=torch.float16), IMAGES).unique().tolist() == [1.]
+    assert form(vectors.half(), IMAGES).dtype == torch.float32
 
 
 def test_lengths_are_one_or_zero():

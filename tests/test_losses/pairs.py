@@ -14,7 +14,7 @@ from mmamd.structures import Candidate, Cost
 def built(term, student, teacher, seed=0):
     """A term built for states, name -> tensor, of which those of one place are a pair; and the outputs of both."""
     term.pairs = [list(zip(student, teacher, strict=True))]
-    outputs = [Outputs(nn.Sequential(), None, [], None, states) for states in (student, teacher)]
+    outputs = [Outputs(nn.Sequential(), torch.zeros(1, 3, 8, 8), [], None, states) for states in (student, teacher)]
     torch.manual_seed(seed)
     with torch.no_grad():
         term.build(outputs[0], [outputs[1]], 0)

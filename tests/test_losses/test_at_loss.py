@@ -85,7 +85,7 @@ def test_term_is_built_from_a_config_and_adds_up_layers_without_the_class_token(
     student, (teacher,) = distiller.run(images, None), distiller.teach(images, None)
     own, others = (list(outputs.states.values()) for outputs in (student, teacher))
     assert [tuple(state.shape) for state in own] == [(2, 5, 8)] * 2, 'a class token and 2 x 2 others'
-    expected = sum(at_loss(as_maps(a), as_maps(b), 4.) for a, b in zip(own, others, strict=True))
+    expected = sum(at_loss(as_maps(a, images), as_maps(b, images), 4.) for a, b in zip(own, others, strict=True))
     assert distiller.terms['at'].compare(student, teacher, 0) == expected > 0
     assert MODELS.build(dict(type='mmamd.ATLoss')).weight == 1000.
 

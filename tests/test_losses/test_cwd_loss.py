@@ -24,7 +24,7 @@ def term_of(student, teacher, **options):
     """A term between module 'own' and module 'other', built, and the outputs that it compares."""
     term = CWDLoss(layer=('own', 'other'), **options)
     term.pairs = [[('own', 'other')]]
-    outputs = [Outputs(nn.Sequential(), None, [], None, {name: state})
+    outputs = [Outputs(nn.Sequential(), torch.zeros(1, 3, 8, 8), [], None, {name: state})
                for name, state in (('own', student), ('other', teacher))]
     term.build(outputs[0], outputs[1:], 0)
     return term, *outputs
@@ -94,7 +94,7 @@ def test_term_is_built_from_a_config_and_compares_the_last_state_without_the_cla
     distiller = make_distiller(losses={'cwd': dict(type='mmamd.CWDLoss', temperature=2.)}).eval()
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     student, (teacher,) = distiller.run(images, None), distiller.teach(images, None)
-    own, others = (as_maps(outputs.states['backbone.layers.1']) for outputs in (student, teacher))
+    own, others = (as_maps(outputs.states['backbone.layers.1'], images) for outputs in (student, teacher))
     assert distiller.terms['cwd'].compare(student, teacher, 0) == cwd_loss(own, others, 2.) > 0
     term = MODELS.build(dict(type='mmamd.CWDLoss'))
     assert (term.weight, term.temperature) == (50., 4.)

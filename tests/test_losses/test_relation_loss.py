@@ -14,11 +14,11 @@ class Sum(RelationLoss):
 
 
 class First(Sum):
-    form = staticmethod(lambda state: state[:, 0])
+    form = staticmethod(lambda state, images: state[:, 0])
 
 
 def outputs(name, state):
-    return Outputs(nn.Sequential(), None, [], None, {name: state})
+    return Outputs(nn.Sequential(), torch.zeros(1, 3, 8, 8), [], None, {name: state})
 
 
 @pytest.mark.parametrize('kind, expected', [

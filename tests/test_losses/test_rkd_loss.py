@@ -150,7 +150,7 @@ def test_layers_of_any_two_shapes_are_compared_without_a_connector():
     student, teacher = (Outputs(nn.Sequential(), None, [], None, {name: state}) for name, state in (
         ('own', vectors(0, 3, 4, 2, 2)), ('other', vectors(1, 3, 7))))
     term.build(student, [teacher], 0)
-    assert term.compare(student, teacher, 0) == rkd_loss(pooled(student.states['own']), teacher.states['other'])
+    assert term.compare(student, teacher, 0) == rkd_loss(pooled(student.states['own'], None), teacher.states['other'])
 
 
 def test_another_layer_is_refused():

@@ -111,7 +111,7 @@ def test_maps_of_another_size_are_refused():
 # --- of two states ---
 
 def test_tokens_without_a_position_are_asked_for_too_and_maps_are_made_of_tokens():
-    tokens, maps = Form.of(torch.zeros(1, 10, 7)), Form.of(torch.zeros(1, 7, 2, 3))
+    tokens, maps = (Form.of(torch.zeros(shape), torch.zeros(1, 3, 9, 9)) for shape in ((1, 10, 7), (1, 7, 2, 3)))
     assert tokens == (7, (3, 3), 1, False) and maps == (7, (2, 3), 0, True)
     assert (tokens.num_tokens, maps.num_tokens) == (10, 6)
     found = randn(1, 6, 7)

@@ -52,14 +52,14 @@ def gradient(value, module):
 def test_values_are_those_of_the_parts_with_the_weights_of_the_release(make_distiller):
     term, student, teacher = outputs(make_distiller(losses=scalekd()))
     found = term.compare(student, teacher, 0)
-    early, last = (as_maps(student.states[name]) for name in ('backbone.layers.0', 'backbone.ln1'))
-    target = as_maps(teacher.states['backbone.ln1'])
+    early, last = (student.maps(name) for name in ('backbone.layers.0', 'backbone.ln1'))
+    target = teacher.maps('backbone.ln1')
     for name, factor, see in (('original', 0.08, lambda maps: maps), ('alternative', 0.06, alternative)):
         paths = term.paths[0][name]
         entered = paths.proxy(early)  # with a class token, the first of five
         assert entered.shape == (4, 5, 8)
         block, norm = teacher.network.backbone.layers[1], teacher.network.backbone.ln1
-        proxied = as_maps(norm(block(entered)))
+        proxied = as_maps(norm(block(entered)), teacher.inputs)
         queries = proxied.flatten(2).transpose(1, 2)
         projected = dict(proxy=proxied, student=paths.student(last, queries).transpose(1, 2).reshape(4, 8, 2, 2))
         for path, maps in projected.items():

@@ -97,18 +97,18 @@ def test_term_is_built_from_a_config_and_takes_all_positions_of_the_last_state(m
 def test_layers_of_any_two_shapes_are_compared_without_a_connector():
     term = SPLoss(layer=('own', 'other'))
     term.pairs = [[('own', 'other')]]
-    student, teacher = (Outputs(nn.Sequential(), None, [], None, {name: state}) for name, state in (
+    student, teacher = (Outputs(nn.Sequential(), torch.zeros(1, 3, 8, 8), [], None, {name: state}) for name, state in (
         ('own', vectors(0, 3, 4, 2, 2)), ('other', vectors(1, 3, 17, 5))))
     term.build(student, [teacher], 0)
     assert not list(term.parameters())
-    assert term.compare(student, teacher, 0) == sp_loss(*(flattened(state) for state in (
+    assert term.compare(student, teacher, 0) == sp_loss(*(flattened(state, student.inputs) for state in (
         student.states['own'], teacher.states['other'])))
 
 
 def test_a_state_without_positions_is_refused_by_name():
     term = SPLoss(layer=('own', 'other'))
     term.pairs = [[('own', 'other')]]
-    student, teacher = (Outputs(nn.Sequential(), None, [], None, {name: torch.zeros(2, number, 3)})
+    student, teacher = (Outputs(nn.Sequential(), torch.zeros(1, 3, 8, 8), [], None, {name: torch.zeros(2, number, 3)})
                         for name, number in (('own', 16), ('other', 12)))
     with pytest.raises(ValueError, match=r"'other' of the teacher: a state of shape \(2, 12, 3\) cannot be made maps"):
         term.build(student, [teacher], 0)

@@ -1,6 +1,7 @@
 """The whole method on a small segmentor: the same stages, mIoU in the place of accuracy."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from mmamd.visualization.scenes_plot import Scenes
 
 pytestmark = pytest.mark.seg
 TINY = Path(__file__).parent / 'tiny_segmentation.py'
+SHARE = 0.24  # of the teacher's backbone, in MACs: what a ResNetV1c of half its channels has
 
 
 @pytest.fixture(scope='session')
@@ -76,6 +78,8 @@ def test_the_whole_method_compresses_a_segmentor(run, read):
     backbone, heads = network_cost(teacher).macs - rest_cost(teacher).macs, rest_cost(teacher).macs
     assert heads > 0.02 * backbone and summary['teacher']['macs'] == backbone + heads
     assert 0.35 * backbone < summary['student']['macs'] - heads <= 0.4 * backbone
+    report = (work_dir / 'report.html').read_text()
+    assert 'compressed to 40.0% of its backbone MACs' in report and 'of the whole network, heads included' in report
     # Resampled images move the means over classes, those of all candidates in the same way.
     measured = Selection.load(work_dir / 'select' / 'selection.json').measurements
     assert all(0 < np.std(each.resampled) < 0.05 and each.collapsed is None for each in measured)
@@ -143,12 +147,60 @@ def test_the_student_leaves_in_all_forms_that_a_cnn_does(run, tmp_path):
     assert written[-1].needs == 'mmsegmentation, mmamd'
 
 
+def test_teacher_assistant_and_student_are_timed_and_what_integers_lose_is_counted_by_pixels(run, tmp_path):
+    copied = shutil.copytree(run[0], tmp_path / 'run')
+    found = mmamd.bench(copied, [1, 2], threads=1, seconds=0.)
+    assert [(row['network'], row['runtime'], row['precision']) for row in found['networks']] == [
+        *((name, runtime, 'float32') for name in ('teacher', 'assistant', 'student')
+          for runtime in ('torch', 'ONNX Runtime')), ('student', 'ONNX Runtime', 'int8')]
+    comparison = found['networks'][-1]['comparison']
+    assert comparison['num_images'] == 6 and comparison['reference'] > 0.7
+    assert any('of the positions of 6 test images right' in text for text in found['notes'] + found['warnings'])
+
+
 def test_candidates_are_made_good_without_training(read, tmp_path):
     refit = {'compression.refit': dict(num_images=16, num_images_candidates=16), 'method.candidates': 'refit'}
     mmamd.compress(read(**refit), work_dir=tmp_path / 'run')
     found = Refitted.load(tmp_path / 'run' / 'refit' / 'refit.json').networks['0.40']
     assert all(after < before for before, after in found.errors.values())
     assert list(found.errors)[-1] == 'head.conv_seg'
+
+
+def other_student(strides=(1, 2, 1, 1)):
+    architecture = Config.fromfile(TINY).model.architecture.to_dict()
+    architecture.pop('auxiliary_head')
+    head = {**architecture['decode_head'], 'in_channels': 32}
+    return {**architecture, 'decode_head': head, 'backbone': dict(
+        type='mmseg.ResNetV1c', depth=18, stem_channels=4, base_channels=4, strides=strides, dilations=(1, 1, 2, 4))}
+
+
+@pytest.fixture
+def to_another(read):
+    """Function that reads tiny_segmentation.py for a student of another architecture, by logits alone."""
+    def read_other(student, scale):
+        config = read(**{'compression.student_scale': scale, 'method.type': 'mmamd.KD',
+                         'model.losses.feat.weight': 0.})
+        config.compression.student_architecture = student
+        return config
+
+    return read_other
+
+
+def test_a_student_may_be_a_segmentor_of_another_architecture(to_another, tmp_path):
+    summary = mmamd.compress(to_another(other_student(), SHARE), work_dir=tmp_path / 'run')
+    student = mmamd.load_student(tmp_path / 'run')
+    assert type(student.backbone).__name__ == 'ResNetV1c' and summary['student']['value'] > 0
+    assert summary['student']['params'] == sum(parameter.numel() for parameter in student.parameters())
+
+
+@pytest.mark.parametrize('student, scale, message', [
+    (other_student(), 0.5, "has 0.2394 of the macs of the teacher's backbone, but compression.student_scale=0.5"),
+    (other_student(strides=(1, 2, 2, 1)), SHARE,
+     r'has logits of shape \(4, 3, 4\) .*, the teacher \(4, 6, 8\); give both maps of one size, by the strides')])
+def test_a_student_of_another_scale_or_of_other_maps_is_refused(student, scale, message, to_another, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        mmamd.compress(to_another(student, scale), work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
 
 
 def test_a_run_that_is_killed_and_resumed_ends_where_an_uninterrupted_one_does(run, read, tmp_path, monkeypatch):

@@ -34,7 +34,9 @@ def family(scales=(0.3, 0.5), **options):
 
 def test_a_scale_may_be_a_fraction_of_the_backbone_alone():
     # Of 90 MACs 10 are a head's: half of the other 80 are 2 heads and 10 neurons, a tenth holds 2 neurons.
-    small, half = family((0.1, 0.5), unscaled=Cost(10, 9)).candidates
+    found = family((0.1, 0.5), unscaled=Cost(10, 9))
+    small, half = found.candidates
+    assert found.unscaled == Cost(10, 9), 'so that who shows a scale can say of what it is'
     assert (small.kept, small.cost) == (kept_counts(0, 0, 0, 2), Cost(14, 11))
     assert (half.kept, half.cost) == (kept_counts(1, 5, 1, 5), Cost(50, 39)), 'what is printed is of the whole network'
     with pytest.raises(ValueError, match="scale 0.1 lies below the network's fixed part: .* has 10 of 90 macs"):

@@ -12,6 +12,7 @@ from PIL import Image
 from mmamd.distillation.losses import LogitLoss
 from mmamd.distillation.losses.logit import logit_loss
 from mmamd.distillation.outputs import Outputs
+from mmamd.pipeline.images.splits import build_dataset
 from mmamd.registry import MODELS
 from mmamd.tasks import Segmentation, task_of
 
@@ -127,6 +128,15 @@ def test_image_and_label_of_two_sizes_and_files_that_are_none_are_told(frame, tm
     (tmp_path / 'd.jpg').write_bytes(b'no image')
     assert f"has an image {damaged['img_path']} that cannot be read" in TASK.check(damaged, 3)
     assert 'label map missing.png that cannot be read' in TASK.check({**damaged, 'seg_map_path': 'missing.png'}, 3)
+
+
+def test_a_palette_that_does_not_fit_the_classes_is_told_with_what_is_expected(frame, tmp_path):
+    frame([[0, 1]])
+    config = dict(type='mmseg.BaseSegDataset', data_root=str(tmp_path), pipeline=[], data_prefix=dict(img_path='.'),
+                  metainfo=dict(classes=('road', 'car'), palette=[[1, 2, 3]]))
+    with pytest.raises(ValueError, match='the train data set mmseg.BaseSegDataset .*palette does not match classes.*'
+                                         'for each of metainfo.classes a colour in metainfo.palette'):
+        build_dataset(config, 'train', build(), TASK)
 
 
 def test_another_label_map_or_another_label_makes_another_image(frame):

@@ -1,6 +1,7 @@
 """Scripts of the shell: what they start, what they refuse, and that no name is split or expanded on the way."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -264,9 +265,39 @@ def test_segmentation_has_an_environment_for_which_mmcv_is_built_once(repository
                          'work_dirs/quickstart_seg', '--amp']
 
 
+@pytest.mark.parametrize('fails', ['', 'seg'])
+def test_both_tiers_run_in_environments_of_their_own_and_one_that_fails_is_a_failure(fails, repository, recorder,
+                                                                                     recorded, tmp_path):
+    for name in ('.venv', '.venv-seg'):
+        python = repository / name / 'bin' / 'python'
+        python.parent.mkdir(parents=True)
+        shutil.copy(recorder, python)
+    failing = repository / (f'.venv-{fails}' if fails else '.venv') / 'bin' / 'python'
+    failing.write_text(RECORDER + 'if [[ ${2:-} == pytest ]]; then exit 1; fi\n')
+    done, calls = recorded(repository / 'tools' / 'run_tests.sh', '--all', '-k', HOSTILE, WHEELS=str(tmp_path))
+    assert done.returncode == 1
+    assert [call[4:] for call in calls if call[:2] == ['-m', 'pytest']] == [
+        ['-k', HOSTILE], ['-m', 'seg and not slow', '-k', HOSTILE]]
+    shutil.copy(recorder, failing)
+    done, _ = recorded(repository / 'tools' / 'run_tests.sh', '--all', WHEELS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_segmentation_on_the_forks_needs_no_build(repository, recorder, recorded):
+    python = repository / '.venv-onedl-seg' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    shutil.copy(recorder, python)
+    done, calls = recorded(repository / 'tools' / 'run_tests.sh', '--onedl', '--seg', '-k', HOSTILE)
+    assert done.returncode == 0, done.stderr
+    assert any('requirements/onedl-seg.txt' in call for call in calls if call[:3] == ['-m', 'pip', 'install'])
+    assert not [call for call in calls if call[:3] == ['-m', 'pip', 'wheel']]
+    assert calls[-1] == ['-m', 'pytest', '-n', '2', '-m', 'seg and not slow', '-k', HOSTILE]
+
+
 def test_continuous_integration_runs_the_command_of_the_readme():
-    lines = (TOOLS.parent / '.ci' / 'run').read_text().splitlines()
-    assert lines[-1] == 'exec bash tools/run_tests.sh'
+    command, = re.findall(r'^bash tools/run_tests.sh.*?(?= +#)', (TOOLS.parent / 'README.md').read_text(), re.MULTILINE)
+    assert (TOOLS.parent / '.ci' / 'run').read_text().splitlines()[-1] == f'exec {command}'
+    assert command == 'bash tools/run_tests.sh --all', 'segmentation is tested too'
 
 
 @pytest.mark.parametrize('script', sorted(path.name for path in TOOLS.glob('*.sh')))

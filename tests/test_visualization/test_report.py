@@ -8,7 +8,7 @@ import pytest
 from picture_toys import make_selection
 
 from mmamd.selection.choice import replay
-from mmamd.structures import Selection
+from mmamd.structures import CandidateFamily, Cost, Selection
 from mmamd.visualization import read_run, write_report
 from mmamd.visualization.report import report_html
 
@@ -170,6 +170,15 @@ def test_the_lead_names_the_method_and_a_student_of_another_architecture(work_di
     assert 'compressed to 25.0% of its MACs, by the method AMD.' in report_of(work_dir).text
     configure(work_dir, **{'compression.student_architecture': dict(backbone=dict(type='mmamd.WideResNet'))})
     assert '25.0% of its MACs, as mmamd.WideResNet, by the method AMD.' in report_of(work_dir).text
+
+
+def test_scales_of_a_backbone_are_called_so_and_costs_are_of_the_whole_network(work_dir):
+    family = CandidateFamily.load(work_dir / 'nest' / 'family.json')
+    replace(family, unscaled=Cost(10, 5)).save(work_dir / 'nest' / 'family.json')
+    text = report_of(work_dir).text
+    assert 'compressed to 25.0% of its backbone MACs, by the method AMD.' in text
+    assert ("The scale is the fraction of the teacher's backbone MACs that was asked for. MACs and parameters are those"
+            ' of the whole network, heads included.') in text
 
 
 def test_the_tiles_say_what_was_chosen_and_what_it_cost(page):

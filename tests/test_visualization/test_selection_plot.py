@@ -41,7 +41,7 @@ TESTED = OnTestImages(0.85, {'0.10': 0.7, '0.50': 0.82, '0.90': 0.84}, {0.1: 0.8
 
 def test_figure_is_written_as_a_png_into_a_new_folder(tmp_path):
     selection = selection_of(TENTHS)
-    plot_selection(selection, 'flops', tmp_path / 'new' / 'selection.png')
+    plot_selection(selection, 'MACs', tmp_path / 'new' / 'selection.png')
     height, width, _ = imread(tmp_path / 'new' / 'selection.png').shape
     assert width >= 1200 and height >= 800
     assert plt.get_fignums() == []  # no state of pyplot is touched
@@ -49,7 +49,7 @@ def test_figure_is_written_as_a_png_into_a_new_folder(tmp_path):
 
 def test_both_axes_show_the_numbers_of_the_selection():
     selection = selection_of(TENTHS)
-    upper, lower = selection_figure(selection, 'flops').axes
+    upper, lower = selection_figure(selection, 'MACs').axes
     performance, score = upper.containers[0].lines[0], lower.containers[0].lines[0]
     np.testing.assert_allclose(performance.get_xydata(), [[m.scale, m.value] for m in selection.measurements])
     np.testing.assert_allclose(score.get_xydata(), np.column_stack([TENTHS[1:], selection.scores['npsd'][1:]]))
@@ -60,26 +60,25 @@ def test_both_axes_show_the_numbers_of_the_selection():
                                                  ('manual', dict(scale='smallest'), 'NPSD')])
 def test_second_axis_shows_the_score_of_the_rule_and_of_npsd_for_a_manual_choice(rule, kwargs, label):
     selection = selection_of(TENTHS, rule, **kwargs)
-    assert selection_figure(selection, 'flops').axes[1].get_ylabel().splitlines()[0] == label
+    assert selection_figure(selection, 'MACs').axes[1].get_ylabel().splitlines()[0] == label
 
 
-@pytest.mark.parametrize('scale_by, text', [('flops', 'MACs'), ('params', 'parameters'), ('units', 'prunable units')])
-def test_horizontal_axis_says_what_the_scale_is_a_fraction_of(scale_by, text):
-    selection = selection_of(TENTHS)
-    label = selection_figure(selection, scale_by).axes[0].get_xlabel()
-    assert label == f"Scale (fraction of the teacher's {text})"
+@pytest.mark.parametrize('scale_of', ['MACs', 'backbone MACs'])
+def test_horizontal_axis_says_what_the_scale_is_a_fraction_of(scale_of):
+    label = selection_figure(selection_of(TENTHS), scale_of).axes[0].get_xlabel()
+    assert label == f"Scale (fraction of the teacher's {scale_of})"
 
 
 def test_legend_names_teacher_choice_and_both_students():
     selection = selection_of(TENTHS)
-    texts = [t.get_text() for t in selection_figure(selection, 'flops', TESTED).legends[0].get_texts()]
+    texts = [t.get_text() for t in selection_figure(selection, 'MACs', TESTED).legends[0].get_texts()]
     assert texts == ['candidate, 95% interval', 'teacher (89.3 %)', 'student, shared weights (77.0 %)',
                      f'chosen ({100 * selection.winner.value:.1f} %)', 'on the test images',
                      'distilled, test (81.2 %)', 'NPSD, 95% interval']
 
 
 def test_the_test_images_have_a_line_of_their_own_that_ends_at_the_teacher():
-    upper = selection_figure(selection_of(TENTHS), 'flops', OnTestImages(0.85, {'0.10': 0.7, '0.90': 0.84}, {
+    upper = selection_figure(selection_of(TENTHS), 'MACs', OnTestImages(0.85, {'0.10': 0.7, '0.90': 0.84}, {
         0.1: 0.8, 0.15: 0.81})).axes[0]
     line, stars = (next(each for each in upper.lines if each.get_label().startswith(label))
                    for label in ('on the', 'distilled'))
@@ -92,7 +91,7 @@ def test_the_test_images_have_a_line_of_their_own_that_ends_at_the_teacher():
                                               ('manual', dict(scale='smallest'), 'by hand')])
 def test_the_title_says_what_was_chosen_and_how(rule, kwargs, by):
     selection = selection_of(TENTHS, rule, num_draws=0, **kwargs)
-    title = selection_figure(selection, 'flops').legends[0].get_title().get_text()
+    title = selection_figure(selection, 'MACs').legends[0].get_title().get_text()
     assert title == f'{selection.chosen} chosen {by}'
 
 
@@ -102,7 +101,7 @@ def test_the_title_does_not_claim_a_choice_that_noise_could_turn(noise, title):
     rng = np.random.default_rng(0)
     measured = [Measurement(scale, value, (value + rng.normal(0, noise, 50)).tolist())
                 for scale, value in ((0.3, 0.5), (0.4, 0.79), (0.5, 0.8), (1.0, 0.9))]  # 0.3 is far below
-    figure = selection_figure(choose(measured[:3], measured[3], 0.1, 'best'), 'flops')
+    figure = selection_figure(choose(measured[:3], measured[3], 0.1, 'best'), 'MACs')
     assert figure.legends[0].get_title().get_text() == title
 
 
@@ -115,33 +114,33 @@ def test_the_title_says_that_the_cheapest_was_chosen_where_noise_leaves_the_choi
         return Measurement(scale, value, (value + rng.normal(0, 0.05, num_draws)).tolist())
 
     selection = choose([measure(s, 0.4 + 0.105 * s) for s in TENTHS], measure(1.0, 0.5), 0.1, 'npsd_cost')
-    figure = selection_figure(selection, 'flops')
+    figure = selection_figure(selection, 'MACs')
     assert figure.legends[0].get_title().get_text() == title
     assert figure.axes[1].get_ylabel().splitlines()[0] == 'NPSD'
 
 
 def test_separate_networks_share_no_weights_with_the_student():
-    figure = selection_figure(selection_of(TENTHS), 'flops', TESTED, are_slices=False)
+    figure = selection_figure(selection_of(TENTHS), 'MACs', TESTED, are_slices=False)
     assert 'student, before distillation (77.0 %)' in [text.get_text() for text in figure.legends[0].get_texts()]
     _check_texts(figure, 15)
 
 
 def test_a_student_of_another_architecture_is_none_of_the_candidates():
     selection = selection_of(TENTHS)
-    figure = selection_figure(selection, 'flops', has_student=False)
+    figure = selection_figure(selection, 'MACs', has_student=False)
     assert not any('student' in text.get_text() for text in figure.legends[0].get_texts())
 
 
 def test_where_only_assistants_are_judged_the_smallest_is_not_the_student():
     selection = selection_of(TENTHS)
     without = choose(selection.measurements[1:], selection.reference, selection.above)
-    figure = selection_figure(without, 'flops', are_slices=False)
+    figure = selection_figure(without, 'MACs', are_slices=False)
     assert not any('student' in text.get_text() for text in figure.legends[0].get_texts())
 
 
 def test_without_draws_no_interval_is_claimed():
     selection = selection_of(TENTHS, num_draws=0)
-    texts = [t.get_text() for t in selection_figure(selection, 'flops').legends[0].get_texts()]
+    texts = [t.get_text() for t in selection_figure(selection, 'MACs').legends[0].get_texts()]
     assert not any('interval' in text for text in texts)
 
 
@@ -150,7 +149,7 @@ def test_without_draws_no_interval_is_claimed():
 def test_no_text_overlaps_another_or_leaves_the_figure(scales, rule):
     selection = selection_of(scales, rule)
     tested = OnTestImages(0.85, {m.key: m.value for m in selection.measurements}, {scales[0]: 0.84})
-    figure = selection_figure(selection, 'units', tested)
+    figure = selection_figure(selection, 'prunable units', tested)
     _check_texts(figure, 15)
 
 
@@ -175,7 +174,7 @@ def _shown_texts(figure):
 
 def test_the_curves_have_a_part_of_the_frame_each():
     selection = selection_of(TENTHS)
-    upper, lower = selection_figure(selection, 'flops').axes
+    upper, lower = selection_figure(selection, 'MACs').axes
     lowest = min(_heights(upper, [m.resampled for m in selection.measurements]))
     highest = max(_heights(lower, [score for score in selection.scores['npsd'] if score is not None]))
     assert lowest > highest
@@ -202,7 +201,7 @@ def middle():
 
 def test_a_new_rule_brings_its_label_and_its_unit_into_the_figure(middle):
     selection = selection_of(TENTHS, 'middle')
-    figure = selection_figure(selection, 'flops')
+    figure = selection_figure(selection, 'MACs')
     assert figure.axes[1].get_ylabel() == 'my label\n(my unit)'
     legend = figure.legends[0]
     assert legend.get_title().get_text() == '0.50 chosen by my label'
@@ -216,7 +215,7 @@ def test_a_new_rule_brings_its_label_and_its_unit_into_the_figure(middle):
 
 def test_networks_of_one_scale_stand_side_by_side_under_their_names():
     selection = students_of(3)
-    figure = selection_figure(selection, 'flops')
+    figure = selection_figure(selection, 'MACs')
     axes, = figure.axes  # no second axis: the score is the performance
     assert [label.get_text() for label in axes.get_xticklabels()] == ['student_0.20', 'student_0.30', 'student_0.40']
     assert axes.get_xlabel() == 'Network'
@@ -229,25 +228,25 @@ def test_networks_of_one_scale_stand_side_by_side_under_their_names():
 
 def test_the_performance_has_the_whole_frame_where_there_is_no_score():
     selection = students_of(3)
-    axes, = selection_figure(selection, 'flops').axes
+    axes, = selection_figure(selection, 'MACs').axes
     heights = _heights(axes, [*(m.resampled for m in selection.measurements), selection.reference.resampled])
     assert min(heights) < 0.2 and max(heights) > 0.8
     assert 0.45 < axes.yaxis.label.get_position()[1] < 0.55
 
 
 def test_best_among_scales_is_drawn_over_the_scale_without_a_second_axis():
-    axes, = selection_figure(selection_of(TENTHS, 'best'), 'flops').axes
+    axes, = selection_figure(selection_of(TENTHS, 'best'), 'MACs').axes
     assert axes.get_xlabel() == "Scale (fraction of the teacher's MACs)"
 
 
 @pytest.mark.parametrize('num', [2, 3, 5, 6, 8])
 @pytest.mark.parametrize('num_draws', [0, 50])
 def test_no_name_overlaps_another_or_leaves_the_figure(num, num_draws):
-    _check_texts(selection_figure(students_of(num, num_draws), 'flops'), 8)
+    _check_texts(selection_figure(students_of(num, num_draws), 'MACs'), 8)
 
 
 def test_a_rule_that_is_not_registered_here_is_drawn_without_intervals():
     selection = picture_toys.make_selection()
     scores = {'their_rule': selection.scores['npsd']}
-    figure = selection_figure(replace(selection, rule='their_rule', scores=scores), 'flops')
+    figure = selection_figure(replace(selection, rule='their_rule', scores=scores), 'MACs')
     assert 'their_rule' in figure.legends[0].get_title().get_text()

@@ -1,6 +1,14 @@
 import pytest
 
-from mmamd.visualization.units import duration_text, groups_by_kind, layer_labels, short_amount
+from mmamd.structures import CandidateFamily, Cost
+from mmamd.visualization.units import duration_text, groups_by_kind, layer_labels, scale_of, short_amount
+
+
+@pytest.mark.parametrize('scale_by, heads, text', [
+    ('flops', Cost(0, 0), 'MACs'), ('params', Cost(0, 0), 'parameters'), ('units', Cost(3, 2), 'prunable units'),
+    ('flops', Cost(3, 2), 'backbone MACs'), ('params', Cost(3, 2), 'backbone parameters')])
+def test_a_scale_is_said_to_be_of_the_backbone_where_heads_do_not_count(scale_by, heads, text):
+    assert scale_of(CandidateFamily([], Cost(9, 9), {}, scale_by, heads)) == text
 
 
 @pytest.mark.parametrize('names, labels', [

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmamd.distillation.connectors import are_pairs
 from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.loss import Loss
-from mmamd.distillation.maps import as_maps, check_positions
+from mmamd.distillation.maps import check_positions
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.vectors import rescaled, unit
 from mmamd.registry import MODELS
@@ -87,8 +87,8 @@ class ATLoss(Loss):
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
             for own, others in pairs:
-                check_positions((own, others), student.states[own], teacher.states[others])
+                check_positions((own, others), student, teacher)
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        return sum(at_loss(as_maps(student.states[own]), as_maps(teacher.states[others]), self.p)
+        return sum(at_loss(student.maps(own), teacher.maps(others), self.p)
                    for own, others in self.pairs[index])

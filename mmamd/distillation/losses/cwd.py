@@ -76,11 +76,11 @@ class CWDLoss(Loss):
                                  f'{tuple(student.logits.shape)} of the student and {tuple(teacher.logits.shape)} of '
                                  "the teacher; compare hidden states: layer='last' or a pair of names of modules")
             for own, others in pairs:
-                check_positions((own, others), student.states[own], teacher.states[others])
+                check_positions((own, others), student, teacher)
             self.connectors.append(Connectors(pairs, student, teacher))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         if self.layer == 'logits':
             return cwd_loss(student.logits, teacher.logits, self.temperature)
         (own,), (others,) = self.connectors[index](student, teacher)
-        return cwd_loss(as_maps(own), as_maps(others), self.temperature)
+        return cwd_loss(as_maps(own, student.inputs), as_maps(others, teacher.inputs), self.temperature)

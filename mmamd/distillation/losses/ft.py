@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from mmamd.distillation.connectors import connectable
 from mmamd.distillation.layers import check_layer, layer_pair
 from mmamd.distillation.losses.loss import Loss, at_least_float32
-from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -110,14 +109,14 @@ class FTLoss(Loss):
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for (names,), teacher in zip(self.pairs, teachers, strict=True):
-            own, width = connectable(names, as_maps(student.states[names[0]]), as_maps(teacher.states[names[1]]))
+            own, width = connectable(names, student.maps(names[0]), teacher.maps(names[1]))
             self.factors.append(Factors(own, width, max(1, round(self.rate * width))))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         (own, others), = self.pairs[index]
-        parts, state = self.factors[index], as_maps(teacher.states[others])
+        parts, state = self.factors[index], teacher.maps(others)
         if self.pretrains:
             return reconstruction_loss(parts.restorer(parts.paraphraser(state)), state)
         with torch.no_grad():
             factor = parts.paraphraser(state)
-        return ft_loss(parts.translator(as_maps(student.states[own])), factor, self.power)
+        return ft_loss(parts.translator(student.maps(own)), factor, self.power)

@@ -105,7 +105,7 @@ class GenomeLoss(Loss):
                                  f'{tuple(teacher.logits.shape[1:])}, which the genome compares; give both the same '
                                  'num_classes and input size, or use a genome of features with cal:[no]')
             for names in pairs:
-                states = in_form(self._maps, names, student.states[names[0]], teacher.states[names[1]])
+                states = in_form(self._maps, names, student, teacher)
                 is_same = same_architecture(student.network, teacher.network)
                 self.connectors.append(aligned(names, *_of_one_size(*states), is_same))
 
@@ -130,13 +130,13 @@ class GenomeLoss(Loss):
         if self.genome.input == 'logits':
             return student.logits, teacher.logits
         (own, others), = self.pairs[index]
-        states = _of_one_size(self._maps(student.states[own]), self._maps(teacher.states[others]))
+        states = _of_one_size(*in_form(self._maps, (own, others), student, teacher))
         met = self.connectors[index](*states)
         return met if self.genome.input == 'feature' else tuple(x.flatten(1) for x in met)
 
-    def _maps(self, state: Tensor) -> Tensor:
+    def _maps(self, state: Tensor, images: Tensor) -> Tensor:
         """A state as maps, an embedding as those of one position."""
-        return as_maps(state) if self.genome.input == 'feature' else pooled(state)[:, :, None, None]
+        return as_maps(state, images) if self.genome.input == 'feature' else pooled(state, images)[:, :, None, None]
 
     def _rand(self, student: Outputs, index: int, slot: int, *shape: int) -> Tensor:
         return self.masks.rand(*shape, progress=student.progress, index=NUM_TRANSFORMS * index + slot)

@@ -9,7 +9,6 @@ from mmamd.distillation.connectors import Linear, connectable
 from mmamd.distillation.generation import Generator, MaskSeed, check_share
 from mmamd.distillation.layers import check_layer, layer_pair
 from mmamd.distillation.losses.loss import Loss, at_least_float32
-from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -60,13 +59,13 @@ class MGDLoss(Loss):
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         self.masks = MaskSeed()
         for (names,), teacher in zip(self.pairs, teachers, strict=True):
-            own, width = connectable(names, as_maps(student.states[names[0]]), as_maps(teacher.states[names[1]]))
+            own, width = connectable(names, student.maps(names[0]), teacher.maps(names[1]))
             self.connectors.append(Linear(own, width))
             self.generators.append(Generator(width))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         (own, others), = self.pairs[index]
-        state, target = self.connectors[index](as_maps(student.states[own]), as_maps(teacher.states[others]))
+        state, target = self.connectors[index](student.maps(own), teacher.maps(others))
         n, c, h, w = state.shape
         shape = (n, c, 1, 1) if self.along == 'channels' else (n, 1, h, w)
         kept = self.masks.rand(*shape, progress=student.progress, index=index) >= self.share

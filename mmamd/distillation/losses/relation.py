@@ -30,10 +30,10 @@ class RelationLoss(Loss):
         ValueError: ``layer`` is neither.
 
     Attributes:
-        form: What makes vectors of a state.
+        form: What makes vectors of a state, given the images that it is of.
     """
 
-    form: Callable[[Tensor], Tensor] = staticmethod(pooled)
+    form: Callable[[Tensor, Tensor], Tensor] = staticmethod(pooled)
 
     def __init__(self, *, layer: str | tuple[str, str] = 'last', weight: float = 1.0) -> None:
         super().__init__(weight=weight)
@@ -48,11 +48,12 @@ class RelationLoss(Loss):
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for ((own, others),), teacher in zip(self.pairs, teachers, strict=True):
-            in_form(self.form, (own, others), student.states[own], teacher.states[others])
+            in_form(self.form, (own, others), student, teacher)
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         (own, others), = self.pairs[index]
-        return self.relate(self.form(student.states[own]), self.form(teacher.states[others]))
+        return self.relate(self.form(student.states[own], student.inputs),
+                           self.form(teacher.states[others], teacher.inputs))
 
 
 def check_batch(student_ND: Tensor, teacher_ND: Tensor) -> None:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from mmamd.distillation.connectors import are_pairs, connectable
 from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.loss import Loss, at_least_float32
-from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -105,7 +104,7 @@ class ReviewKDLoss(Loss):
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
-            widths = [connectable(names, as_maps(student.states[names[0]]), as_maps(teacher.states[names[1]]))
+            widths = [connectable(names, student.maps(names[0]), teacher.maps(names[1]))
                       for names in pairs]
             inner = min(MOST_CHANNELS, widths[-1][0])
             self.fusions.append(nn.ModuleList(Fusion(own, inner, width, i == len(widths) - 1)
@@ -114,6 +113,6 @@ class ReviewKDLoss(Loss):
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         deeper, losses = None, []
         for fusion, (own, others) in reversed(list(zip(self.fusions[index], self.pairs[index], strict=True))):
-            met, deeper = fusion(as_maps(student.states[own]), deeper)
-            losses.append(hcl_loss(met, as_maps(teacher.states[others])))
+            met, deeper = fusion(student.maps(own), deeper)
+            losses.append(hcl_loss(met, teacher.maps(others)))
         return sum(losses) * (min(1., student.progress / self.warmup) if self.warmup else 1.)

@@ -177,7 +177,7 @@ class SSKDLoss(Loss):
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         check_square(student.inputs)
         for ((own, others),), teacher in zip(self.pairs, teachers, strict=True):
-            vectors = in_form(pooled, (own, others), student.states[own], teacher.states[others])
+            vectors = in_form(pooled, (own, others), student, teacher)
             self.heads.append(Heads(*(each.shape[1] for each in vectors)))
 
     def ahead(self, teacher: Outputs) -> None:
@@ -215,7 +215,8 @@ class SSKDLoss(Loss):
     def _cosines(self, head: nn.Module, outputs: Outputs, name: str) -> Tensor:
         # Cosines are divided by T, so that they are wanted to more digits than bfloat16 has.
         with torch.autocast(outputs.inputs.device.type, enabled=False):
-            return cosines(head(pooled(outputs.made[self][1])), head(pooled(outputs.states[name])))
+            return cosines(*(head(pooled(state, outputs.inputs))
+                             for state in (outputs.made[self][1], outputs.states[name])))
 
 
 # --- what is refused ---

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from mmamd.distillation.connectors import aligned, check_pairs, connectable, same_architecture, state_names
 from mmamd.distillation.generation import Generator, MaskSeed, check_share
 from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
-from mmamd.distillation.maps import as_maps
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -115,14 +114,14 @@ class ViTKDLoss(Loss):
                 if any(state.ndim != 3 for state in both):
                     raise ValueError(f'ViTKDLoss compares tokens (N, L, C), got outputs of shapes '
                                      f'{[tuple(state.shape) for state in both]} of {names}; use mmamd.MGDLoss for maps')
-            maps = [tuple(map(as_maps, both)) for both in states]
+            maps = [(student.maps(own), teacher.maps(others)) for own, others in pairs]
             widths = [connectable(names, *both)[1] for names, both in zip(pairs, maps, strict=True)]
             self.branches.append(Branches([aligned(names, *both, is_same) for names, both in zip(
                 pairs, maps, strict=True)], widths[-1]))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> dict[str, Tensor]:
         own = self.branches[index]
-        states = [connect(as_maps(student.states[ours]), as_maps(teacher.states[theirs]))
+        states = [connect(student.maps(ours), teacher.maps(theirs))
                   for connect, (ours, theirs) in zip(own.connectors, self.pairs[index], strict=True)]
         students, teachers = zip(*states, strict=True)
         state = students[-1]

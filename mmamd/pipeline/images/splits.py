@@ -40,9 +40,8 @@ def build_dataset(config: dict | None, split: str, network: nn.Module, task: Tas
     except (OSError, RuntimeError, AssertionError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else FileNotFoundError
         raise kind(
-            f'cannot read the {where}: {error}. Expected images under data_root/data_prefix, listed one a line as '
-            '"<class>/<file> <label>" in data_root/ann_file, or one folder a class where there is no ann_file; '
-            'set data_root, e.g. --cfg-options data_root=/path/to/data') from error
+            f'cannot read the {where}: {error}. Expected {task.expected_data}; set data_root, e.g. --cfg-options '
+            'data_root=/path/to/data') from error
     except (TypeError, KeyError, AttributeError, IndexError) as error:  # of a constructor that got another option
         raise ValueError(f'the {where} cannot be built: {error}; correct the options of {split}_dataloader.dataset, '
                          f'which are {plain(config)!r}') from error

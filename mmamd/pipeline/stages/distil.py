@@ -152,15 +152,18 @@ class Distil(TrainingStage):
         """A student of another architecture must have the teacher's classes and the size that the config says."""
         own, teachers = context.other_student.logits_shape, context.logits_shape
         if own != teachers:
+            remedy = (f'give both the classes of the data: compression.student_architecture.{context.task.classes_key}='
+                      f'{teachers[0]}' if own[0] != teachers[0] else
+                      'give both maps of one size, by the strides and dilations of the backbone')
             raise ValueError(f'compression.student_architecture has logits of shape {own} (classes first), the teacher '
-                             f'{teachers}; give both the classes of the data: '
-                             f'compression.student_architecture.{context.task.classes_key}={teachers[0]}')
+                             f'{teachers}; {remedy}')
         name = 'params' if context.settings.compression.scale_by == 'params' else 'macs'
-        share = getattr(context.student_cost, name) / getattr(context.teacher_cost, name)
+        share = getattr(context.student_share, name) / getattr(context.teacher_cost - context.unscaled, name)
         if abs(share - self.into[0]) > 0.005 + 1e-9:
-            raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher, but '
-                             f'compression.student_scale={self.into[0]}; the assistant is chosen above that scale, so '
-                             f'set compression.student_scale={share:.2f}')
+            part = "'s backbone" * context.task.scales_backbone
+            raise ValueError(f'compression.student_architecture has {share:.4f} of the {name} of the teacher{part}, '
+                             f'but compression.student_scale={self.into[0]}; the assistant is chosen above that scale, '
+                             f'so set compression.student_scale={share:.2f}')
 
     def _check_teachers(self, distiller: AMDDistiller, context: Context) -> None:
         several = any(len(each.teachers) > 1 for each in (self, *context.stages) if isinstance(each, Distil))

@@ -15,6 +15,7 @@ from mmamd.pipeline.stages.stage import Stage
 from mmamd.selection.npsd_hook import NPSDSelectionHook
 from mmamd.structures import Network, Selection
 from mmamd.visualization import plot_selection
+from mmamd.visualization.units import scale_of
 from mmamd.weights.networks import find_network, save_judged, save_networks
 
 TEST = 'test_metrics.json'
@@ -96,7 +97,7 @@ class Select(Stage):
         if is_main_process():
             write_json(folder / TEST, test)
             selection = Selection.load(folder / 'selection.json')
-            plot_selection(selection, context.settings.compression.scale_by, folder / 'selection.png',
+            plot_selection(selection, scale_of(context.family), folder / 'selection.png',
                            has_student=context.is_smallest_student, are_slices=self.are_slices)
             save_networks(context.work_dir, self.name, {selection.chosen: networks[selection.chosen]})
         barrier()

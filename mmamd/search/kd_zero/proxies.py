@@ -128,7 +128,7 @@ class Proxies:
             for _, data in self.stage.held_out.batches(self.context, network, self.seed):
                 logits = network(data['inputs'], mode='tensor')
                 target_N = self.context.task.hard_targets(data['data_samples']).to(logits.device)
-                found.append((logits, target_N, pooled(one_tensor(seen, name, whose))))
+                found.append((logits, target_N, pooled(one_tensor(seen, name, whose), data['inputs'])))
         return tuple(map(torch.cat, zip(*found, strict=True)))
 
 

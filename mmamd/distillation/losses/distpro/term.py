@@ -213,8 +213,7 @@ class ProcessLoss(Loss):
 
     def _levels(self, student: Outputs, teacher: Outputs, index: int) -> tuple[list[Tensor], list[Tensor]]:
         """The levels of both networks as maps (N, C, H, W)."""
-        maps = [in_form(_maps, names, student.states[names[0]], teacher.states[names[1]])
-                for names in self.pairs[index]]
+        maps = [in_form(_maps, names, student, teacher) for names in self.pairs[index]]
         return [own for own, _ in maps], [others for _, others in maps]
 
     def _check(self, own: list[Tensor], others: list[Tensor], index: int) -> None:
@@ -230,8 +229,8 @@ class ProcessLoss(Loss):
                              "larger batches, drop the last one, or set transform='transformer'")
 
 
-def _maps(state: Tensor) -> Tensor:
-    return state[:, :, None, None] if state.ndim == 2 else as_maps(state)
+def _maps(state: Tensor, images: Tensor) -> Tensor:
+    return state[:, :, None, None] if state.ndim == 2 else as_maps(state, images)
 
 
 def _check_mode(mode: str, file: str | None, threshold: float, level_map: Sequence[int] | None) -> None:

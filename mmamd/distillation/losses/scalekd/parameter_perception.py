@@ -8,7 +8,6 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from mmamd.distillation.losses.scalekd.projectors import Form
-from mmamd.distillation.maps import as_maps
 
 
 class Paths(nn.Module):
@@ -47,11 +46,13 @@ class Paths(nn.Module):
         """
         if self.proxy is None:
             return {'student': self._as_maps(self.student(last_NCHW))}
-        proxied = as_maps(tail(self.proxy_form.shape(self.proxy(early_NCHW))))
+        proxied = self._as_maps(tail(self.proxy_form.shape(self.proxy(early_NCHW))))
         if not self.adaptive:
             return {'student': self._as_maps(self.student(last_NCHW)), 'proxy': proxied}
         queries_NLC = (proxied.detach() if self.detach else proxied).flatten(2).mT
         return {'student': self._as_maps(self.student(last_NCHW, queries_NLC)), 'proxy': proxied}
 
-    def _as_maps(self, projected: Tensor) -> Tensor:
-        return projected if projected.ndim == 4 else projected.mT.unflatten(2, self.form.size)
+    def _as_maps(self, state: Tensor) -> Tensor:
+        """Maps of a state of the teacher's last positions; other tokens are dropped."""
+        height, width = self.form.size
+        return state if state.ndim == 4 else state[:, -height * width:].mT.unflatten(2, (height, width))

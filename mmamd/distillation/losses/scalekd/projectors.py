@@ -30,9 +30,9 @@ class Form(NamedTuple):
     is_maps: bool
 
     @classmethod
-    def of(cls, state: Tensor) -> 'Form':
-        """The form of a state. Raises ValueError as :func:`mmamd.distillation.maps.as_maps`."""
-        _, width, *size = as_maps(state).shape
+    def of(cls, state: Tensor, images: Tensor) -> 'Form':
+        """The form of a state of some images. Raises ValueError as :func:`mmamd.distillation.maps.as_maps`."""
+        _, width, *size = as_maps(state, images).shape
         extra = 0 if state.ndim == 4 else state.shape[1] - size[0] * size[1]
         return cls(width, tuple(size), extra, state.ndim == 4)
 

@@ -128,10 +128,10 @@ class ScaleKDLoss(Loss):
 
     def _paths(self, pairs: list[tuple[str, str]], student: Outputs, teacher: Outputs) -> Paths:
         """What a view learns, its parts in the order of the pairs: with ``tpp`` the proxy path is before the other."""
-        states = [(student.states[own], teacher.states[others]) for own, others in pairs]
-        maps = [in_form(as_maps, names, *both) for names, both in zip(pairs, states, strict=True)]
+        maps = [in_form(as_maps, names, student, teacher) for names in pairs]
         # A class token is asked for where the teacher reads it; at the end it is compared with nothing.
-        forms = [Form.of(state) for _, state in states[:-1]] + [Form.of(maps[-1][1])]
+        forms = [Form.of(state, teacher.inputs) for state in (
+            *(teacher.states[others] for _, others in pairs[:-1]), maps[-1][1])]
         if 'alternative' in self.views and forms[-1].size == (1, 1):
             raise ValueError(f'the maps of {pairs[-1][1]!r} of the teacher have one position, so nothing is left of '
                              'them without their direct component; set dfm=False')
@@ -150,7 +150,7 @@ class ScaleKDLoss(Loss):
     @torch.enable_grad()
     def _both_passes(self, student: Outputs, teacher: Outputs, index: int) -> None:
         """What it computes for one image: all paths, and the gradients of their parameters and of the student."""
-        own = [as_maps(student.states[name]).detach().requires_grad_() for name, _ in self.pairs[index]]
+        own = [student.maps(name).detach().requires_grad_() for name, _ in self.pairs[index]]
         paths = self.paths[index].eval()  # batch norms refuse a single image of one position, and would remember it
         sum(maps.sum() for found in self._projected(own, teacher, index).values() for maps in found.values()).backward()
         paths.train().zero_grad()
@@ -163,7 +163,7 @@ class ScaleKDLoss(Loss):
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> dict[str, Tensor]:
         pairs = self.pairs[index]
-        own, target = [as_maps(student.states[name]) for name, _ in pairs], as_maps(teacher.states[pairs[-1][1]])
+        own, target = [student.maps(name) for name, _ in pairs], teacher.maps(pairs[-1][1])
         projected = self._projected(own, teacher, index)
         found = {f'loss_{path}_{name}': self.views[name].compare(maps, target, self.over_positions)
                  for name, paths in projected.items() for path, maps in paths.items()}
@@ -176,8 +176,8 @@ class ScaleKDLoss(Loss):
 
     def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
         pairs = self.pairs[index]
-        own = {f'student: {name}': as_maps(student.states[name]) for name, _ in pairs}
-        found = [spectra({f'teacher: {name}': as_maps(teacher.states[name]) for _, name in pairs} | own)]
+        own = {f'student: {name}': student.maps(name) for name, _ in pairs}
+        found = [spectra({f'teacher: {name}': teacher.maps(name) for _, name in pairs} | own)]
         first, *_ = self.paths[index].values()
         if self.projector == 'cap' and self.windows[1] == 1:
             given = []
