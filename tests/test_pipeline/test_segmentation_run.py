@@ -22,6 +22,7 @@ from mmamd.visualization.scenes_plot import Scenes
 
 pytestmark = pytest.mark.seg
 TINY = Path(__file__).parent / 'tiny_segmentation.py'
+ROOT = TINY.parents[2]
 SHARE = 0.24  # of the teacher's backbone, in MACs: what a ResNetV1c of half its channels has
 
 
@@ -156,6 +157,16 @@ def test_teacher_assistant_and_student_are_timed_and_what_integers_lose_is_count
     comparison = found['networks'][-1]['comparison']
     assert comparison['num_images'] == 6 and comparison['reference'] > 0.7
     assert any('of the positions of 6 test images right' in text for text in found['notes'] + found['warnings'])
+
+
+def test_runs_are_compared_over_test_images_by_areas_that_are_summed_first(run, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'benchmarks')
+    from compare_runs import compare, mean_iou
+    # Class 0 has 7 of 9 pixels, class 1 has 1 of 3, class 2 no labels.
+    assert mean_iou(np.array([[7, 1, 0], [9, 3, 2], [8, 2, 2], [8, 2, 0]])) == pytest.approx((7 / 9 + 1 / 3) / 2)
+    first, second = compare([run[0], run[0]])
+    assert first['test'] == pytest.approx(run[1]['student']['value'], abs=1e-4) and first['stderr'] > 0
+    assert (second['difference'], second['low'], second['high']) == (0., 0., 0.)
 
 
 def test_candidates_are_made_good_without_training(read, tmp_path):
