@@ -234,9 +234,25 @@ def test_a_run_that_is_killed_and_resumed_ends_where_an_uninterrupted_one_does(r
     assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
 
 
-def test_a_pyramid_of_one_image_is_refused_before_anything_is_written(read, tmp_path):
-    with pytest.raises(ValueError, match="stage 'joint': a batch of one image gives the batch norm decode_head.psp"):
-        mmamd.compress(read(**{'train_dataloader.batch_size': 1}), work_dir=tmp_path / 'run')
+@pytest.mark.parametrize('head, norm', [
+    ({}, 'psp_modules.0'),
+    (dict(type='ASPPHead', dilations=(1, 2)), 'image_pool.1')], ids=['PPM', 'ASPP'])
+def test_a_pyramid_of_one_image_is_refused_before_anything_is_written(head, norm, read, tmp_path):
+    config = read(**{'train_dataloader.batch_size': 1})
+    config.model.architecture.decode_head.update(head)
+    if head:
+        del config.model.architecture.decode_head['pool_scales']
+        torch.save({'state_dict': MODELS.build({**config.model.architecture, '_scope_': 'mmseg'}).state_dict()},
+                   tmp_path / 'aspp.pth')
+        config.model.teacher = str(tmp_path / 'aspp.pth')
+    with pytest.raises(ValueError, match=f'a batch of one image gives the batch norm decode_head.{norm}'):
+        mmamd.compress(config, work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_checkpoint_of_another_depth_is_refused_before_anything_is_written(read, segmentor, tmp_path):
+    with pytest.raises(ValueError, match=rf'{segmentor} does not fit the network.* \(depth, widths'):
+        mmamd.compress(read(**{'model.architecture.backbone.depth': 34}), work_dir=tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 

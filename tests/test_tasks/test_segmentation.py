@@ -12,6 +12,7 @@ from PIL import Image
 from mmamd.distillation.losses import LogitLoss
 from mmamd.distillation.losses.logit import logit_loss
 from mmamd.distillation.outputs import Outputs
+from mmamd.pipeline.images import splits
 from mmamd.pipeline.images.splits import build_dataset
 from mmamd.registry import MODELS
 from mmamd.tasks import Segmentation, task_of
@@ -137,6 +138,22 @@ def test_a_palette_that_does_not_fit_the_classes_is_told_with_what_is_expected(f
     with pytest.raises(ValueError, match='the train data set mmseg.BaseSegDataset .*palette does not match classes.*'
                                          'for each of metainfo.classes a colour in metainfo.palette'):
         build_dataset(config, 'train', build(), TASK)
+
+
+def test_an_absent_class_0_is_asked_about_reduce_zero_label(frame, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(splits, 'notice', lambda text, _level: said.append(text))
+    frame([[0, 1]])
+    config = dict(type='mmseg.BaseSegDataset', data_root=str(tmp_path), pipeline=[], seg_map_suffix='.png',
+                  data_prefix=dict(img_path='.', seg_map_path='.'),
+                  metainfo=dict(classes=('road', 'car', 'sky'), palette=[[1, 2, 3]] * 3))
+    build_dataset(config, 'train', build(), TASK)
+    frame([[1, 2]])
+    build_dataset(config, 'train', build(), TASK)
+    others, first = said
+    assert others.endswith('learnt or said: sky')
+    assert first.endswith('said: road. No pixel is of class 0: is reduce_zero_label=True missing, because 0 means no '
+                          'class, or too much?')
 
 
 def test_another_label_map_or_another_label_makes_another_image(frame):
