@@ -147,8 +147,9 @@ def test_recipe_card_gives_the_schedule_of_the_config(path):
         expected = [f'student {cfg.student.train_cfg.max_epochs} epochs']
     else:
         joint, student = (cfg[stage].train_cfg.max_epochs for stage in ('joint', 'student'))
-        expected = ([f'candidates refit in closed form, student {student} epochs'] if cfg.compression.get('refit') else
-                    [f'joint stage {joint} epochs, student {student}'])
+        cost = ' at the cost of' if cfg.compression.get('budget') else ''
+        expected = ([f'candidates refit in closed form, student{cost} {student} epochs'] if cfg.compression.get('refit')
+                    else [f'joint stage {joint} epochs, student {student}'])
     if path.parent.name != 'kd':
         rate = f'{cfg.optim_wrapper.optimizer.lr:.1e}'.replace('.0e', 'e').replace('e-0', 'e-')
         expected += [f'{cfg.optim_wrapper.optimizer.type}, {rate}',
@@ -200,11 +201,19 @@ def test_config_loads_and_judges_candidates_on_held_out_training_images(path):
 
 
 @each(sorted((CONFIGS / 'kd').glob('*.py')))
-def test_baseline_differs_from_its_compression_in_the_method_alone(path):
+def test_baseline_is_plain_and_differs_from_its_compression_in_nothing_else(path):
     baseline = read(path).to_dict()
     compression = read(CONFIGS / 'amd' / f'{network_of(path)}.py').to_dict()
     assert baseline.pop('method') == dict(type='mmamd.KD')
     assert compression.pop('method') == dict(type='mmamd.AMD')
+    # What a compression may have beyond plain distillation; kept outputs have no L_feat.
+    assert not any([baseline.pop('teacher_cache', None), *(baseline['compression'].pop(key, None) for key in (
+        'refit', 'budget'))])
+    compression.pop('teacher_cache', None)
+    for key in ('refit', 'budget'):
+        compression['compression'].pop(key, None)
+    assert baseline['model']['losses']['feat'].pop('weight') > 0
+    compression['model']['losses']['feat'].pop('weight')
     assert baseline == compression
 
 
@@ -508,6 +517,7 @@ def test_compression_goes_through_all_its_stages(path, make_small, tmp_path):
     cfg = make_small(Config.fromfile(path))
     cfg.model.teacher = random_teacher(cfg.model.architecture, tmp_path / 'teacher.pth')
     cfg.compression.importance.update(num_images=4, check_teacher=False)  # of random weights
+    cfg.compression.pop('budget', None)  # of images that are not there
     for stage in (cfg.joint, cfg.student):
         stage.train_cfg.max_epochs = 1
     scale = cfg.compression.student_scale

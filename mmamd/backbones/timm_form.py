@@ -56,7 +56,8 @@ def timm_form(classifier: nn.Module) -> TimmForm:
     renamed = {key: _rename(key) for key in state if _rename(key) != key}
     weights = {new: state[key] for key, new in renamed.items()}
     weights |= to_timm({key: value for key, value in state.items() if key not in renamed})
-    weights['pos_embed'] = _with_positions_of_registers(classifier.backbone, weights['pos_embed'])
+    if classifier.backbone.num_registers:
+        weights['pos_embed'] = _with_positions_of_registers(classifier.backbone, weights['pos_embed'])
     if 'head.weight' not in weights:
         raise ValueError(f"head: a {type(classifier.head).__name__} has no linear classifier, which timm's network has")
     arguments = _build_arguments(classifier.backbone, num_classes=len(weights['head.weight']))

@@ -17,6 +17,7 @@ def smoke(options, monkeypatch):
     return options
 
 
+@pytest.mark.slow
 def test_all_registered_terms_are_measured_or_refused_by_name(tiny, smoke):
     rows = {row.term: row for row in loss_cost.rows_of('tiny', tiny, 0.4, loss_cost.registered(), smoke)}
     assert {'TaskLoss', 'LogitLoss', 'FeatureLoss', 'CRDLoss', 'ABLoss'} <= rows.keys()

@@ -210,6 +210,7 @@ def test_gates_score_filters_too(make_config, tmp_path):
     assert len(summary['selections']) == 2 and (tmp_path / 'run' / 'joint_2' / 'statistics.pth').is_file()
 
 
+@pytest.mark.slow
 def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_alone(make_config, digits, tmp_path):
     work_dir = tmp_path / 'run'
     summary = mmamd.compress(make_config(**EXTERNAL), work_dir=work_dir)

@@ -30,6 +30,7 @@ def test_variables_of_a_config_are_not_taken_for_keys(tiny_config):
     check_config({**tiny_config(), 'num_classes': 10, 'read': [], 'test_pipeline': [], 'norm_cfg': {}, 'folder': {}})
 
 
+@pytest.mark.slow
 def test_the_section_teacher_is_merged_over_the_config_that_trains_it(tiny_config, tmp_path):
     summary = mmamd.compress(tiny_config(**{
         'model.teacher': None, 'teacher': dict(train_cfg=dict(max_epochs=1)), 'method.type': 'mmamd.KD',

@@ -107,6 +107,7 @@ def test_permission_is_given_a_pair_at_a_time():
     assert allowed_overlaps(None) == () and allowed_overlaps(['val-test']) == ('val-test',)
 
 
+@pytest.mark.slow
 def test_an_allowed_overlap_is_in_the_summary_and_in_the_report(tiny_config, tmp_path):
     config = tiny_config(allow_overlap=['val-test'], **{
         'method': dict(type='mmamd.KD', _delete_=True), 'student.train_cfg.max_epochs': 1})

@@ -35,6 +35,7 @@ def test_a_term_out_of_its_place_is_refused_before_anything_is_written(tiny_conf
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_boundaries_paraphraser_and_head_are_trained_first_and_the_latter_two_left_as_they_are(tiny_config, tmp_path):
     pretrain = dict(PRETRAIN, trains='student', losses=dict(
         ft=dict(FT, **PRETRAIN['losses']['ft']), sskd=dict(SSKD, learns='head'), ab=dict(type='mmamd.ABLoss'),

@@ -70,6 +70,7 @@ def test_the_student_starts_from_the_refit_weights(copy, refit_config):
     assert not torch.equal(refit['head.fc.weight'], cut['head.fc.weight'])
 
 
+@pytest.mark.slow
 def test_redone_from_the_refit_it_finds_the_same(copy, refit_run, refit_config):
     (copy / 'refit' / '0.50.pth').unlink()
     summary = mmamd.compress(refit_config(start_from='refit'), work_dir=copy)
@@ -125,6 +126,7 @@ def test_the_scale_of_the_assistant_is_the_assistant_that_taught(refit_run):
 
 # --- another choice ---
 
+@pytest.mark.slow
 def test_another_choice_redoes_the_last_refit_and_what_follows(copy, refit_config, contents):
     chosen = Selection.load(copy / 'select' / 'selection.json').winner.scale
     other = {0.5: 0.75, 0.75: 0.5}[chosen]

@@ -16,6 +16,7 @@ def stages_of(work_dir):
     return json.loads((work_dir / 'stages.json').read_text())['stages']
 
 
+@pytest.mark.slow
 def test_a_baseline_takes_over_what_comes_before_the_training(finished_run, tiny_config, tmp_path, capsys):
     donor, _ = finished_run
     work_dir = tmp_path / 'kd'

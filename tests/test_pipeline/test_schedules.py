@@ -76,6 +76,7 @@ def test_checkpoints_between_the_ends_of_epochs_are_refused(tiny_config, tmp_pat
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_the_arithmetic_that_was_spent_is_that_of_the_steps(tiny_config, tmp_path):
     summary = mmamd.compress(tiny_config(**STEPS), work_dir=tmp_path)
     teacher, student = summary['teacher']['macs'], summary['student']['macs']

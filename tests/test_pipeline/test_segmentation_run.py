@@ -1,6 +1,7 @@
 """The whole method on a small segmentor: the same stages, mIoU in the place of accuracy."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -214,19 +215,22 @@ def test_a_student_of_another_scale_or_of_other_maps_is_refused(student, scale, 
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_run_that_is_killed_and_resumed_ends_where_an_uninterrupted_one_does(run, read, tmp_path, monkeypatch):
+def test_a_run_in_steps_that_is_killed_at_random_ends_where_an_uninterrupted_one_does(run, read, tmp_path, monkeypatch):
     from mmamd.distillation import JointTrainLoop
-    step, done = JointTrainLoop.step, []
+    step, draw = JointTrainLoop.step, random.Random(0)
+    for _ in range(2):  # two deaths, in whichever stages they fall
+        left = draw.randint(1, 6)
 
-    def fails_in_the_second_epoch(self, batch):
-        done.append(None)
-        if len(done) == 5:
-            raise KeyboardInterrupt
-        return step(self, batch)
+        def dies(self, batch):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            return step(self, batch)
 
-    monkeypatch.setattr(JointTrainLoop, 'step', fails_in_the_second_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        mmamd.compress(read(), work_dir=tmp_path / 'run')
+        monkeypatch.setattr(JointTrainLoop, 'step', dies)
+        with pytest.raises(KeyboardInterrupt):
+            mmamd.compress(read(), work_dir=tmp_path / 'run')
     monkeypatch.setattr(JointTrainLoop, 'step', step)
     mmamd.compress(read(), work_dir=tmp_path / 'run')
     whole, resumed = (torch.load(folder / 'student' / 'student.pth', weights_only=True)['state_dict']

@@ -159,6 +159,7 @@ def test_another_rule_is_a_replay_of_the_saved_table(finished_run):
     assert replay(selection, 'manual', scale='smallest').chosen == '0.50'
 
 
+@pytest.mark.slow
 def test_another_rule_is_refused_until_its_stage_is_redone_without_joint_training(finished_run, tiny_config, contents,
                                                                                   tmp_path):
     work_dir = tmp_path / 'run'

@@ -166,6 +166,7 @@ def test_a_run_that_is_judging_test_images_is_reported_without_the_costs_of_its_
     assert report_of(work_dir).rows[2][:5] == ['assistant', '0.75'] + ['\u2013'] * 3
 
 
+@pytest.mark.slow
 def test_the_lead_names_the_method_and_a_student_of_another_architecture(work_dir, configure):
     assert 'compressed to 25.0% of its MACs, by the method AMD.' in report_of(work_dir).text
     configure(work_dir, **{'compression.student_architecture': dict(backbone=dict(type='mmamd.WideResNet'))})

@@ -22,6 +22,7 @@ def visualise(monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_pictures_and_report_are_drawn_into_the_run(work_dir):
     done = subprocess.run([sys.executable, TOOL, work_dir], text=True, capture_output=True,
                           env={**os.environ, 'PYTHONPATH': str(TOOL.parents[1]), 'OMP_NUM_THREADS': '1'})
