@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numpy.typing import NDArray
@@ -47,8 +48,8 @@ def correct(work_dir: Path, split: str = 'test', scale: float | None = None) -> 
 
 
 @torch.no_grad()
-def areas(work_dir: Path, task: Task) -> np.ndarray:
-    """Pixels of the test images, shape (N, 4, K): of intersection, union, prediction and label of each class."""
+def dense(work_dir: Path, task: Task) -> tuple[BaseMetric, list]:
+    """The host's metric, and what it has collected of each test image: the areas of each class."""
     from mmseg.evaluation import IoUMetric
     cfg = read_run_config(work_dir)
     init_default_scope(cfg.default_scope)
@@ -58,24 +59,20 @@ def areas(work_dir: Path, task: Task) -> np.ndarray:
     metric.dataset_meta = loader.dataset.metainfo
     for batch in loader:
         metric.process(batch, [sample.to_dict() for sample in student.test_step(batch)])
-    return np.stack([torch.stack(each).double().numpy() for each in metric.results])
-
-
-def mean_iou(areas_4K: np.ndarray) -> float:
-    """Mean over the classes that have labels of intersection over union, from sums over images."""
-    present = areas_4K[3] > 0
-    return float((areas_4K[0, present] / areas_4K[1, present]).mean())
+    return metric, metric.results
 
 
 def judged(work_dir: Path) -> Judged:
     """The student of a run; the draws depend on the number of test images alone, so those of two runs are paired."""
     task = task_named(read_run_config(work_dir).get('default_scope'))
     if task.scope == 'mmseg':
-        each, measure = areas(work_dir, task), lambda chosen: mean_iou(chosen.sum(0))
+        metric, each = dense(work_dir, task)
+        measure = lambda chosen: task.measure(metric, [each[i] for i in chosen])[task.metric] / 100  # noqa: E731
     else:
-        each, measure = correct(work_dir), np.mean
+        each = correct(work_dir)
+        measure = lambda chosen: each[chosen].mean()  # noqa: E731
     images = np.random.default_rng(0).integers(len(each), size=(NUM_DRAWS, len(each)))
-    return Judged(float(measure(each)), np.array([measure(each[draw]) for draw in images]))
+    return Judged(float(measure(range(len(each)))), np.array([measure(draw) for draw in images]))
 
 
 def compare(work_dirs: list[Path]) -> list[dict]:

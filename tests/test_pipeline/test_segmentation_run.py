@@ -17,6 +17,7 @@ from mmamd.datasets.scenes import PALETTE, scene
 from mmamd.pruning.complexity import network_cost, rest_cost
 from mmamd.registry import MODELS
 from mmamd.structures import Selection
+from mmamd.tasks import Segmentation
 from mmamd.visualization.class_plot import ClassValues
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.visualization.scenes_plot import Scenes
@@ -162,9 +163,11 @@ def test_teacher_assistant_and_student_are_timed_and_what_integers_lose_is_count
 
 def test_runs_are_compared_over_test_images_by_areas_that_are_summed_first(run, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'benchmarks')
-    from compare_runs import compare, mean_iou
+    from compare_runs import compare
+    from mmseg.evaluation import IoUMetric
     # Class 0 has 7 of 9 pixels, class 1 has 1 of 3, class 2 no labels.
-    assert mean_iou(np.array([[7, 1, 0], [9, 3, 2], [8, 2, 2], [8, 2, 0]])) == pytest.approx((7 / 9 + 1 / 3) / 2)
+    areas = tuple(torch.tensor([[7, 1, 0], [9, 3, 2], [8, 2, 2], [8, 2, 0]]))
+    assert Segmentation().measure(IoUMetric(), [areas])['mIoU'] / 100 == pytest.approx((7 / 9 + 1 / 3) / 2)
     first, second = compare([run[0], run[0]])
     assert first['test'] == pytest.approx(run[1]['student']['value'], abs=1e-4) and first['stderr'] > 0
     assert (second['difference'], second['low'], second['high']) == (0., 0., 0.)
