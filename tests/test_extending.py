@@ -32,13 +32,13 @@ def extensions(tmp_path_factory):
     for name, text in FILES.items():
         (folder / name).write_text(text)
     sys.path.insert(0, str(folder))
-    before = [(known, dict(known)) for known in (MODELS.module_dict, METHODS.module_dict, RULES)], list(TASKS)
     yield
     sys.path.remove(str(folder))
-    for known, content in before[0]:
-        known.clear()
-        known.update(content)
-    TASKS[:] = before[1]
+    own = {Path(name).stem for name in FILES}
+    for known in (MODELS.module_dict, METHODS.module_dict, RULES):
+        for name in [name for name, each in known.items() if each.__module__ in own]:
+            del known[name]
+    TASKS[:] = [task for task in TASKS if task.__module__ not in own]
 
 
 @pytest.fixture
