@@ -25,7 +25,8 @@ ALONE = without_search()
 LOGITS = without_search(ce=dict(weight=0.1), logit=dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.))
 REVIEW = without_search(review=dict(type='mmamd.ReviewKDLoss', layers=LEVELS, warmup=1 / 12))
 EQUAL = without_search(process=dict(type='mmamd.ProcessLoss', layers=LEVELS))
-CNN = dict(recipes={'micro': 'distpro/search_distpro_resnet20_cifar100.py'}, overrides=KD, at={'micro': TWICE})
+CNN = dict(recipes={'micro': 'distpro/search_distpro_resnet20_cifar100.py'},
+           teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides=KD, at={'micro': TWICE})
 
 PROCESS = Table(
     name='distpro', title='A process, its like, and its cost, ResNet-20 to ResNet-8', source='ours',
