@@ -1,9 +1,12 @@
 """DistPro's process beside ReviewKD, equal weights and plain distillation: schedules, thresholds, fewer epochs, tokens.
 
-A row that replays a process has the search as its first stage; rows share it, and each is charged for it.
+The process of the convolutional pair was searched once, by the row of that name, and kept; rows that replay it are not
+charged for the search. Those of a transformer search it as their first stage, and are.
 """
 
 from typing import Any
+
+import study
 
 from tables.table import Row, Table
 from tables.terms import STAGES
@@ -11,9 +14,9 @@ from tables.vit import RECIPES, REFIT, TEACHERS
 
 KD = {'method.type': 'mmamd.KD'}  # the micro budget would have AMD
 LEVELS = [('backbone.relu', 'backbone.relu'), *STAGES]
-TWICE = {'search.epochs': 6, 'student.train_cfg.max_epochs': 12}  # the replay is twice as long
-HALF = {'student.train_cfg.max_epochs': 6}
-STEPS = [dict(type='MultiStepLR', by_epoch=True, milestones=[6, 10], gamma=0.1)]
+FOUND = study.ROOT / 'results' / 'distpro' / 'process_resnet20_resnet8.json'
+SEARCH_EPOCHS, EPOCHS = 3, 6  # at the micro budget: the replay is twice as long
+STEPS = [dict(type='MultiStepLR', by_epoch=True, milestones=[1, 2], gamma=0.1)]
 
 
 def without_search(**terms: dict[str, Any]) -> dict[str, Any]:
@@ -21,22 +24,36 @@ def without_search(**terms: dict[str, Any]) -> dict[str, Any]:
     return {'search': None, **{f'model.losses.{name}': options for name, options in terms.items()}}
 
 
+def replay(**options: Any) -> dict[str, Any]:
+    """Overrides of a student that learns by the task and the process that was found."""
+    return without_search(process=dict(type='mmamd.ProcessLoss', layers=LEVELS, file=str(FOUND), **options))
+
+
+def epochs(number: int) -> dict[str, Any]:
+    """Overrides of a student of so many epochs."""
+    return {'student.train_cfg.max_epochs': number}
+
+
+HALF = epochs(EPOCHS // 2)
 ALONE = without_search()
 LOGITS = without_search(ce=dict(weight=0.1), logit=dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.))
 REVIEW = without_search(review=dict(type='mmamd.ReviewKDLoss', layers=LEVELS, warmup=1 / 12))
 EQUAL = without_search(process=dict(type='mmamd.ProcessLoss', layers=LEVELS))
-CNN = dict(recipes={'micro': 'distpro/search_distpro_resnet20_cifar100.py'},
-           teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides=KD, at={'micro': TWICE})
+MANY = {'KD': LOGITS, 'ReviewKD': REVIEW, 'equal weights': EQUAL, 'DistPro': replay()}
 
 PROCESS = Table(
     name='distpro', title='A process, its like, and its cost, ResNet-20 to ResNet-8', source='ours',
-    rows=(Row('student', ALONE), Row('KD', LOGITS), Row('ReviewKD', REVIEW), Row('equal weights', EQUAL),
-          Row('DistPro'), Row('DistPro, its last weights', {'search.replay': dict(mode='use_last')}),
-          Row('DistPro, searched by steps', {'student.param_scheduler': STEPS}),
-          *(Row(f'DistPro, threshold {cut:g}', {'search.replay': dict(threshold=cut)}) for cut in (0.3, 0.5, 0.6, 0.7)),
-          Row('KD, half the epochs', {**LOGITS, **HALF}), Row('ReviewKD, half the epochs', {**REVIEW, **HALF}),
-          Row('equal weights, half the epochs', {**EQUAL, **HALF}), Row('DistPro, half the epochs', HALF)),
-    reference='ReviewKD', notes=("All but KD learn without logits, as in the authors' code.",), **CNN)
+    recipes={'micro': 'distpro/search_distpro_resnet20_cifar100.py'},
+    teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides=KD,
+    at={'micro': {'search.epochs': SEARCH_EPOCHS, **epochs(EPOCHS)}},
+    rows=(Row('student', ALONE), *(Row(name, overrides) for name, overrides in MANY.items()),
+          Row('DistPro, its last weights', replay(mode='use_last')),
+          *(Row(f'DistPro, threshold {cut:g}', replay(threshold=cut)) for cut in (0.3, 0.5, 0.6, 0.7)),
+          *(Row(f'{name}, half the epochs', {**overrides, **HALF}) for name, overrides in MANY.items()
+            if name != 'DistPro'),
+          Row('DistPro, search and half the epochs', HALF),
+          Row('DistPro, search and half the epochs, by steps', {'student.param_scheduler': STEPS, **HALF})),
+    reference='ReviewKD', notes=("All but KD learn without logits, as in the authors' code.",))
 
 # A ViT of half the depth and width, drawn anew; its levels are the ends of its blocks.
 SMALL_VIT = dict(
