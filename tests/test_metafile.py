@@ -19,7 +19,7 @@ from mmamd.selection.table import amount_text
 from mmamd.structures import Cost, Importance
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ('amd', 'kd', 'scalekd', 'segmentation', 'teacher')
+FOLDERS = ('amd', 'distpro', 'kd', 'scalekd', 'segmentation', 'teacher')
 METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
 ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
 COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
@@ -35,7 +35,7 @@ def network_of(entry):
     """Name of the network that an entry compresses, trains or teaches with."""
     if entry['In Collection'] == 'ScaleKD':  # '<teacher>_<student>_<data>'
         return re.sub('_.*_', '_', entry['Name'])
-    return re.sub('^(kd|teacher)_', '', entry['Name'])
+    return re.sub('^((search_)?distpro|kd|teacher)_', '', entry['Name'])
 
 
 def is_segmentor(entry):
