@@ -31,9 +31,9 @@ def each(paths):
     return pytest.mark.parametrize('path', paths, ids=lambda path: path.stem)
 
 
-def each_in_its_time(paths):
+def each_by_size(paths):
     return pytest.mark.parametrize('path', [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem.endswith('_imagenet') else [])
+        pytest.param(path, id=path.stem, marks=[] if 'resnet20' in path.stem else [pytest.mark.slow])
         for path in paths])
 
 
@@ -81,7 +81,7 @@ def test_a_replay_is_of_the_pair_of_its_search_and_reads_what_that_writes(path):
     assert read(path).model.teacher == search.model.teacher
 
 
-@each_in_its_time(SEARCHES)
+@each_by_size(SEARCHES)
 def test_pair_has_its_size_and_its_scale(path):
     cfg = read(path)
     with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
@@ -100,7 +100,7 @@ def test_student_is_taught_by_what_is_found_beside_the_labels(path, losses_of):
         term.needs_teacher for name, term in terms.items() if name != 'ce')
 
 
-@each_in_its_time(PATHS)
+@each_by_size(PATHS)
 def test_distiller_is_built_at_full_size(path, losses_of):
     cfg = read(path)
     preprocessor = cfg.data_preprocessor.to_dict()
