@@ -82,6 +82,15 @@ def student_of_another_architecture(config):
         return profiled_cost(MODELS.build(cfg.compression.student_architecture), (3, side, side))
 
 
+@cache
+def costs_of_pair(config):
+    """Costs of the teacher and of the student of a config whose student is of another architecture."""
+    architecture = Config.fromfile(ROOT / config).model.architecture
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        network = MODELS.build(architecture)
+        return profiled_cost(network, network.backbone.input_shape), student_of_another_architecture(config)
+
+
 # --- what is listed ---
 
 def test_index_imports_every_metafile():
@@ -160,10 +169,11 @@ def test_sizes_are_the_counters(entry):
     folder, metadata = 'segmentation' if is_segmentor(entry) else 'amd', entry['Metadata']
     recipe = f'configs/{folder}/{network_of(entry)}.py'
     if entry['In Collection'] == 'DistPro':  # of which some teachers are compressed nowhere
-        recipe = entry['Config']
-    family = family_of(recipe)
-    other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
-    whole, student = family.teacher_cost, other or family.student.cost
+        whole, student = costs_of_pair(f'configs/distpro/search_distpro_{network_of(entry)}.py')
+    else:
+        family = family_of(recipe)
+        other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
+        whole, student = family.teacher_cost, other or family.student.cost
     cost = whole if entry['Name'].startswith('teacher_') else student
     assert (metadata['FLOPs'], metadata['Parameters']) == (cost.macs, cost.params)
     for name, part in parts_of(entry).items():

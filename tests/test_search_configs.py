@@ -9,10 +9,9 @@ from meta_device import meta_device
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
+from toy_process import with_toy_process
 
 from mmamd.distillation.losses import build_terms
-from mmamd.distillation.losses.distpro import Process
-from mmamd.distillation.losses.distpro.pathways import lay_pathways
 from mmamd.methods import KD
 from mmamd.pipeline.config.settings import Settings, section_losses
 from mmamd.pruning.complexity import profiled_cost
@@ -47,14 +46,7 @@ def read(path):
 def losses_of(tmp_path):
     """Function that gives the terms of a student, as a section; the process that it replays is a toy one."""
     def of(path):
-        cfg = Config.fromfile(path)
-        process = cfg.model.losses.get('process')
-        if process is not None:
-            process.file = str(tmp_path / 'process.json')
-            names = tuple(own for own, _ in process.layers)
-            pathways = lay_pathways('student_ge_teacher', len(names))
-            row = (1.,) * len(pathways)
-            Process(names, names, pathways, (0, 1), (row, row), (row, row)).write(process.file)
+        cfg = with_toy_process(Config.fromfile(path), tmp_path)
         settings = Settings.from_cfg(cfg)
         assert settings.method == KD() and (settings.search is not None) == (path in SEARCHES)
         return section_losses(cfg, 'student') | (settings.search.expected() if settings.search else {})
