@@ -16,9 +16,9 @@ _base_ = [
     '../_base_/methods/distpro.py',
     '../_base_/default_runtime.py']
 
-# The ends of the four stages, and what the classifier reads: fifteen pathways.
-connect = [(name, name) for name in (
-    'backbone.layer1', 'backbone.layer2', 'backbone.layer3', 'backbone.layer4', 'neck')]
+# The four stages before their last ReLU, and what the classifier reads: fifteen pathways.
+connect = [*((f'backbone.layer{i}.1.relu:in', f'backbone.layer{i}.{last}.relu:in')
+             for i, last in ((1, 2), (2, 3), (3, 5), (4, 2))), ('neck', 'neck')]
 model = dict(
     architecture=_base_.architecture,
     teacher='resnet34_8xb32_in1k')  # path, URL or key of MMPretrain's zoo

@@ -17,8 +17,9 @@ _base_ = [
     '../_base_/methods/distpro.py',
     '../_base_/default_runtime.py']
 
-# The ends of the four stages, and what the classifier reads: fifteen pathways.
-connect = [*((f'backbone.timm_model.blocks.{i}', f'backbone.layer{i}') for i in (1, 2, 3, 4)), ('neck', 'neck')]
+# The four stages before their last ReLU, and what the classifier reads: fifteen pathways.
+connect = [*((f'backbone.timm_model.blocks.{i}.{own}.bn2.act:in', f'backbone.layer{i}.{last}.relu:in')
+             for i, own, last in ((1, 1, 2), (2, 1, 3), (3, 5, 5), (4, 1, 2))), ('neck', 'neck')]
 model = dict(
     architecture=_base_.architecture,
     teacher='resnet50_8xb32_in1k')  # path, URL or key of MMPretrain's zoo
