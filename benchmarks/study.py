@@ -92,7 +92,7 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
         args: Of the command line.
         student_epochs, joint_epochs, sampler, halve_after: Of the run.
         recipe: Its file.
-        teacher: Weights; those of the command line by default.
+        teacher: Weights; those of the command line by default, and those of the recipe where it names none either.
         selecting: Held-out images of a class that are selected on.
         **overrides: Further keys.
     """
@@ -103,6 +103,9 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
     cfg.compression.pop('budget', None)
     if cfg.pop('teacher_cache', None):
         cfg.model.losses.feat.weight = 0.1  # hidden states are not kept, so such a recipe leaves them out
+    teacher = teacher or args.teacher
+    if teacher is not None:
+        cfg.model.teacher = str(teacher)
     parts = {'train': ('train', slice(IMAGES_A_CLASS)), 'val': ('val', selecting),
              'test': ('val', slice(HELD_OUT_A_CLASS, HELD_OUT_A_CLASS + JUDGED_A_CLASS))}
     folder = args.work_dir.resolve() / recipe.stem
@@ -113,7 +116,7 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
             type='CustomDataset', data_prefix='train', ann_file=str(file),
             pipeline=cfg.train_pipeline if split == 'train' else cfg.test_pipeline)
     cfg.merge_from_dict({
-        'model.teacher': str(teacher or args.teacher), 'randomness.seed': seed, 'train_dataloader.batch_size': BATCH,
+        'randomness.seed': seed, 'train_dataloader.batch_size': BATCH,
         'method.type': 'mmamd.AMD' if joint_epochs else 'mmamd.KD',
         'custom_hooks': [dict(type='mmamd.SandwichSparsityHook', sampler=sampler, halve_after=halve_after or []),
                          dict(type='mmamd.NPSDSelectionHook', report_test=False)],

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mmamd.nearest import did_you_mean
 
+GIVEN = ':in'  # behind the name of a module: what it is given, in place of what it puts out
+
 
 @contextmanager
 def frozen_eval(network: nn.Module) -> Iterator[None]:
@@ -36,7 +38,8 @@ def watch(network: nn.Module, names: Iterable[str],
 
     Args:
         network: The network that is run within the context.
-        names: Names of its modules, as in ``network.named_modules()``.
+        names: Names of its modules, as in ``network.named_modules()``; ``'NAME:in'`` is a copy of what the module is
+            given, such as a state before its ReLU, which may work in place.
         read: From an output, and what was kept of an earlier one (else None), to what is kept: by default the latest
             output itself. It is called at once, because what follows may change an output in place.
 
@@ -47,9 +50,15 @@ def watch(network: nn.Module, names: Iterable[str],
         ValueError: If the network has no module of a name; it offers the nearest.
     """
     seen: dict[str, Any] = {}
+
+    def keep(name: str, value: Any) -> None:
+        seen[name] = read(value, seen.get(name))
+
     modules = {name: module_of(network, name) for name in names}
-    hooks = [module.register_forward_hook(lambda _module, _args, output, name=name: seen.__setitem__(
-        name, read(output, seen.get(name)))) for name, module in modules.items()]
+    hooks = [module.register_forward_pre_hook(lambda _module, args, name=name: keep(name, _copied(args)))
+             if name.endswith(GIVEN) else
+             module.register_forward_hook(lambda _module, _args, output, name=name: keep(name, output))
+             for name, module in modules.items()]
     try:
         yield seen
     finally:
@@ -57,16 +66,21 @@ def watch(network: nn.Module, names: Iterable[str],
             hook.remove()
 
 
+def _copied(args: tuple) -> tuple:
+    return tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in args)
+
+
 def module_of(network: nn.Module, name: str) -> nn.Module:
-    """The module of a name. Raises ValueError that offers the nearest names."""
+    """The module of a name that is watched. Raises ValueError that offers the nearest names."""
     modules = dict(network.named_modules())
+    name = name.removesuffix(GIVEN)
     if name not in modules:
         raise ValueError(f'{type(network).__name__} has no module {name!r}{did_you_mean(name, modules)}')
     return modules[name]
 
 
 def one_tensor(seen: dict[str, Any], name: str, whose: str) -> Tensor:
-    """The output of a watched module, of which it is asked that it has run and put out one tensor, if in a tuple.
+    """What was kept of a watched module, of which it is asked that it has run, and that it is one tensor, if in a tuple.
 
     Raises:
         ValueError: If it is not so; it names the module and whose it is.

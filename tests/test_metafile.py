@@ -19,7 +19,7 @@ from mmamd.selection.table import amount_text
 from mmamd.structures import Cost, Importance
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ('amd', 'kd', 'scalekd', 'segmentation', 'teacher')
+FOLDERS = ('amd', 'distpro', 'kd', 'scalekd', 'segmentation', 'teacher')
 METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
 ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
 COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
@@ -35,7 +35,7 @@ def network_of(entry):
     """Name of the network that an entry compresses, trains or teaches with."""
     if entry['In Collection'] == 'ScaleKD':  # '<teacher>_<student>_<data>'
         return re.sub('_.*_', '_', entry['Name'])
-    return re.sub('^(kd|teacher)_', '', entry['Name'])
+    return re.sub('^((search_)?distpro|kd|teacher)_', '', entry['Name'])
 
 
 def is_segmentor(entry):
@@ -80,6 +80,15 @@ def student_of_another_architecture(config):
     side = cfg.model.architecture.backbone.img_size
     with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
         return profiled_cost(MODELS.build(cfg.compression.student_architecture), (3, side, side))
+
+
+@cache
+def costs_of_pair(config):
+    """Costs of the teacher and of the student of a config whose student is of another architecture."""
+    architecture = Config.fromfile(ROOT / config).model.architecture
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        network = MODELS.build(architecture)
+        return profiled_cost(network, network.backbone.input_shape), student_of_another_architecture(config)
 
 
 # --- what is listed ---
@@ -159,9 +168,12 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
 def test_sizes_are_the_counters(entry):
     folder, metadata = 'segmentation' if is_segmentor(entry) else 'amd', entry['Metadata']
     recipe = f'configs/{folder}/{network_of(entry)}.py'
-    family = family_of(recipe)
-    other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
-    whole, student = family.teacher_cost, other or family.student.cost
+    if entry['In Collection'] == 'DistPro':  # of which some teachers are compressed nowhere
+        whole, student = costs_of_pair(f'configs/distpro/search_distpro_{network_of(entry)}.py')
+    else:
+        family = family_of(recipe)
+        other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
+        whole, student = family.teacher_cost, other or family.student.cost
     cost = whole if entry['Name'].startswith('teacher_') else student
     assert (metadata['FLOPs'], metadata['Parameters']) == (cost.macs, cost.params)
     for name, part in parts_of(entry).items():

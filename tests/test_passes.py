@@ -27,6 +27,18 @@ def test_hooks_are_taken_off_where_the_pass_fails(network):
     assert not network[0]._forward_hooks
 
 
+def test_what_a_module_is_given_is_seen_as_it_was(network):
+    with watch(network, ['1', '1:in']) as seen:
+        network(torch.tensor([[-5., 3.]]))
+    given = one_tensor(seen, '1:in', 'student')
+    assert torch.equal(given.relu(), seen['1']) and not torch.equal(given, seen['1'])  # the ReLU works in place
+    given.sum().backward()
+    assert network[0].bias.grad.tolist() == [1., 1.]
+    assert not any(module._forward_pre_hooks for module in network.modules())
+    with pytest.raises(ValueError, match="Sequential has no module '3'"), watch(network, ['3:in']):
+        pass
+
+
 def test_an_output_is_read_before_the_next_module_changes_it_and_may_add_up(network):
     nn.init.constant_(network[0].weight, -1.)
     nn.init.zeros_(network[0].bias)

@@ -29,7 +29,8 @@ CONFIGS = sorted((ROOT / 'configs' / 'segmentation').glob('*.py'))
 TEACHERS = [path for path in CONFIGS if path.stem.startswith('teacher_')]
 BASELINES = [path for path in CONFIGS if path.stem.startswith('kd_')]
 TRANSFERS = [path for path in CONFIGS if path.stem.startswith('transfer_')]
-COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES, *TRANSFERS]]
+PROCESSES = [path for path in CONFIGS if path.stem.startswith('distpro_')]
+COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES, *TRANSFERS, *PROCESSES]]
 TRAINED = [*TEACHERS, *TRANSFERS]  # one network by labels alone
 ZOO = 'https://download.openmmlab.com/mmsegmentation/v0.5/'
 
@@ -77,7 +78,7 @@ def test_recipe_card_is_that_of_the_config(path):
     length = cfg.train_cfg if path in TRAINED else cfg.student.train_cfg
     said = f'{length.max_iters:,} steps' if 'max_iters' in length else f'{length.max_epochs} epochs'
     assert said in card['Schedule']
-    if path in COMPRESSIONS:
+    if path in COMPRESSIONS + PROCESSES:
         assert f'-> {cfg.compression.student_scale:.0%} of its backbone'.replace('%', ' %') in title
 
 
@@ -95,6 +96,19 @@ def test_baseline_differs_from_its_compression_in_the_method_alone(path):
     baseline, compression = (read(each).to_dict() for each in (path, recipe_of(path)))
     assert (baseline.pop('method'), compression.pop('method')) == (dict(type='mmamd.KD'), dict(type='mmamd.AMD'))
     assert baseline == compression
+
+
+@each(PROCESSES)
+def test_process_stands_in_the_place_of_the_features_of_a_baseline(path):
+    found, baseline = read(path).to_dict(), read(path.with_stem(f'kd_{recipe_of(path).stem}')).to_dict()
+    process = found['model']['losses'].pop('process')
+    assert found['model']['losses']['feat'].pop('weight') == 0 < baseline['model']['losses']['feat'].pop('weight')
+    assert found == baseline
+    # Of another task: the run whose process it is has a recipe, and at least as many levels.
+    recipe = read(ROOT / f"configs/distpro/{Path(process['file']).parts[1]}.py")
+    assert Path(process['file']).parts[2:] == ('search', 'process.json') and recipe.search.type == 'mmamd.DistProSearch'
+    assert len(process['layers']) == len(process['level_map'])
+    assert [recipe.connect[level][0] for level in process['level_map']] == [own for own, _ in process['layers']]
 
 
 @each(COMPRESSIONS)

@@ -45,7 +45,7 @@ def write_csv(table: Table, rows: list[dict], path: Path) -> None:
 
 
 def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
-    """Our figures with intervals over the judging images and seeds: points, or a curve over the table's axis."""
+    """Our figures with intervals over the judging images and seeds: points, or curves over the table's axis."""
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
@@ -58,7 +58,12 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     errors = np.array([_interval(by_name[row.name]) for row in measured]).T
     fig, axes = plt.subplots(figsize=(7, 4 if table.axis else 1.5 + 0.35 * len(measured)), layout='constrained')
     if table.axis:
-        axes.errorbar([row.x for row in measured], tops, yerr=errors, marker='o', capsize=3)
+        for curve in dict.fromkeys(row.curve for row in measured):
+            own = [i for i, row in enumerate(measured) if row.curve == curve]
+            axes.errorbar([measured[i].x for i in own], [tops[i] for i in own], yerr=errors[:, own], marker='o',
+                          capsize=3, label=curve)
+        if curve:
+            axes.legend()
         axes.set(xlabel=table.axis, ylabel='top-1, %')
     else:
         # Points: a bar would have to begin at 0, where differences of a point cannot be seen.

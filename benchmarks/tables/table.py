@@ -19,6 +19,7 @@ class Row:
             it lacks the figure; None where the row is ours.
         cost: Cost that the paper prints.
         x: Where the row stands on the axis of a figure that has one.
+        curve: Which of its curves the row is a point of, where it has several.
         note: What contradicts the figure.
         at: Budget -> further overrides there.
         recipes: Budget -> config below configs/, where it is not the table's.
@@ -29,6 +30,7 @@ class Row:
     paper: float | str | None = None
     cost: str = ''
     x: float | None = None
+    curve: str = ''
     note: str = ''
     at: dict[str, dict[str, Any]] = field(default_factory=dict)
     recipes: dict[str, str] = field(default_factory=dict)

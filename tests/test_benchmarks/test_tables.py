@@ -8,12 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 import study
+from matplotlib.figure import Figure
 from mmengine.registry import DefaultScope
 from tables import TABLES
 from tables.jobs import config_of
 from tables.show import cells_of, draw, markdown
 from tables.table import Row, Table, find_table
 from test_study import arguments, row
+from toy_process import with_toy_process
 
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.lock import WorkDirTaken
@@ -65,7 +67,7 @@ def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path, taken):
             if which in taken:
                 continue
             taken.add(which)
-            cfg = config_of(table, budget, each.name, 3, args)
+            cfg = with_toy_process(config_of(table, budget, each.name, 3, args), tmp_path)
             with DefaultScope.overwrite_default_scope('mmpretrain'):
                 Settings.from_cfg(cfg)
             assert cfg.randomness.seed == 3 and cfg.optim_wrapper.type == 'AmpOptimWrapper'
@@ -78,6 +80,10 @@ def test_figures_are_those_that_the_paper_prints():
     scalekd = {(table, row.name): row.paper for table in TABLES for row in TABLES[table].rows}
     assert scalekd['scalekd_9a', 'CAP, DFM, TPP, KD'] == 79.62 and scalekd['scalekd_9c', 'Dual-Path CAP'] == 78.12
     assert scalekd['scalekd_2', 'advanced, Swin-L'] == 82.03 and scalekd['scalekd_3', 'ViT-B/16'] == 85.53
+    distpro = {(table, row.name): (row.paper, row.cost) for table in TABLES for row in TABLES[table].rows}
+    assert distpro['distpro_1', 'R50-MobileNet, by R34-R18'][0] == 73.22
+    assert distpro['distpro_3', 'threshold 0.6'] == (73.22, '40 % of alphas, 73 h')
+    assert distpro['distpro_fast', 'DeiT-Tiny, DistPro, 100 epochs'][0] == 73.41
     assert any('98.01' in note and '89.33' in note for note in TABLES['table1'].notes)
 
 
@@ -147,6 +153,16 @@ def test_points_and_curves_are_drawn_of_what_was_measured(toy, tmp_path):
     assert all((tmp_path / name).stat().st_size > 5000 for name in ('points.png', 'curve.png'))
     with pytest.raises(ValueError, match='toy: no row has been run at the budget .micro., so there is nothing to draw'):
         draw(toy, 'micro', [], tmp_path / 'none.png')
+
+
+def test_a_figure_of_several_curves_names_each(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, 'savefig', lambda figure, path, **_: drawn.append(figure))
+    rows = [row(f'{name}, {epochs} epochs', 0, 1000 + 5 * epochs) for name in ('ReviewKD', 'DistPro')
+            for epochs in (10, 50)]
+    draw(TABLES['distpro_epochs'], 'full', rows, tmp_path / 'curves.png')
+    handles, names = drawn[0].axes[0].get_legend_handles_labels()
+    assert names == ['ReviewKD', 'DistPro'] and [each[0].get_xdata().tolist() for each in handles] == [[10, 50]] * 2
 
 
 def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tmp_path, capsys):

@@ -22,9 +22,11 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from mmamd import compat
 from mmamd.distillation import Loss, SandwichSparsityHook
 from mmamd.registry import MODELS
+from mmamd.search.distpro import AlphaUpdate
 
 NUM_CANDIDATES = (1, 3)  # the smallest alone, which has no heads in one block; and all
 CONNECTOR = {'ce': dict(type='mmamd.TaskLoss'), 'toy': dict(type='mmamd.ToyConnectorLoss', weight=0.5)}
+SEARCH = {'ce': dict(type='mmamd.TaskLoss'), 'process': dict(type='mmamd.ProcessLoss', mode='search')}
 NUM_STEPS = 3  # DistributedDataParallel lays its buckets anew after the first
 
 
@@ -48,6 +50,7 @@ def train_on_half_the_batch(rank, folder, settings):
         results[name] = joint_steps(one, half, len(candidates))
     results['connector'] = joint_steps({**settings, 'losses': CONNECTOR}, half, 3)
     results['no head'] = joint_steps({**settings, 'losses': terms(feat=1)}, half, 2)
+    results['searched'] = alphas_of_a_search(settings, half)
     results['synchronised'] = step_of_a_convnet(half, lambda network: MODEL_WRAPPERS.build(
         {**compat.model_wrapper_cfg(), 'module': network}))
     torch.save(results, folder / f'rank_{rank}.pth')
@@ -65,6 +68,19 @@ def step_of_a_convnet(part, wrap):
     maps.square().mean().backward()
     return dict(gradients={name: p.grad for name, p in network.named_parameters()},
                 buffers=dict(network.named_buffers()))
+
+
+def alphas_of_a_search(settings, part):
+    """Alphas after a step of a search on a part of a batch, and the gradient that they have followed."""
+    torch.manual_seed(0)
+    distiller = MODELS.build({**settings, 'losses': SEARCH, 'candidates': settings['candidates'][-1:]}).train().double()
+    distiller.terms['process'].eval()  # what a half drops is not what the whole drops
+    train, held_out = (distiller.data_preprocessor(raw_batch(part)) for _ in range(2))
+    for each, shift in ((train, 0.), (held_out, 0.5)):
+        each['inputs'] = each['inputs'].double() + shift
+    train['targets'] = distiller.teach(train['inputs'], train['data_samples'])
+    update = AlphaUpdate(distiller, torch.optim.SGD(distiller.parameters(), lr=0.1))
+    return dict(gradient=update.step(train, held_out), alpha=distiller.terms['process'].alpha)
 
 
 def joint_steps(settings, half, num_candidates):
@@ -155,6 +171,11 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
         assert all(torch.equal(value, ranks[1][name]['remembered'][key])
                    for key, value in ranks[0][name]['remembered'].items() if '.running_' not in key), name
     assert {'network.head.fc.weight', 'network.head.fc.bias'} < set(ranks[0]['no head']['frozen'])
+    alone = alphas_of_a_search(settings, slice(4))
+    assert alone['gradient'].norm() > 0
+    for rank in ranks:
+        torch.testing.assert_close(rank['searched'], alone, rtol=1e-6, atol=0.)
+        assert torch.equal(rank['searched']['alpha'], ranks[0]['searched']['alpha'])
     alone = step_of_a_convnet(slice(4), lambda network: network)
     for rank in ranks:
         assert_same_gradients(rank['synchronised']['gradients'], alone['gradients'])

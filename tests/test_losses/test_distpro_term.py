@@ -158,10 +158,19 @@ def test_a_threshold_that_leaves_nothing_at_some_points_is_warned_of(written, mo
     monkeypatch.setattr(term_module, 'notice', lambda text, *_: said.append(text))
     file = written(((0.4, 0.4, 0.1), (0.9, 0.9, 0.9), (0.2, 0.2, 0.9)))
     term, student, teacher = two_levels(ProcessLoss(file=file, threshold=0.5))
-    assert said == ['threshold=0.5 leaves no pathway at 1 of the 3 points of the process; the term is 0 there']
+    # The largest two rise from 0.4 to 0.9 in the first half: they are below 0.5 for a fifth of that.
+    assert said == ['threshold=0.5 leaves no pathway for 10% of the training; the term is 0 there']
     value = term.compare(student, teacher, 0)
     value.backward()
     assert value == 0 and not any(each.grad.any() for each in term.parameters())
+
+
+def test_a_threshold_that_leaves_nothing_between_two_points_is_warned_of(written, monkeypatch):
+    said = []
+    monkeypatch.setattr(term_module, 'notice', lambda text, *_: said.append(text))
+    # 1 to 0.2, and back: both are below 0.8 from a quarter to three quarters of the way.
+    two_levels(ProcessLoss(file=written(((1., 0.2, 0.), (0.2, 1., 0.), (0.2, 1., 0.))), threshold=0.8))
+    assert said == ['threshold=0.8 leaves no pathway for 25% of the training; the term is 0 there']
 
 
 def test_a_threshold_that_leaves_nothing_at_all_is_refused(written):

@@ -101,7 +101,7 @@ def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
 
 def layer_pairs(layers: str | Sequence[int | tuple[str, str]], student: nn.Module,
                 teacher: nn.Module) -> list[tuple[str, str]]:
-    """Names of the modules whose outputs a term compares: the student's and the teacher's.
+    """Names of the modules whose states a term compares: the student's and the teacher's.
 
     Args:
         layers: ``'auto'`` or numbers of hidden states, see :func:`resolve_layers`, or the pairs themselves.
@@ -127,7 +127,8 @@ class FeatureLoss(Loss):
     Args:
         layers: ``'auto'`` or explicit numbers of hidden states, see :func:`resolve_layers`, for networks of one
             architecture; or pairs of names of modules, the student's own and the teacher's, for any two networks:
-            ``[('backbone.stages.0', 'backbone.layer1'), ...]``.
+            ``[('backbone.stages.0', 'backbone.layer1'), ...]``. ``'NAME:in'`` is what a module is given, such as
+            ``'backbone.layer1.2.relu:in'`` for a state before its last ReLU.
         normalize: See :func:`feature_loss`.
         weight: Factor of the term; AMD's beta.
     """

@@ -156,18 +156,18 @@ class ProcessLoss(Loss):
                              f'{", ".join(each.name for each in self.pathways)}; leave rule out')
 
     def _cut(self) -> float:
-        """The least weight that is kept. Warns of a threshold that leaves nothing at some points, refuses it at all."""
+        """The least weight that is kept. Warns of a threshold that leaves nothing at some times, refuses it at all."""
         if not self.threshold:
             return 0.
         rows = [self._of_columns(row) for row in self.process.weights] if self.mode == 'process' else [self.weights(0.)]
         cut = cut_of(rows, self.threshold, self.relative_to_max)
-        empty = sum(max(row) < cut for row in rows)
-        if empty == len(rows):
+        if max(map(max, rows)) < cut:
             raise ValueError(f'threshold={self.threshold} leaves no pathway at any time: the largest weight is '
                              f'{max(map(max, rows)):.3g}; lower it, or set relative_to_max=True')
+        empty = sum(max(self.weights((i + 0.5) / TIMES)) < cut for i in range(TIMES))
         if empty:
-            notice(f'threshold={self.threshold} leaves no pathway at {empty} of the {len(rows)} points of the '
-                   'process; the term is 0 there', logging.WARNING)
+            notice(f'threshold={self.threshold} leaves no pathway for {empty / TIMES:.0%} of the training; the term is '
+                   '0 there', logging.WARNING)
         return cut
 
     def _kind(self, pathway: Pathway, student: Outputs, teacher: Outputs, index: int) -> str:
