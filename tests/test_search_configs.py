@@ -36,9 +36,9 @@ def read(tmp_path):
     return of
 
 
-def test_there_are_a_search_of_each_kind_and_a_replay():
+def test_there_are_a_search_of_each_kind_and_a_use_of_what_it_finds():
     assert [path.stem for path in PATHS] == ['distpro_resnet20_cifar100', 'search_distpro_resnet20_cifar100',
-                                             'search_kd-zero_resnet20_cifar100']
+                                             'kd-zero_resnet20_cifar100', 'search_kd-zero_resnet20_cifar100']
 
 
 @pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)
