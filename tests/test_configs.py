@@ -63,7 +63,7 @@ def read(path):
 
 
 def network_of(path):
-    """Name of the network that a config compresses, trains or teaches with: of '<teacher>_<student>_<data>' the first."""
+    """Name of the network that a config compresses, trains or teaches with: not the second of a pair."""
     teacher, *_, data = re.sub('^(search_)?(kd|teacher|kd-zero|distpro)_', '', path.stem).split('_')
     return f'{teacher}_{data}'
 

@@ -12,6 +12,7 @@ FOUND = study.ROOT / 'results' / 'kd_zero' / 'found.json'  # name -> genome
 GENOME = 'model.losses.found.genome'
 RECIPE = 'kd_zero/kd-zero_resnet20_cifar100.py'
 PLAIN = {'model.losses.found.weight': 0.}  # the task's loss alone
+KD = {'model.losses.ce.weight': 0.1, 'model.losses.logit': dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.)}
 
 
 def found() -> dict[str, str]:
@@ -24,8 +25,7 @@ RESNET = Table(
     teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides={'method.type': 'mmamd.KD'},
     at={'micro': {'student.train_cfg.max_epochs': 12}},
     rows=(Row('student', PLAIN),
-          Row('KD', {**PLAIN, 'model.losses.ce.weight': 0.1,
-                     'model.losses.logit': dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.)}),
+          Row('KD', {**PLAIN, **KD}),
           Row('DKD', {**PLAIN, 'model.losses.dkd': dict(type='mmamd.DKDLoss')}),
           Row('DIST', {**PLAIN, 'model.losses.dist': dict(type='mmamd.DISTLoss')}),
           *(Row(name, {GENOME: genome}) for name, genome in found().items())),

@@ -18,7 +18,8 @@ class Row:
         paper: Accuracy in percent that the paper prints; ``'missing'`` where it speaks of the row, and what we have of
             it lacks the figure; None where the row is ours.
         cost: Cost that the paper prints.
-        x: Where the row stands on the axis of a figure that has one.
+        x: Where the row stands on the axis of a figure that has one; None for a level line.
+        curve: Of a figure that has several, the one that it is on.
         note: What contradicts the figure.
         at: Budget -> further overrides there.
         recipes: Budget -> config below configs/, where it is not the table's.
@@ -29,6 +30,7 @@ class Row:
     paper: float | str | None = None
     cost: str = ''
     x: float | None = None
+    curve: str = ''
     note: str = ''
     at: dict[str, dict[str, Any]] = field(default_factory=dict)
     recipes: dict[str, str] = field(default_factory=dict)

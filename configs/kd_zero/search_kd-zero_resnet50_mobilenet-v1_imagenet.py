@@ -5,8 +5,8 @@ Row: Table 4: 73.02 % (student alone 70.13 %, KD 70.68 %).
 Teacher: MMPretrain's ResNet-50, downloaded, as in configs/amd/resnet50_imagenet.py.
 Command: tools/dist_train.sh configs/kd_zero/search_kd-zero_resnet50_mobilenet-v1_imagenet.py 1
 Hardware: one GPU. Hours: not measured.
-Schedule: 220 distillers, each tried for 5 epochs of 128,000 images, then student 100 epochs; SGD, 1e-1, 256 images a step
-    (the paper's, which does not say how many images).
+Schedule: 220 distillers, each tried for 5 epochs of 128,000 images, then student 100 epochs; SGD, 1e-1, 256 images a
+    step (the paper's, which does not say how many images).
 Measured: not run.
 """
 _base_ = [

@@ -1,13 +1,13 @@
 """ResNet-56 -> DeiT-Ti with patches of 8 px on CIFAR-100 by a distiller that KD-Zero searches.
 
 Paper: KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs, NeurIPS 2023.
-Row: Table 3 has 78.25 % (teacher 72.34 %, student alone 65.08 %, KD 73.25 %) for a DeiT-Ti of patches of 16 px, which sees
-    its images at 224 px. It has ten times the MACs of its teacher, and a student has fewer than its teacher here.
+Row: Table 3 has 78.25 % (teacher 72.34 %, student alone 65.08 %, KD 73.25 %) for a DeiT-Ti of patches of 16 px,
+    which sees its images at 224 px. It has ten times the MACs of its teacher; here a student has fewer than that.
 Teacher: configs/teacher/teacher_resnet56_cifar100.py, run first.
 Command: tools/dist_train.sh configs/kd_zero/search_kd-zero_resnet56_deit-t_cifar100.py 1
 Hardware: one GPU. Hours: not measured.
-Schedule: 220 distillers, each tried for 15 epochs, then student 300 epochs; AdamW, 5e-4, 64 images a step (the paper's, but
-    for the images a step, the warm-up and the cosine, which it does not say).
+Schedule: 220 distillers, each tried for 15 epochs, then student 300 epochs; AdamW, 5e-4, 64 images a step (the paper's,
+    but for the images a step, the warm-up and the cosine, which it does not say).
 Measured: not run.
 """
 _base_ = [
