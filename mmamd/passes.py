@@ -80,7 +80,7 @@ def module_of(network: nn.Module, name: str) -> nn.Module:
 
 
 def one_tensor(seen: dict[str, Any], name: str, whose: str) -> Tensor:
-    """What was kept of a watched module, of which it is asked that it has run, and that it is one tensor, if in a tuple.
+    """What was kept of a watched module, which must have run; and must be one tensor, if in a tuple.
 
     Raises:
         ValueError: If it is not so; it names the module and whose it is.

@@ -19,7 +19,7 @@ from mmamd.selection.table import amount_text
 from mmamd.structures import Cost, Importance
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ('amd', 'distpro', 'kd', 'scalekd', 'segmentation', 'teacher')
+FOLDERS = ('amd', 'distpro', 'kd', 'kd_zero', 'scalekd', 'segmentation', 'teacher')
 METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
 ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
 COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
@@ -27,15 +27,19 @@ COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
 EMBED_DIMS = {'vit-b': 768, 'deit-b': 768, 'vit-l': 1024, 'vit-s': 384, 'deit-s': 384, 'vit-micro': 128, 'vit-tiny': 64,
               'swin-t': 96, 'swin-s': 96, 'swin-b': 128, 'swin-l': 192, 'swin-micro': 48}
 
+# Networks that are trained by the recipe of another, whose depth and widths are options -> that one.
+TRAINED_AS = {'resnet110_cifar100': 'resnet56_cifar100', 'resnet32x4_cifar100': 'resnet56_cifar100'}
+# Collections of pairs, '<teacher>_<student>_<data>', whose students are networks of their own.
+OF_PAIRS = ('ScaleKD', 'KD-Zero')
+
 # Name of a metric -> what cards call it.
 SHORT = {'Top 1 Accuracy': 'top-1', 'mIoU': 'mIoU'}
 
 
 def network_of(entry):
     """Name of the network that an entry compresses, trains or teaches with."""
-    if entry['In Collection'] == 'ScaleKD':  # '<teacher>_<student>_<data>'
-        return re.sub('_.*_', '_', entry['Name'])
-    return re.sub('^((search_)?distpro|kd|teacher)_', '', entry['Name'])
+    name = re.sub('^(search_)?(distpro|kd|kd-zero|teacher)_', '', entry['Name'])
+    return re.sub('_.*_', '_', name) if entry['In Collection'] in OF_PAIRS else name
 
 
 def is_segmentor(entry):
@@ -157,7 +161,8 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
         assert Path(get_installed_path(package), '.mim', 'configs', path).samefile(zoo.config.filename)
     else:
         folder = 'segmentation' if is_segmentor(entry) else 'teacher'
-        assert teacher['Config'] == f'configs/{folder}/teacher_{network_of(entry)}.py' and teacher['Weights'] is None
+        network = TRAINED_AS.get(network_of(entry), network_of(entry))
+        assert teacher['Config'] == f'configs/{folder}/teacher_{network}.py' and teacher['Weights'] is None
         assert (ROOT / teacher['Config']).is_file()
 
 
@@ -167,13 +172,12 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
     pytest.param(entry, id=entry['Name'], marks=[pytest.mark.seg] if is_segmentor(entry) else []) for entry in ENTRIES])
 def test_sizes_are_the_counters(entry):
     folder, metadata = 'segmentation' if is_segmentor(entry) else 'amd', entry['Metadata']
-    recipe = f'configs/{folder}/{network_of(entry)}.py'
-    if entry['In Collection'] == 'DistPro':  # of which some teachers are compressed nowhere
-        whole, student = costs_of_pair(f'configs/distpro/search_distpro_{network_of(entry)}.py')
+    if entry['In Collection'] in (*OF_PAIRS, 'DistPro'):
+        whole, student = costs_of_pair(entry['Config'])
     else:
+        recipe = f'configs/{folder}/{network_of(entry)}.py'
         family = family_of(recipe)
-        other = student_of_another_architecture(entry['Config'] if entry['In Collection'] == 'ScaleKD' else recipe)
-        whole, student = family.teacher_cost, other or family.student.cost
+        whole, student = family.teacher_cost, student_of_another_architecture(recipe) or family.student.cost
     cost = whole if entry['Name'].startswith('teacher_') else student
     assert (metadata['FLOPs'], metadata['Parameters']) == (cost.macs, cost.params)
     for name, part in parts_of(entry).items():

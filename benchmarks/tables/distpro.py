@@ -64,7 +64,8 @@ SMALL_VIT = dict(
 BLOCKS = [(f'backbone.layers.{i}', f'backbone.layers.{2 * i + 1}') for i in range(4)]
 SEARCH = dict(type='mmamd.DistProSearch', epochs=4, lr=1e-3, loss=dict(layers=BLOCKS))
 OF_BLOCKS = dict(type='mmamd.ProcessLoss', layers=BLOCKS)
-NONE = {'model.losses.feat.weight': 0., 'model.losses.logit.weight': 0.}
+NO_FEAT = {'model.losses.feat.weight': 0.}
+NONE = {**NO_FEAT, 'model.losses.logit.weight': 0.}
 
 VIT = Table(
     name='distpro_vit', title='A process of tokens, ViT-micro to a small ViT', source='ours',
@@ -81,6 +82,6 @@ TERM = Table(
     recipes={'micro': RECIPES['micro']}, teachers=TEACHERS, reference='L_feat',
     overrides={'method': dict(type='mmamd.AMD', candidates='refit'), 'custom_hooks.1.rule': 'npsd_cost'},
     at={'micro': {**REFIT, 'compression.num_candidates': 4}},
-    rows=(Row('L_feat'), Row('without L_feat', {'model.losses.feat.weight': 0.}),
-          Row('equal weights', {'model.losses.feat.weight': 0., 'model.losses.process': dict(OF_BLOCKS, layers=STATES)}),
-          Row('process', {'model.losses.feat.weight': 0., 'search': dict(SEARCH, epochs=2, loss=dict(layers=STATES))})))
+    rows=(Row('L_feat'), Row('without L_feat', NO_FEAT),
+          Row('equal weights', {**NO_FEAT, 'model.losses.process': dict(OF_BLOCKS, layers=STATES)}),
+          Row('process', {**NO_FEAT, 'search': dict(SEARCH, epochs=2, loss=dict(layers=STATES))})))

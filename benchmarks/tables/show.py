@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import study
 
-from tables.table import Table
+from tables.table import Row, Table
 
 HEAD = ('row', 'paper', 'cost in the paper', 'ours, top-1 %', 'seeds', 'difference to "{reference}", points [95 %]', '',
         'TMACs', 'trainings', 'note')
@@ -58,12 +58,7 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     errors = np.array([_interval(by_name[row.name]) for row in measured]).T
     fig, axes = plt.subplots(figsize=(7, 4 if table.axis else 1.5 + 0.35 * len(measured)), layout='constrained')
     if table.axis:
-        for curve in dict.fromkeys(row.curve for row in measured):
-            own = [i for i, row in enumerate(measured) if row.curve == curve]
-            axes.errorbar([measured[i].x for i in own], [tops[i] for i in own], yerr=errors[:, own], marker='o',
-                          capsize=3, label=curve)
-        if curve:
-            axes.legend()
+        _draw_curves(axes, measured, np.array(tops), errors)
         axes.set(xlabel=table.axis, ylabel='top-1, %')
     else:
         # Points: a bar would have to begin at 0, where differences of a point cannot be seen.
@@ -76,6 +71,19 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150)
     plt.close(fig)
+
+
+def _draw_curves(axes, measured: list[Row], tops: np.ndarray, errors: np.ndarray) -> None:
+    """Rows by their curves, from left to right; a row that has no place on the axis is a level line."""
+    for name in dict.fromkeys(row.curve for row in measured if row.x is not None):
+        own = sorted((row.x, i) for i, row in enumerate(measured) if row.x is not None and row.curve == name)
+        places, numbers = zip(*own, strict=True)
+        axes.errorbar(places, tops[list(numbers)], yerr=errors[:, list(numbers)], marker='o', capsize=3, label=name)
+    for row, top in zip(measured, tops, strict=True):
+        if row.x is None:
+            axes.axhline(top, linestyle='--', color='grey', label=row.name)
+    if any(axes.get_legend_handles_labels()[1]):
+        axes.legend()
 
 
 def _by_name(rows: list[dict]) -> dict[str, dict[int, dict]]:

@@ -18,8 +18,8 @@ class Row:
         paper: Accuracy in percent that the paper prints; ``'missing'`` where it speaks of the row, and what we have of
             it lacks the figure; None where the row is ours.
         cost: Cost that the paper prints.
-        x: Where the row stands on the axis of a figure that has one.
-        curve: Which of its curves the row is a point of, where it has several.
+        x: Where the row stands on the axis of a figure that has one; None for a level line.
+        curve: Of a figure that has several, the one that it is on.
         note: What contradicts the figure.
         at: Budget -> further overrides there.
         recipes: Budget -> config below configs/, where it is not the table's.

@@ -6,12 +6,14 @@ from mmpretrain.registry import MODELS
 
 import mmamd.backbones  # noqa: F401  registers the networks
 
-# Width and parameters with a linear head of 100 classes: 0.28 M, 0.86 M, 0.70 M, 2.26 M, 3.97 M, 9.46 M in Table 7.
+# Width and parameters with a linear head of 100 classes: 0.28 M, 0.86 M, 0.70 M, 2.26 M, 3.97 M, 9.46 M in Table 7;
+# ResNet-8x4 as in CRD's code.
 NETWORKS = {
     'ResNet-20': (dict(type='mmamd.CifarResNet', depth=20), 64, 278_324),
     'ResNet-56': (dict(type='mmamd.CifarResNet', depth=56), 64, 861_620),
     'WRN-16-2': (dict(type='mmamd.WideResNet', depth=16, widen_factor=2), 128, 703_284),
     'WRN-40-2': (dict(type='mmamd.WideResNet', depth=40, widen_factor=2), 128, 2_255_156),
+    'ResNet-8x4': (dict(type='mmamd.CifarResNet', depth=8, stem_channels=32, base_channels=64), 256, 1_233_540),
     'VGG-8': (dict(type='mmamd.CifarVGG', depth=8), 512, 3_965_028),
     'VGG-13': (dict(type='mmamd.CifarVGG', depth=13), 512, 9_462_180),
 }
@@ -67,3 +69,17 @@ def test_vgg_keeps_a_filter_in_each_layer_and_leaves_the_last_whole():
 def test_depths_that_there_are_not_are_refused(backbone, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(backbone)
+
+
+@pytest.mark.parametrize('backbone, channels, side, params', [
+    # 815,780: of the host's MobileNetV2 of half its width, whose second stage is 16 wide, CRD's is 12.
+    (dict(type='mmamd.CifarMobileNetV2', widen_factor=0.5), 1280, 2, 815_780),
+    # 3 x 24 weights of the stem for 27 x 24.
+    (dict(type='mmamd.CifarShuffleNetV1'), 960, 4, 1_000_828 - 24 * 24),
+    (dict(type='mmamd.CifarShuffleNetV2'), 1024, 4, 1_355_528),  # CRD's
+], ids=['MobileNetV2', 'ShuffleNetV1', 'ShuffleNetV2'])
+def test_light_networks_are_the_hosts_but_for_what_halves_the_images(backbone, channels, side, params):
+    network = MODELS.build(backbone)
+    network.eval()  # the host's returns nothing
+    assert sum(p.numel() for p in network.parameters()) == params - 100 * (channels + 1)
+    assert [tuple(out.shape) for out in network(torch.zeros(1, 3, 32, 32))] == [(1, channels, side, side)]

@@ -1,6 +1,8 @@
 """A table of the paper is data: rows that run, go on where they stopped, and are printed beside the paper's figures."""
 
+import copy
 import csv
+import functools
 import json
 import runpy
 import sys
@@ -9,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 import study
 from matplotlib.figure import Figure
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
 from tables import TABLES
 from tables.jobs import config_of
 from tables.show import cells_of, draw, markdown
@@ -19,8 +23,10 @@ from toy_process import with_toy_process
 
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.lock import WorkDirTaken
+from mmamd.pruning.complexity import profiled_cost
 
 TOOL = study.ROOT / 'tools' / 'table.py'
+SLOW = ('kd_zero_space', 'kd_zero_w16', 'kd_zero_r20')  # like others, in more rows
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
 
 
@@ -52,13 +58,21 @@ def test_rows_have_names_of_their_own_and_one_of_them_is_the_reference(table):
     assert (table.axis is None) == all(row.x is None for row in table.rows)
 
 
+@pytest.fixture
+def recipes_are_read_once(monkeypatch, read=functools.cache(Config.fromfile)):
+    """Rows of many tables differ in keys alone, and to read a recipe takes longer than all that is tested of it."""
+    monkeypatch.setattr(Config, 'fromfile', lambda path: copy.deepcopy(read(path)))
+
+
 @pytest.fixture(scope='module')
 def taken():
     """What has been found to be a config: tables share rows."""
     return set()
 
 
-@pytest.mark.parametrize('table', EACH)
+@pytest.mark.parametrize('table', [
+    pytest.param(table, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, table in sorted(TABLES.items())])
+@pytest.mark.usefixtures('recipes_are_read_once')
 def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path, taken):
     args = arguments(tmp_path)
     for budget in table.recipes:
@@ -73,6 +87,24 @@ def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path, taken):
             assert cfg.randomness.seed == 3 and cfg.optim_wrapper.type == 'AmpOptimWrapper'
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['kd_zero_r20', 'kd_zero_w16'])
+def test_teachers_of_every_size_have_the_layer_that_is_compared_and_the_share_that_a_row_says(name):
+    table = TABLES[name]
+    for each in table.rows:
+        cfg = Config.fromfile(study.ROOT / 'configs' / table.recipe('full'))
+        cfg.merge_from_dict(table.overrides_of(each.name, 'full'))
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            networks = [MODELS.build(architecture.to_dict())
+                        for architecture in (cfg.compression.student_architecture, cfg.model.architecture)]
+        student, teacher = (profiled_cost(network, (3, 32, 32)) for network in networks)
+        assert student.macs / teacher.macs == pytest.approx(cfg.compression.student_scale, abs=0.005), each.name
+        assert each.x is None or teacher.params / 1e6 == pytest.approx(each.x, abs=0.005)
+        if 'found' in cfg.model.losses:
+            assert all(layer in dict(network.named_modules())
+                       for layer, network in zip(cfg.model.losses.found.layer, networks, strict=True))
+
+
 def test_figures_are_those_that_the_paper_prints():
     printed = {(table, row.name): row.paper for table in ('table1', 'table4', 'table5') for row in TABLES[table].rows}
     assert printed['table1', 'AMD'] == 80.23 and printed['table1', 'CRD, whole blocks'] == 74.15
@@ -84,6 +116,8 @@ def test_figures_are_those_that_the_paper_prints():
     assert distpro['distpro_1', 'R50-MobileNet, by R34-R18'][0] == 73.22
     assert distpro['distpro_3', 'threshold 0.6'] == (73.22, '40 % of alphas, 73 h')
     assert distpro['distpro_fast', 'DeiT-Tiny, DistPro, 100 epochs'][0] == 73.41
+    assert scalekd['kd_zero_pairs', 'ResNet-110, ResNet-20'] == scalekd['kd_zero_r20', 'R110, KD-Zero'] == 72.05
+    assert scalekd['kd_zero_w16', 'R50, KD-Zero'] == 76.02 and scalekd['kd_zero_designs', 'Review, KD-Zero'] == 72.27
     assert any('98.01' in note and '89.33' in note for note in TABLES['table1'].notes)
 
 
@@ -163,6 +197,18 @@ def test_a_figure_of_several_curves_names_each(tmp_path, monkeypatch):
     draw(TABLES['distpro_epochs'], 'full', rows, tmp_path / 'curves.png')
     handles, names = drawn[0].axes[0].get_legend_handles_labels()
     assert names == ['ReviewKD', 'DistPro'] and [each[0].get_xdata().tolist() for each in handles] == [[10, 50]] * 2
+
+
+def test_a_figure_of_several_curves_has_one_of_each_and_level_lines(monkeypatch, tmp_path):
+    """The gain over the size of the teacher: plain distillation, what was found, and the student alone below both."""
+    drawn = []
+    monkeypatch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: drawn.append(figure.axes[0]))
+    rows = [row(name, 0, right) for name, right in (
+        ('student alone', 1000), ('VGG13, KD', 1300), ('R110, KD', 1200), ('R110, KD-Zero', 1500))]
+    draw(TABLES['kd_zero_r20'], 'full', rows, tmp_path / 'gain.png')
+    assert drawn[0].get_legend_handles_labels()[1] == ['student alone', 'KD', 'KD-Zero']
+    kd = drawn[0].containers[0].lines[0].get_xydata()
+    assert kd.tolist() == [[1.74, pytest.approx(40)], [9.46, pytest.approx(1300 / 30)]]  # by the teacher's size
 
 
 def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tmp_path, capsys):

@@ -160,6 +160,14 @@ def alone(found, shape=(4, 6, 4, 4), logits=None):
     return term, own, other
 
 
+def test_logits_of_a_segmentor_are_compared_at_every_position():
+    term, own, other = alone(genome('logits', 'softmax_C', 'Pearson', 'conf'), logits=pair(4, 5, 3, 3))
+    student, teacher = (x.logits.softmax(1) - x.logits.softmax(1).mean(1, keepdim=True) for x in (own, other))
+    distance_N = (1 - F.cosine_similarity(student, teacher, dim=1)).mean(dim=(1, 2))
+    weights_N = other.logits.softmax(1).amax(1).mean(dim=(1, 2))
+    torch.testing.assert_close(term.compare(own, other, 0), (weights_N * distance_N).mean())
+
+
 def test_random_transforms_hide_the_same_of_both_and_other_things_in_another_step():
     term, own, other = alone(genome('feature', 'mask', 'l2'))
     term.connectors = nn.ModuleList([Leading()])

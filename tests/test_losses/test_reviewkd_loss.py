@@ -4,8 +4,11 @@ import pytest
 import torch
 from pairs import STAGES, built, cnn_distiller, external_distiller, steps
 from torch import nn
+from torch.nn.functional import mse_loss
 
 from mmamd.distillation.losses.reviewkd import Fusion, ReviewKDLoss, hcl_loss
+
+MAPS = 'in:[feature] trans:[{}|no|no] dist:[l2] cal:[no] weight:[2] tau:[1]'
 
 
 def test_value_by_hand():
@@ -82,6 +85,28 @@ def test_term_is_the_sum_over_its_layers_and_grows_with_the_warmup():
     assert ReviewKDLoss().weight == 1. and ReviewKDLoss().warmup == 0.
 
 
+def test_a_genome_compares_the_fused_maps_in_the_place_of_the_pooled_differences():
+    states = {name: torch.randn(4, 3, 4, 4, generator=torch.Generator().manual_seed(i)) for i, name in enumerate('ab')}
+    term, student, teacher = built(ReviewKDLoss(genome=MAPS.format('no')), states, states)
+    student.logits = teacher.logits = torch.zeros(4, 2)
+    (shallow, deep), own = term.fusions[0], student.states
+    met, passed = deep(own['b'], None)
+    expected = mse_loss(met, own['b']) + mse_loss(shallow(own['a'], passed)[0], own['a'])
+    torch.testing.assert_close(term.compare(student, teacher, 0), 2 * expected)
+
+
+def test_a_genome_that_hides_hides_the_same_in_a_step_and_draws_no_other_fusions():
+    states = {'a': torch.randn(4, 3, 4, 4, generator=torch.Generator().manual_seed(0))}
+    plain, hiding = (built(ReviewKDLoss(genome=genome), states, states) for genome in (None, MAPS.format('drop')))
+    assert all(map(torch.equal, plain[0].fusions.parameters(), hiding[0].fusions.parameters()))
+    term, student, teacher = hiding
+    student.logits = teacher.logits = torch.zeros(4, 2)
+    first = term.compare(student, teacher, 0)
+    assert torch.equal(first, term.compare(student, teacher, 0))
+    student.progress = 0.5
+    assert not torch.equal(first, term.compare(student, teacher, 0))
+
+
 def test_pairs_of_transformers_of_cnns_and_of_two_architectures_are_trained(make_distiller):
     for distiller in (make_distiller(losses={'review': dict(type='mmamd.ReviewKDLoss', layers=[1, 2])}),
                       cnn_distiller({'review': dict(type='mmamd.ReviewKDLoss')}),
@@ -91,7 +116,9 @@ def test_pairs_of_transformers_of_cnns_and_of_two_architectures_are_trained(make
 
 @pytest.mark.parametrize('wrong, message', [
     (dict(warmup=2.), r'warmup must be a share of the stage in \[0, 1\], got 2.0; 0 is none'),
-    (dict(layers=1), 'layers must be')])
+    (dict(layers=1), 'layers must be'),
+    (dict(genome=MAPS.format('no').replace('feature', 'logits')), r'genome must be one of in:\[feature\] and cal:\['),
+    (dict(genome=MAPS.format('no').replace('cal:[no]', 'cal:[conf]')), r'compares maps alone, got')])
 def test_options_that_cannot_be_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         ReviewKDLoss(**wrong)

@@ -75,3 +75,7 @@ def test_focal_is_the_weight_of_soft_labels():
     student, teacher = pair(3, 5)
     torch.testing.assert_close(CALIBRATIONS['focal'](student, teacher, TARGET),
                                soft_label_weights(student, teacher, TARGET))
+    sure = 50. * torch.nn.functional.one_hot(TARGET, 5)
+    # Nothing is left to learn of what the student is sure of, all of what the teacher alone is.
+    torch.testing.assert_close(CALIBRATIONS['focal'](sure, teacher, TARGET), torch.zeros(3))
+    torch.testing.assert_close(CALIBRATIONS['focal'](student, sure, TARGET), torch.ones(3))

@@ -110,9 +110,7 @@ class GenomeLoss(Loss):
                 self.connectors.append(aligned(names, *_of_one_size(*states), is_same))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        if self.training and len(student.logits) == 1 and self.genome.needs_batch:
-            raise ValueError(f'{", ".join(self.genome.needs_batch)} compare the images of a batch, got a batch of one; '
-                             'use a larger train_dataloader.batch_size, and drop_last=True where one image is left')
+        check_batch(self, self.genome, student)
         target = None
         if KD_CALIBRATIONS.module_dict[self.genome.calibration].needs_target:
             target = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
@@ -140,6 +138,13 @@ class GenomeLoss(Loss):
 
     def _rand(self, student: Outputs, index: int, slot: int, *shape: int) -> Tensor:
         return self.masks.rand(*shape, progress=student.progress, index=NUM_TRANSFORMS * index + slot)
+
+
+def check_batch(term: Loss, genome: Genome, student: Outputs) -> None:
+    """Raise ValueError where a term is to train by one image, and its genome compares the images of a batch."""
+    if term.training and len(student.logits) == 1 and genome.needs_batch:
+        raise ValueError(f'{", ".join(genome.needs_batch)} compare the images of a batch, got a batch of one; use a '
+                         'larger train_dataloader.batch_size, and drop_last=True where one image is left')
 
 
 def _of_one_size(*states: Tensor) -> list[Tensor]:

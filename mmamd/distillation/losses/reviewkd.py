@@ -4,13 +4,17 @@ Shapes: N samples, C channels, H x W positions, M channels within the fusion.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import are_pairs, connectable
+from mmamd.distillation.generation import MaskSeed
+from mmamd.distillation.genome import NUM_TRANSFORMS, Genome
 from mmamd.distillation.losses.feature import layer_pairs
+from mmamd.distillation.losses.genome import check_batch, genome_loss
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
@@ -76,26 +80,30 @@ class Fusion(nn.Module):
 class ReviewKDLoss(Loss):
     """Sum over layers of :func:`hcl_loss`, the student's states being fused from the deepest to the shallowest.
 
-    Tokens become maps, without the class token. A fusion has about ``9 M C`` parameters, M at most 512.
+    A distiller of KD-Zero may take the place of that distance (its Table 2). Tokens become maps, without the class
+    token. A fusion has about ``9 M C`` parameters, M at most 512.
 
     Args:
         layers: As of :class:`mmamd.distillation.FeatureLoss`, from shallow to deep: ``'auto'``, numbers of hidden
             states, or pairs of names of modules.
+        genome: Text of a :class:`mmamd.distillation.genome.Genome` of ``in:[feature]`` and ``cal:[no]`` that compares
+            the maps; None for :func:`hcl_loss`.
         warmup: Share of the stage over which the term grows linearly from 0; 0 for none. 20 of 240 epochs, 1/12, are
             the authors' on CIFAR-100.
         weight: Factor of the term; 1 is the authors' for ImageNet, for CIFAR-100 they have 0.6 to 8 by pair.
 
     Raises:
-        ValueError: ``layers`` is none of these, or ``warmup`` no share.
+        ValueError: ``layers`` or ``genome`` is none of these, or ``warmup`` no share.
     """
 
-    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', warmup: float = 0.0,
-                 weight: float = 1.0) -> None:
+    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', genome: str | None = None,
+                 warmup: float = 0.0, weight: float = 1.0) -> None:
         super().__init__(weight=weight)
         are_pairs(layers)  # refuses what is neither
         if isinstance(warmup, bool) or not isinstance(warmup, (int, float)) or not 0 <= warmup <= 1:
             raise ValueError(f'warmup must be a share of the stage in [0, 1], got {warmup!r}; 0 is none')
         self.layers = layers
+        self.genome = None if genome is None else _of_maps(genome)
         self.warmup = warmup
         self.fusions = nn.ModuleList()
 
@@ -109,10 +117,32 @@ class ReviewKDLoss(Loss):
             inner = min(MOST_CHANNELS, widths[-1][0])
             self.fusions.append(nn.ModuleList(Fusion(own, inner, width, i == len(widths) - 1)
                                               for i, (own, width) in enumerate(widths)))
+        if self.genome is not None:
+            self.masks = MaskSeed()
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
+        if self.genome is not None:
+            check_batch(self, self.genome, student)
         deeper, losses = None, []
-        for fusion, (own, others) in reversed(list(zip(self.fusions[index], self.pairs[index], strict=True))):
-            met, deeper = fusion(student.maps(own), deeper)
-            losses.append(hcl_loss(met, teacher.maps(others)))
+        for i, (own, others) in reversed(list(enumerate(self.pairs[index]))):
+            met, deeper = self.fusions[index][i](student.maps(own), deeper)
+            losses.append(self._distance(met, teacher.maps(others), student, teacher, len(self.pairs[0]) * index + i))
         return sum(losses) * (min(1., student.progress / self.warmup) if self.warmup else 1.)
+
+    def _distance(self, met: Tensor, others: Tensor, student: Outputs, teacher: Outputs, place: int) -> Tensor:
+        """Of fused maps and the teacher's, the ``place``-th of all."""
+        if self.genome is None:
+            return hcl_loss(met, others)
+        rand = partial(_rand, self.masks, student.progress, place)
+        return genome_loss(self.genome, met, others, student.logits, teacher.logits, rand=rand)
+
+
+def _of_maps(text: str) -> Genome:
+    genome = Genome.parse(text)
+    if genome.input != 'feature' or genome.calibration != 'no':
+        raise ValueError(f'genome must be one of in:[feature] and cal:[no], which compares maps alone, got {text!r}')
+    return genome.canonical()
+
+
+def _rand(masks: MaskSeed, progress: float, place: int, slot: int, *shape: int) -> Tensor:
+    return masks.rand(*shape, progress=progress, index=NUM_TRANSFORMS * place + slot)

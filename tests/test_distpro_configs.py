@@ -1,4 +1,4 @@
-"""Every config that searches, or replays what was searched, is laid and checked up to its training."""
+"""Every config of DistPro, a search or a replay, is laid and checked up to its training."""
 
 import copy
 from functools import cache
@@ -17,7 +17,7 @@ from mmamd.pipeline.config.settings import Settings, section_losses
 from mmamd.pruning.complexity import profiled_cost
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
-PATHS = sorted(path for folder in ('kd_zero', 'distpro') for path in (CONFIGS / folder).glob('*.py'))
+PATHS = sorted((CONFIGS / 'distpro').glob('*.py'))
 SEARCHES = [path for path in PATHS if path.stem.startswith('search_')]
 REPLAYS = [path for path in PATHS if path not in SEARCHES]
 # Of teacher and student, as MMPretrain and timm publish them; the wide ResNets as CRD counts them, 2.26 and 0.70 M.
@@ -55,10 +55,9 @@ def losses_of(tmp_path):
 
 
 def test_there_are_a_search_of_each_pair_and_its_replay():
-    of_distpro = [path.stem.removeprefix('search_distpro_') for path in SEARCHES if path.parent.name == 'distpro']
+    of_distpro = [path.stem.removeprefix('search_distpro_') for path in SEARCHES]
     assert set(of_distpro) == set(PARAMETERS)
     assert [path.stem for path in REPLAYS] == [f'distpro_{name}' for name in of_distpro]
-    assert [path.stem for path in SEARCHES if path.parent.name == 'kd_zero'] == ['search_kd-zero_resnet20_cifar100']
 
 
 @each(REPLAYS)
@@ -101,6 +100,5 @@ def test_distiller_is_built_at_full_size(path, losses_of):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         distiller = MODELS.build(dict(type='mmamd.AMDDistiller', architecture=student, start=None,
                                       losses=losses_of(path), teacher=dict(architecture=teacher, weights=None)))
-    if path.parent.name == 'distpro':
-        levels, pathways = len(cfg.connect), distiller.terms['process'].pathways
-        assert len(pathways) == levels * (levels + 1) // 2
+    levels, pathways = len(cfg.connect), distiller.terms['process'].pathways
+    assert len(pathways) == levels * (levels + 1) // 2

@@ -1,0 +1,50 @@
+"""KD-Zero at the micro budget: a search, and what it found beside terms that were designed by hand."""
+
+import json
+
+import study
+
+from tables.table import Row, Table
+from tables.terms import ALONE, instead
+from tables.vit import RECIPES, REFIT, TEACHERS
+
+FOUND = study.ROOT / 'results' / 'kd_zero' / 'found.json'  # name -> genome
+GENOME = 'model.losses.found.genome'
+RECIPE = 'kd_zero/kd-zero_resnet20_cifar100.py'
+PLAIN = {'model.losses.found.weight': 0.}  # the task's loss alone
+KD = {'model.losses.ce.weight': 0.1, 'model.losses.logit': dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.)}
+
+
+def found() -> dict[str, str]:
+    """Distillers that a recorded search has found, the best first; none before there is a record."""
+    return json.loads(FOUND.read_text()) if FOUND.is_file() else {}
+
+
+RESNET = Table(
+    name='kd_zero', title='Found distillers, ResNet-20 to ResNet-8', source='ours', recipes={'micro': RECIPE},
+    teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides={'method.type': 'mmamd.KD'},
+    at={'micro': {'student.train_cfg.max_epochs': 12}},
+    rows=(Row('student', PLAIN),
+          Row('KD', {**PLAIN, **KD}),
+          Row('DKD', {**PLAIN, 'model.losses.dkd': dict(type='mmamd.DKDLoss')}),
+          Row('DIST', {**PLAIN, 'model.losses.dist': dict(type='mmamd.DISTLoss')}),
+          *(Row(name, {GENOME: genome}) for name, genome in found().items())),
+    reference='KD', notes=('Found distillers stand beside the whole loss of the task, as in the paper.',))
+SEARCH = Table(
+    name='kd_zero_search', title='Search of a distiller, ResNet-20 to ResNet-8', source='ours',
+    recipes={'micro': 'kd_zero/search_kd-zero_resnet20_cifar100.py'}, teachers=RESNET.teachers,
+    overrides=RESNET.overrides,
+    # 30 steps a distiller: 3 % of the student's, where the paper has 5 %.
+    at={'micro': {**RESNET.at['micro'], 'search.proxy_images': 3840, 'search.random': True}},
+    rows=(Row('search'),), reference='search',
+    notes=('64 distillers, and as many by chance beside them; the best one teaches the student of the row. The run '
+           'keeps all of them: search/trials.json in its folder.',))
+VIT = Table(
+    name='kd_zero_vit', title='Found distillers, ViT-micro to 10 %', source='ours',
+    recipes={'micro': RECIPES['micro']}, teachers=TEACHERS, overrides={'method.type': 'mmamd.KD'},
+    at={'micro': REFIT},
+    rows=(Row('task, logits, hidden states'), Row('task and logits', ALONE),
+          *(Row(name, instead('found', 'GenomeLoss', keeps_logits=False, genome=genome))
+            for name, genome in found().items())),
+    reference='task, logits, hidden states',
+    notes=('Plain distillation from refit weights. Found distillers are those of the convolutional pair.',))

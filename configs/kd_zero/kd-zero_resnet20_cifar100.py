@@ -1,0 +1,19 @@
+"""ResNet-20 -> ResNet-8 on CIFAR-100 photographs by a distiller that was found before.
+
+Paper: KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs, NeurIPS 2023.
+Row: no row; small networks on the paper's data. The paper prints no distiller that it has found, so that one of DIST's
+    terms stands here, as a genome.
+Teacher: as configs/kd_zero/search_kd-zero_resnet20_cifar100.py.
+Command: tools/dist_train.sh configs/kd_zero/kd-zero_resnet20_cifar100.py 1
+    Another distiller: --cfg-options model.losses.found.genome='in:[...] trans:[...|...|...] dist:[...] ...'
+Hardware: one CPU core. Hours: not measured.
+Schedule: student 12 epochs; SGD, 5e-2, 128 images a step (ours).
+Measured: not run.
+"""
+_base_ = ['search_kd-zero_resnet20_cifar100.py']
+
+search = None
+model = dict(losses=dict(found=dict(
+    type='mmamd.GenomeLoss',
+    genome='in:[logits] trans:[softmax_C|no|no] dist:[Pearson] cal:[no] weight:[1] tau:[1]',
+    layer=_base_.connect[-1])))

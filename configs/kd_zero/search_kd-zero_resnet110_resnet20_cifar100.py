@@ -1,0 +1,25 @@
+"""ResNet-110 -> ResNet-20 on CIFAR-100 by a distiller that KD-Zero searches.
+
+Paper: KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs, NeurIPS 2023.
+Row: Table 3: 72.05 % (teacher 74.31 %, student alone 69.06 %, KD 70.67 %).
+Teacher: configs/teacher/teacher_resnet56_cifar100.py, run first with
+    --work-dir work_dirs/teacher_resnet110_cifar100 --cfg-options model.backbone.depth=110
+Command: tools/dist_train.sh configs/kd_zero/search_kd-zero_resnet110_resnet20_cifar100.py 1
+Hardware: one GPU. Hours: not measured.
+Schedule: 220 distillers, each tried for 12 epochs, then student 240 epochs; SGD, 5e-2, 64 images a step (CRD's).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/resnet110-to-20_100-classes.py',
+    '../_base_/datasets/cifar100_32_holdout.py',
+    '../_base_/methods/kd_zero.py',
+    '../_base_/schedules/kd_zero_crd_240e.py',
+    '../_base_/default_runtime.py']
+
+model = dict(
+    architecture=_base_.architecture,
+    teacher='work_dirs/teacher_resnet110_cifar100/teacher.pth')
+compression = dict(
+    student_scale=0.16,  # of the teacher's MACs
+    student_architecture=_base_.student_architecture)
+search = dict(layer=_base_.connect[-1])

@@ -1,0 +1,24 @@
+"""WRN-40-2 -> WRN-16-2 on CIFAR-100 by a distiller that KD-Zero searches.
+
+Paper: KD-Zero: Evolving Knowledge Distiller for Any Teacher-Student Pairs, NeurIPS 2023.
+Row: Table 3: 76.42 % (teacher 75.61 %, student alone 73.26 %, KD 74.92 %).
+Teacher: configs/teacher/teacher_wrn-40-2_cifar100.py, run first.
+Command: tools/dist_train.sh configs/kd_zero/search_kd-zero_wrn-40-2_wrn-16-2_cifar100.py 1
+Hardware: one GPU. Hours: not measured.
+Schedule: 220 distillers, each tried for 12 epochs, then student 240 epochs; SGD, 5e-2, 64 images a step (CRD's).
+Measured: not run.
+"""
+_base_ = [
+    '../_base_/models/wrn-40-2-to-16-2_100-classes.py',
+    '../_base_/datasets/cifar100_32_holdout.py',
+    '../_base_/methods/kd_zero.py',
+    '../_base_/schedules/kd_zero_crd_240e.py',
+    '../_base_/default_runtime.py']
+
+model = dict(
+    architecture=_base_.architecture,
+    teacher='work_dirs/teacher_wrn-40-2_cifar100/teacher.pth')
+compression = dict(
+    student_scale=0.31,  # of the teacher's MACs
+    student_architecture=_base_.student_architecture)
+search = dict(layer=_base_.connect[-1])
