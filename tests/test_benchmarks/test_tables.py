@@ -27,6 +27,7 @@ from mmamd.pruning.complexity import profiled_cost
 
 TOOL = study.ROOT / 'tools' / 'table.py'
 SLOW = ('kd_zero_space', 'kd_zero_w16', 'kd_zero_r20')  # like others, in more rows
+READ = functools.cache(Config.fromfile)
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
 
 
@@ -59,9 +60,9 @@ def test_rows_have_names_of_their_own_and_one_of_them_is_the_reference(table):
 
 
 @pytest.fixture
-def recipes_are_read_once(monkeypatch, read=functools.cache(Config.fromfile)):
+def recipes_are_read_once(monkeypatch):
     """Rows of many tables differ in keys alone, and to read a recipe takes longer than all that is tested of it."""
-    monkeypatch.setattr(Config, 'fromfile', lambda path: copy.deepcopy(read(path)))
+    monkeypatch.setattr(Config, 'fromfile', lambda path: copy.deepcopy(READ(path)))
 
 
 @pytest.fixture(scope='module')
