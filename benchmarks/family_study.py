@@ -83,7 +83,7 @@ def tables(rows):
     for key, found in sorted(by_size.items()):
         own, other = found['family'], found['KD']
         lines.append(f'| {key} | {len(own)} | {_tops(own)} | {_tops(other)} | {study.against(own, other)} | '
-                     f'{needed(own, float(key))} |')
+                     f'{needed(own, other, float(key))} |')
     return lines
 
 
@@ -94,16 +94,17 @@ def _tops(found):
     return f'{tops.mean():.2f}' + (f' ± {tops.std(ddof=1) / len(tops) ** 0.5:.2f}' if len(tops) > 1 else '')
 
 
-def needed(own, scale):
+def needed(own, other, scale):
     """Cost at which plain KD from refit has the mean accuracy of some students, in runs of plain KD of five epochs, by
-    interpolation on the line of the budget study; '-' where it is not measured, or not on both sides."""
+    interpolation on its line of the budget study, of which its runs here are points too; '-' where it is not measured
+    on both sides."""
     task = TASKS.get(scale)
-    points = {} if task is None else budget_study.by_line(task).get(LINE, {})
-    if not own or len(points) < 2:
-        return '-'
-    unit = budget_study.TASKS[task][3]
+    points = [] if task is None else [*budget_study.by_line(task).get(LINE, {}).values(), other]
+    unit = budget_study.TASKS[task][3] if points else None
     line = sorted((budget_study.accuracy(seeds).mean(), budget_study.mean_macs(seeds) / unit)
-                  for seeds in points.values())
+                  for seeds in points if seeds)
+    if not own or len(line) < 2:
+        return '-'
     accuracies, costs = zip(*line, strict=True)
     wanted = budget_study.accuracy(own).mean()
     return f'{np.interp(wanted, accuracies, costs):.2f}' if accuracies[0] <= wanted <= accuracies[-1] else '-'

@@ -196,9 +196,9 @@ def test_plain_distillation_gets_a_third_of_what_the_family_has_cost(monkeypatch
 def test_each_student_of_a_family_is_paired_with_the_one_of_its_size():
     students = {'0.10': row('', 0, 1230), '0.25': row('', 0, 1500)}
     lines = family_study.tables([{'point': 'family', 'seed': 0, 'macs': 9., 'students': students},
-                                 row('KD, 0.10', 0, 1200), row('KD, 0.25', 0, 1500)])
+                                 row('KD, 0.10', 0, 1200, macs=1.2 * 7.905e12), row('KD, 0.25', 0, 1500)])
     cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines[4:]]
     assert [each[0] for each in cells] == ['0.10', '0.25']
     assert cells[0][2:4] == ['41.00', '40.00'] and cells[0][4].startswith('+1.00 [')
-    # Plain KD from refit has 38.86 at a cost of 1.05 and 41.07 at 2.15: 1.05 + (41 - 38.86) / 2.21 * 1.10.
-    assert float(cells[0][6]) == pytest.approx(2.12, abs=0.02) and cells[1][6] == '-'
+    # Plain KD from refit has 40.00 at a cost of 1.2 here, and 41.07 at 2.15: 1.2 + (41 - 40) / 1.07 * 0.95.
+    assert float(cells[0][6]) == pytest.approx(2.09, abs=0.02) and cells[1][6] == '-'
