@@ -82,7 +82,8 @@ def _lead(run: Run) -> list[str]:
 def _sizes(run: Run) -> str:
     named = run.config.compression.student_scale
     scales = [student.scale for student in run.students] or (named if isinstance(named, (list, tuple)) else [named])
-    return ' and '.join('a size that it finds' if scale == 'auto' else f'{scale:.1%}' for scale in scales)
+    *first, last = ('a size that it finds' if scale == 'auto' else f'{scale:.1%}' for scale in scales)
+    return f'{", ".join(first)} and {last}' if first else last
 
 
 def _tiles(run: Run) -> list[dict]:
@@ -225,10 +226,13 @@ def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
 
 
 def _warnings(run: Run) -> list[str]:
-    several = len(run.selections) > 1
+    several, stages = len(run.selections) > 1, {}
+    for stage, selection in run.selections.items():
+        for warning in selection.warnings:
+            stages.setdefault(warning, []).append(stage)
     return [*(overlap_warnings(run.summary) if run.summary else []),
-            *(f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
-              for stage, selection in run.selections.items() for warning in selection.warnings),
+            *(f'{", ".join(names)}: {warning}' if several else warning[:1].upper() + warning[1:]
+              for warning, names in stages.items()),
             *(f'{stage}: {warning}' for stage, searched in run.searches.items() for warning in searched.warnings),
             *(f'Advice: {text}.' for text in run.advice)]
 
@@ -256,7 +260,15 @@ def _costs(run: Run) -> dict:
              *([short_amount(planned.get(name, 0.))] if planned else [])] for name, stage in run.stages.items()]
     total = ['all stages', duration_text(sum(stage['seconds'] for stage in run.stages.values())),
              *([short_amount(sum(planned.values()))] if planned else [])]
-    return dict(header=['Stage', 'Wall time', *(['Planned MACs'] if planned else [])], rows=[*rows, total])
+    return dict(header=['Stage', 'Wall time', *(['Planned MACs'] if planned else [])], rows=[*rows, total],
+                notes=_shares(run) if run.summary is not None and len(run.students) > 1 else [])
+
+
+def _shares(run: Run) -> list[str]:
+    """What each of several students costs."""
+    shares = '; '.join(f'{scale_key(each["scale"])}: {short_amount(each["cost"]["macs"])} MACs, '
+                       f'{duration_text(each["cost"]["seconds"])}' for each in run.summary['students'])
+    return [f'Of what was spent falls to each student, with its part of what they share: {shares}.']
 
 
 def _record(run: Run) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from mmamd.selection.size_text import size_sentences
 from mmamd.structures import Cost
 from mmamd.visualization import make_pictures, read_run
-from mmamd.visualization.report import _lead, _table, _tiles
+from mmamd.visualization.report import _costs, _lead, _table, _tiles, _warnings
 from mmamd.visualization.students import Student
 from mmamd.visualization.students_plot import students_figure
 
@@ -47,6 +47,19 @@ def test_the_report_has_one_table_with_a_row_for_each_student(family):
     assert [(row[1], row[-1]) for row in rows[-2:]] == [('0.25', '60.00'), ('0.50', '65.00')]
     assert _tiles(run)[0]['value'] == '1 k \u2192 250, 500'
     assert 'compressed to 25.0% and 50.0% of its MACs' in _lead(run)[0]
+
+
+def test_what_each_student_costs_is_said(family):
+    assert _costs(read_run(family))['notes'] == [
+        'Of what was spent falls to each student, with its part of what they share: 0.25: 5 G MACs, 1.0 s; '
+        '0.50: 5 G MACs, 1.0 s.']
+
+
+def test_what_holds_of_several_choices_is_said_once(family):
+    run = read_run(family)
+    texts = {text for selection in run.selections.values() for text in selection.warnings}
+    assert texts and len([text for text in _warnings(run) if text.startswith('select_')]) == len(texts)
+    assert all(text.startswith('select_0.25, select_0.50: ') for text in _warnings(run) if text.startswith('select_'))
 
 
 def test_the_students_have_a_picture_of_their_own(family):
