@@ -115,15 +115,16 @@ def _tiles(run: Run) -> list[dict]:
 
 
 def _latency_tile(run: Run) -> list[dict]:
-    """Of the teacher and the first student, at the first batch size."""
-    timed = {(row['network'].partition(' ')[0], row['runtime']): row['timings'][0]
-             for row in reversed(run.bench['networks'] if run.bench else []) if row['precision'] == 'float32'}
+    """Of the teacher and the students, at the first batch size."""
+    rows = [row for row in (run.bench['networks'] if run.bench else []) if row['precision'] == 'float32']
     for runtime in ('ONNX Runtime', 'torch'):
-        if ('teacher', runtime) in timed:
-            before, after = timed['teacher', runtime], timed['student', runtime]
-            return [dict(name=f'Latency by {runtime}, batch {before["batch"]}',
-                         value=f'{before["median"]:.3g} \N{RIGHTWARDS ARROW} {after["median"]:.3g} ms',
-                         note=f'{before["median"] / after["median"]:.1f} times faster')]
+        timed = {row['network']: row['timings'][0] for row in rows if row['runtime'] == runtime}
+        if 'teacher' in timed:
+            before = timed['teacher']['median']
+            after = [timing['median'] for name, timing in timed.items() if name.startswith('student')]
+            return [dict(name=f'Latency by {runtime}, batch {timed["teacher"]["batch"]}',
+                         value=_arrow(f'{before:.3g}', (f'{each:.3g}' for each in after)) + ' ms',
+                         note=', '.join(f'{before / each:.1f}' for each in after) + ' times faster')]
     return []
 
 

@@ -74,9 +74,12 @@ def test_students_that_were_timed_stand_over_their_times_too(family):
     rows = [dict(network=f'student {scale}', runtime=runtime, precision='float32', bytes=1, comparison=None,
                  timings=[dict(batch=1, median=median, low=1., high=3.), dict(batch=64, median=99., low=9., high=100.)])
         for scale, median in (('0.25', 1.5), ('0.50', 2.)) for runtime in ('torch', 'ONNX Runtime')]
+    rows.append({**rows[1], 'network': 'teacher', 'timings': [dict(batch=1, median=6., low=1., high=9.)]})
     found = dict(networks=rows, device='cpu', processor='toy', threads=1, versions={}, notes=[], warnings=[])
     (family / 'export' / 'bench.json').write_text(json.dumps(found))
     assert [student.seconds for student in read_run(family).students] == [0.0015, 0.002]
+    tile = _tiles(read_run(family))[-1]
+    assert (tile['value'], tile['note']) == ('6 \u2192 1.5, 2 ms', '4.0, 3.0 times faster')
     picture = make_pictures(read_run(family))[0][0]
     assert len(picture.draw().axes) == 2 and 'over the time of one by ONNX Runtime' in picture.caption
 
