@@ -100,7 +100,7 @@ def _delivered(work_dir: str | Path, networks: dict[str, Network], scale: float 
     if not wanted:
         raise FileNotFoundError(f'{work_dir} delivers no student of scale {scale}; expected one of {known}')
     if len(wanted) > 1:
-        which = f'give scale=, one of {known}' if len(set(known)) == len(known) else (
+        which = f'give the scale of one, {known}' if len(set(known)) == len(known) else (
             f'each is a config.py and a student.pth in {Path(work_dir) / "student"}/NAME, for mmpretrain.get_model')
         raise FileNotFoundError(f'{work_dir} delivers several students, {", ".join(networks)}; {which}')
     return wanted[0]

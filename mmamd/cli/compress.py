@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> None:
         return
     amp = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'} if args.amp else {}
     compress(path, work_dir=work_dir, **amp, **args.cfg_options)
-    say(f'next: mmamd predict {work_dir} IMAGE, mmamd export {work_dir} --form onnx')
+    which = f' --scale {min(args.to):g}' if len(set(args.to or ())) > 1 else ''
+    say(f'next: mmamd predict {work_dir} IMAGE{which}, mmamd export {work_dir} --form onnx{which}')
 
 
 def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule,

@@ -6,6 +6,7 @@ import sys
 
 from mmamd.api import export_model
 from mmamd.export import FORMS, LAYOUTS, format_exported
+from mmamd.pipeline.console import say
 from mmamd.pipeline.finished_run import NAMED
 
 
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     written = export_model(args.work_dir, args.form, args.scale, args.out, force=args.force,
                            with_preprocessing=args.with_preprocessing,
                            say=functools.partial(print, file=sys.stderr, flush=True))
-    print(format_exported(written))
+    say(format_exported(written))
     if any(form.refused for form in written):
         sys.exit(1)
 

@@ -153,9 +153,7 @@ def _architecture_named(name: str, state: dict[str, Tensor]) -> dict:
                          'timm:NAME@FILE')
     kind, (num_classes, width) = head[0], head[1].shape
     if backbone['type'] == 'VisionTransformer':
-        patch = state['backbone.patch_embed.projection.weight'].shape[-1]
-        tokens = state['backbone.pos_embed'].shape[1] - ('backbone.cls_token' in state)
-        backbone |= dict(img_size=isqrt(tokens) * patch, patch_size=patch)
+        backbone |= dict(img_size=_image_side(state), patch_size=_patch_side(state))
         if 'backbone.ln2.weight' in state:
             backbone['out_type'] = 'avg_featmap'
     elif backbone['type'] == 'SwinTransformer':
@@ -175,8 +173,15 @@ def _origin_of_timm(source: str) -> Origin:
     sizes = {}
     if file is not None:
         state = read_weights(source)
-        tokens = state['backbone.pos_embed'].shape[1] - 1
-        sizes = dict(num_classes=len(state['head.layers.head.weight']),
-                     img_size=isqrt(tokens) * state['backbone.patch_embed.projection.weight'].shape[-1])
+        sizes = dict(num_classes=len(state['head.layers.head.weight']), img_size=_image_side(state))
     mean, std = normalisation_of(name)
     return Origin(architecture_of(name, **sizes), dict(mean=mean, std=std, to_rgb=True))
+
+
+def _patch_side(state: dict[str, Tensor]) -> int:
+    return state['backbone.patch_embed.projection.weight'].shape[-1]
+
+
+def _image_side(state: dict[str, Tensor]) -> int:
+    """Height and width of square images, by their positions; it does not matter whether a class token is among them."""
+    return isqrt(state['backbone.pos_embed'].shape[1]) * _patch_side(state)

@@ -24,6 +24,7 @@ BATCH = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('work_dir', help='folder of a finished run')
     parser.add_argument('images', nargs='+', metavar='IMAGE', help='images, and folders of images')
+    parser.add_argument('--scale', type=float, help='of the student, in a run of several')
     parser.add_argument('--top', type=int, default=1, metavar='N', help='classes that are named of each image (1)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'--top must be a positive integer, got {args.top}')
     paths = list(_files(args.images))
     with redirect_stdout(sys.stderr):  # where the host prints what it reads
-        student = load_student(args.work_dir, args.device)
+        student = load_student(args.work_dir, args.device, scale=args.scale)
     cfg = read_run_config(args.work_dir)
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     task, classes = task_of(student), class_names(cfg)

@@ -1,8 +1,10 @@
 """``mmamd status RUN``: what a run is doing, from its files; neither torch nor the host is loaded."""
 
 import argparse
+import sys
 import time
 
+from mmamd.pipeline.console import say
 from mmamd.pipeline.status import format_status, read_status
 
 CLEAR = '\x1b[2J\x1b[H'  # a terminal, from its first line
@@ -15,13 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.watch is None:
-        print(format_status(args.work_dir))
-        return
     while True:
         text = format_status(args.work_dir)
-        print(f'{CLEAR}{text}', flush=True)
-        if read_status(args.work_dir).state != 'running':
+        if args.watch is not None and sys.stdout.isatty():
+            print(CLEAR, end='')
+        say(text)
+        if args.watch is None or read_status(args.work_dir).state != 'running':
             return
         time.sleep(args.watch)
 

@@ -133,14 +133,15 @@ def _write(subject: Subject, name: str, temporary: Path, folder: Path) -> Export
 
 
 def format_exported(exported: Sequence[Exported]) -> str:
-    """The written files as aligned plain text: one line a file, and what integers lose."""
+    """The written files as aligned plain text: one line a file, their folder, and what integers lose."""
     rows = [['form', 'file', 'bytes', 'difference', 'needs']]
     for form in exported:
         for i, (path, size) in enumerate(form.files.items()):
             facts = [form.form, f'{form.difference:.1e}', form.needs] if i == 0 else ['', '', '']
-            rows.append([facts[0], str(path), f'{size:,}', *facts[1:]])
+            rows.append([facts[0], path.name, f'{size:,}', *facts[1:]])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     aligned = ['  '.join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
                           row[3].rjust(widths[3]), row[4]]).rstrip() for row in rows]
+    aligned += dict.fromkeys(f'in {path.parent}' for form in exported for path in form.files)
     aligned += [f'{form.form}: {form.comparison}' for form in exported if form.comparison]
     return '\n'.join(aligned + [f'{form.form}: not written' for form in exported if form.refused])

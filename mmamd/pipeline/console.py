@@ -5,11 +5,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from mmengine.dist import get_rank
-
 
 def console() -> Callable[[str], None]:
     """What says a text on the first rank's standard output; on a terminal, lines that are wider than it are folded."""
+    from mmengine.dist import get_rank  # a status has no need of the host
     if get_rank():
         return lambda text: None
     return say

@@ -55,16 +55,19 @@ def _refit_lines(folder: Path, stages: list[str]) -> list[str]:
 
 
 def _selection_lines(folder: Path, stages: list[str]) -> list[str]:
-    lines = []
+    lines, tables = [], set()
     for stage in stages:
         path = folder / stage / 'selection.json'
         if not path.is_file():
             continue
         selection = Selection.load(path)
-        values = ', '.join(map(_measured, selection.measurements))
-        lines += [f'{stage}, held out in percent: {values}; reference {_measured(selection.reference)}',
+        reference = selection.reference
+        values = ', '.join(f'{m.key} {_measured(m)}' for m in selection.measurements)
+        table = f'held out in percent: {values}; {reference.name or "teacher"} {_measured(reference)}'
+        lines += [*([] if table in tables else [f'{stage}, {table}']),  # several may choose from one
                   f'{stage}, chosen: {selection.chosen} by the rule {selection.rule}',
                   *(f'{stage}, warning: {text}' for text in selection.warnings)]
+        tables.add(table)
     return lines
 
 
@@ -83,4 +86,4 @@ def _outcome_lines(folder: Path, exports: list[str], state: RunState) -> list[st
 
 def _measured(m: Measurement) -> str:
     error = f' +- {100 * standard_error(m.resampled):.2f}' if m.resampled else ''
-    return f'{m.key} {100 * m.value:.2f}{error}'
+    return f'{100 * m.value:.2f}{error}'

@@ -87,15 +87,16 @@ class ProgressTable:
 def progress_table(snapshot: Snapshot) -> Table:
     """One line a stage and one for the run: bar, share, time spent, time left, and what the stage says of itself."""
     table = Table(box=None, pad_edge=False, header_style='dim')
-    for header, justify in (('', 'left'), ('', 'left'), ('done', 'right'), ('spent', 'right'), ('left', 'right'),
-                            ('', 'left')):
-        table.add_column(header, justify=justify, no_wrap=True, overflow='ellipsis')
+    # Where the terminal is narrow, the bars and the last column give way: they may be 'wrapped', which none of them is.
+    for header, justify, gives_way in (('', 'left', False), ('', 'left', True), ('done', 'right', False),
+                                       ('spent', 'right', False), ('left', 'right', False), ('', 'left', True)):
+        table.add_column(header, justify=justify, no_wrap=not gives_way)
     for stage in snapshot.stages:
         is_running, is_waiting = stage.state == 'running', stage.state == 'waiting'
         table.add_row(Text(stage.name, style='bold' if is_running else 'dim' if is_waiting else ''),
                       _bar(stage.fraction), f'{stage.fraction:.0%}', '' if is_waiting else duration(stage.seconds),
                       '' if stage.state == 'finished' else duration(stage.seconds_left),
-                      snapshot.detail if is_running else '')
+                      Text(snapshot.detail if is_running else '', no_wrap=True, overflow='ellipsis'))
     spent = sum(stage.seconds for stage in snapshot.stages)
     table.add_row(Text('run', style='bold'), _bar(snapshot.fraction), f'{snapshot.fraction:.0%}', duration(spent),
                   duration(snapshot.seconds_left), '')

@@ -43,8 +43,8 @@ def summarise(context: Context, state: RunState, say: Callable[[str], None]) -> 
     if is_main_process():
         summary = _collect(context, state)
         write_json(path, summary)
-        warnings = [text for name in state.of_kind('select')
-                    for text in Selection.load(context.work_dir / name / 'selection.json').warnings]
+        warnings = list(dict.fromkeys(text for name in state.of_kind('select') for text in Selection.load(
+            context.work_dir / name / 'selection.json').warnings))  # several may have chosen from one table
         say(format_summary(summary, [context.work_dir / name / 'selection.png' for name in state.of_kind('select')],
                            warnings, state.advice))
         run = read_run(context.work_dir)
@@ -167,20 +167,27 @@ def _networks(summary: dict) -> list[list[str]]:
     held_out = next((_held_out(found['reference']) for found in summary['selections']
                      if found['reference']['name'] == 'teacher'), _percent(summary.get('size', {}).get('teacher')))
     add('teacher', 1., summary['teacher'], held_out, test=summary['teacher']['value'])
-    tables = tables_of(summary['selections'])
+    tables, students = tables_of(summary['selections']), summary['students']
     for number, (candidates, chosen_by) in enumerate(tables, 1):
         place = f' {number}' if len(tables) > 1 else ''
         for c in reversed(candidates):
             name = ('chosen' if c['name'] in chosen_by else 'collapsed' if 'collapsed' in c else 'candidate') + place
-            of = ', '.join(filter(None, chosen_by.get(c['name'], ())))
+            of = _students_named(list(filter(None, chosen_by.get(c['name'], ()))), len(students))
             own = '' if c['name'].replace('.', '').isdigit() else f' {c["name"]}'
             add(name + own + f' for {of}' * bool(of), c['scale'], c, _held_out(c), c['scores'].get(rule),
                 c['test_value'])
     tried = {each['scale']: each.get('value') for each in summary.get('size', {}).get('tried', ())}
-    for student in summary['students']:
-        add(_student_name(student, len(summary['students']) > 1), student['scale'], student,
+    for student in students:
+        add(_student_name(student, len(students) > 1), student['scale'], student,
             _percent(tried.get(student['scale'])), test=student['value'])
     return rows
+
+
+def _students_named(scales: list[str], num: int) -> str:
+    """Some of so many students, in few letters."""
+    if len(scales) < 3:
+        return ', '.join(scales)
+    return 'all' if len(scales) == num else f'{len(scales)} students'
 
 
 def _student_name(student: dict, several: bool) -> str:

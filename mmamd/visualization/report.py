@@ -82,7 +82,8 @@ def _lead(run: Run) -> list[str]:
 def _sizes(run: Run) -> str:
     named = run.config.compression.student_scale
     scales = [student.scale for student in run.students] or (named if isinstance(named, (list, tuple)) else [named])
-    return ' and '.join('a size that it finds' if scale == 'auto' else f'{scale:.1%}' for scale in scales)
+    *first, last = ('a size that it finds' if scale == 'auto' else f'{scale:.1%}' for scale in scales)
+    return f'{", ".join(first)} and {last}' if first else last
 
 
 def _tiles(run: Run) -> list[dict]:
@@ -114,15 +115,16 @@ def _tiles(run: Run) -> list[dict]:
 
 
 def _latency_tile(run: Run) -> list[dict]:
-    """Of the teacher and the first student, at the first batch size."""
-    timed = {(row['network'].partition(' ')[0], row['runtime']): row['timings'][0]
-             for row in reversed(run.bench['networks'] if run.bench else []) if row['precision'] == 'float32'}
+    """Of the teacher and the students, at the first batch size."""
+    rows = [row for row in (run.bench['networks'] if run.bench else []) if row['precision'] == 'float32']
     for runtime in ('ONNX Runtime', 'torch'):
-        if ('teacher', runtime) in timed:
-            before, after = timed['teacher', runtime], timed['student', runtime]
-            return [dict(name=f'Latency by {runtime}, batch {before["batch"]}',
-                         value=f'{before["median"]:.3g} \N{RIGHTWARDS ARROW} {after["median"]:.3g} ms',
-                         note=f'{before["median"] / after["median"]:.1f} times faster')]
+        timed = {row['network']: row['timings'][0] for row in rows if row['runtime'] == runtime}
+        if 'teacher' in timed:
+            before = timed['teacher']['median']
+            after = [timing['median'] for name, timing in timed.items() if name.startswith('student')]
+            return [dict(name=f'Latency by {runtime}, batch {timed["teacher"]["batch"]}',
+                         value=_arrow(f'{before:.3g}', (f'{each:.3g}' for each in after)) + ' ms',
+                         note=', '.join(f'{before / each:.1f}' for each in after) + ' times faster')]
     return []
 
 
@@ -225,10 +227,13 @@ def _teacher_held_out(run: Run) -> tuple[float | None, float | None]:
 
 
 def _warnings(run: Run) -> list[str]:
-    several = len(run.selections) > 1
+    several, stages = len(run.selections) > 1, {}
+    for stage, selection in run.selections.items():
+        for warning in selection.warnings:
+            stages.setdefault(warning, []).append(stage)
     return [*(overlap_warnings(run.summary) if run.summary else []),
-            *(f'{stage}: {warning}' if several else warning[:1].upper() + warning[1:]
-              for stage, selection in run.selections.items() for warning in selection.warnings),
+            *(f'{", ".join(names)}: {warning}' if several else warning[:1].upper() + warning[1:]
+              for warning, names in stages.items()),
             *(f'{stage}: {warning}' for stage, searched in run.searches.items() for warning in searched.warnings),
             *(f'Advice: {text}.' for text in run.advice)]
 
@@ -256,7 +261,15 @@ def _costs(run: Run) -> dict:
              *([short_amount(planned.get(name, 0.))] if planned else [])] for name, stage in run.stages.items()]
     total = ['all stages', duration_text(sum(stage['seconds'] for stage in run.stages.values())),
              *([short_amount(sum(planned.values()))] if planned else [])]
-    return dict(header=['Stage', 'Wall time', *(['Planned MACs'] if planned else [])], rows=[*rows, total])
+    return dict(header=['Stage', 'Wall time', *(['Planned MACs'] if planned else [])], rows=[*rows, total],
+                notes=_shares(run) if run.summary is not None and len(run.students) > 1 else [])
+
+
+def _shares(run: Run) -> list[str]:
+    """What each of several students costs."""
+    shares = '; '.join(f'{scale_key(each["scale"])}: {short_amount(each["cost"]["macs"])} MACs, '
+                       f'{duration_text(each["cost"]["seconds"])}' for each in run.summary['students'])
+    return [f'Of what was spent falls to each student, with its part of what they share: {shares}.']
 
 
 def _record(run: Run) -> dict[str, str]:

@@ -17,7 +17,6 @@ class Student:
         value: Performance on the test images as a fraction; None before it is read.
         held_out: The same on the held-out images, where the run has looked whether it keeps enough.
         seconds: Time of an image by ONNX Runtime, where it was measured; of a batch, where the size followed from that.
-        macs: Arithmetic of the run that falls to it; None where nobody has counted.
     """
 
     scale: float
@@ -25,7 +24,6 @@ class Student:
     value: float | None = None
     held_out: float | None = None
     seconds: float | None = None
-    macs: float | None = None
 
     @property
     def key(self) -> str:
@@ -60,7 +58,7 @@ def students_of(summary: dict | None, family: CandidateFamily | None, named: Any
         measured = tried.get(scale_key(each['scale']), {})
         seconds = measured.get('seconds', times.get(name_of(each['name'], names)))
         found.append(Student(each['scale'], Cost(each['macs'], each['params']), each['value'], measured.get('value'),
-                             seconds, each.get('cost', {}).get('macs')))
+                             seconds))
     return found
 
 

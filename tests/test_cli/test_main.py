@@ -44,6 +44,16 @@ def test_an_error_of_ours_ends_with_its_own_status(mmamd_command, monkeypatch):
     assert module.EXPECTED
 
 
+def test_of_several_students_the_one_that_is_meant_predicts(mmamd_command, monkeypatch, tmp_path):
+    def load(work_dir, device, scale):
+        raise ValueError(f'asked for {work_dir} at {scale}')
+
+    monkeypatch.setattr('mmamd.cli.predict.load_student', load)
+    (tmp_path / 'a.png').touch()
+    assert 'asked for run at 0.1\n' in mmamd_command('predict', 'run', tmp_path, '--scale', '0.1')[2]
+    assert 'asked for run at None\n' in mmamd_command('predict', 'run', tmp_path)[2]
+
+
 def test_a_status_loads_neither_torch_nor_the_host_nor_matplotlib(finished_run):
     code = ('import sys; from mmamd.cli.main import main; main(["status", sys.argv[1]])\n'
             'print(sorted({"torch", "mmengine", "mmpretrain", "matplotlib", "rich"} & sys.modules.keys() - {"rich"}))')

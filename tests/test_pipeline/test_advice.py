@@ -4,8 +4,20 @@ import re
 
 import pytest
 import torch.nn as nn
+from mmengine.registry import DefaultScope
 
-from mmamd.pipeline.advice import bytes_kept, choice_advice, far_below, length_advice, not_said, rate_advice
+from mmamd.methods import AMD
+from mmamd.pipeline.advice import (
+    _of_memory,
+    bytes_kept,
+    choice_advice,
+    far_below,
+    length_advice,
+    not_said,
+    rate_advice,
+)
+from mmamd.pipeline.config.settings import Settings
+from mmamd.pipeline.context import Context
 from mmamd.pipeline.state import RunState
 from mmamd.selection.choice import choose
 from mmamd.structures import Measurement
@@ -75,6 +87,19 @@ class Toy(nn.Module):
 def test_what_a_step_keeps_is_counted_without_the_weights():
     # 4 inputs and 6 outputs of 4 bytes; a view has the storage of what it is of.
     assert bytes_kept(Toy(), (1, 2, 2)) == 4 * (4 + 6)
+
+
+def test_a_step_that_the_device_has_no_place_for_is_said(tiny_config, tmp_path):
+    cfg = tiny_config()
+    context = Context(cfg, Settings.from_cfg(cfg), tmp_path, 0, lambda *_: None)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        context.stages = AMD().stages(context)
+        assert _of_memory(context, 1 << 40) == []
+        joint, student = _of_memory(context, 1 << 10)
+    batch = cfg.train_dataloader.batch_size
+    assert re.match(rf'joint: a step of {batch} images takes about 0.0 GiB, and the device has 0.0; set '
+                    rf'train_dataloader.batch_size={batch // 2}, or train in mixed precision', joint)
+    assert student.startswith('student: ')
 
 
 def test_the_advice_of_a_run_is_noted_and_shown(finished_run):

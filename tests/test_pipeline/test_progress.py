@@ -170,6 +170,18 @@ def test_the_table_has_a_line_for_each_stage_and_one_for_the_run(progress, clock
         ['run', '22%', '0:01:11', '0:00:50']]
 
 
+def test_on_a_narrow_terminal_figures_stay_whole_and_bars_and_losses_give_way(progress, clock):
+    progress.start('joint')
+    clock.now += 10
+    progress.update('joint', 0.25, 'epoch 1/4  loss 2.5  ' + 'and so on ' * 9)
+    console = Console(file=io.StringIO(), width=50)
+    console.print(progress_table(progress.snapshot()))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 6 and all(len(line) <= 50 for line in lines)
+    joint = next(line for line in lines if line.startswith('joint ')).translate(dict.fromkeys(map(ord, '━╸╺'))).split()
+    assert joint[:4] == ['joint', '25%', '0:00:10', '0:00:30'] and joint[4] == 'epoch' and joint[-1].endswith('…')
+
+
 class Terminal(io.StringIO):
 
     def isatty(self):

@@ -22,7 +22,7 @@ from mmamd.pipeline.stages.latency import largest_within, median_seconds
 from mmamd.pipeline.stages.size import read_size
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import format_status
-from mmamd.pipeline.summary import format_summary
+from mmamd.pipeline.summary import _students_named, format_summary
 from mmamd.selection.size_text import size_sentences
 
 SMALL = {'student.train_cfg.max_epochs': 1, 'visualizer': None, 'train_dataloader.num_workers': 0,
@@ -51,10 +51,16 @@ def test_each_student_is_exported_beside_the_others(family_run):
         ('student_0.25', 0.25), ('student_0.40', 0.4)]
     sizes = [sum(p.numel() for p in mmamd.load_student(work_dir, scale=scale).parameters()) for scale in (0.25, 0.4)]
     assert sizes == [each['params'] for each in summary['students']] and sizes[0] < sizes[1]
-    with pytest.raises(FileNotFoundError, match=r'delivers several students, .*; give scale=, one of \[0.25, 0.4\]'):
+    with pytest.raises(FileNotFoundError, match=r'delivers several students, .*; give the scale of one, \[0.25, 0.4\]'):
         mmamd.load_student(work_dir)
     with pytest.raises(FileNotFoundError, match=r'delivers no student of scale 0.3; expected one of \[0.25, 0.4\]'):
         mmamd.load_student(work_dir, scale=0.3)
+
+
+def test_a_candidate_of_many_students_takes_little_place():
+    assert [_students_named(['0.10', '0.15', '0.25'][:num], 3) for num in (0, 1, 2, 3)] == [
+        '', '0.10', '0.10, 0.15', 'all']
+    assert _students_named(['0.10', '0.15', '0.25'], 4) == '3 students'
 
 
 def test_export_takes_a_student_by_its_scale(family_run):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +12,9 @@ import sys
 import pytest
 
 import mmamd
+from mmamd.pipeline.findings import finding_lines
 from mmamd.pipeline.progress import Progress
+from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import SILENT_SECONDS, StatusFile, format_status, read_status
 
 PLAN = {'score': 1., 'joint': 3.}
@@ -18,7 +22,9 @@ PLAN = {'score': 1., 'joint': 3.}
 HANGS = """
 import sys, time
 from pathlib import Path
+from mmamd.pipeline.findings import finding_lines
 from mmamd.pipeline.progress import Progress
+from mmamd.pipeline.state import RunState
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
 folder = Path(sys.argv[1])
@@ -149,6 +155,17 @@ def test_the_status_of_a_finished_run_tells_what_it_found(finished_run):
     assert f'chosen: {summary["selections"][0]["chosen"]["name"]} by the rule npsd' in text
     assert f'student {100 * summary["student"]["value"]:.2f}' in text
     assert 'student, last losses: 0.30 ' in text
+    assert re.search(rf'; teacher {100 * summary["selections"][0]["reference"]["value"]:.2f} \+- ', text)
+
+
+def test_what_several_students_choose_by_is_told_once(finished_run, tmp_path):
+    """Choices among the same candidates have the same table; each has its own outcome."""
+    state = RunState(shutil.copytree(finished_run[0], tmp_path / 'run'))
+    shutil.copytree(tmp_path / 'run' / 'select', tmp_path / 'run' / 'select_0.10')
+    state.content['stages']['select_0.10'] = state.content['stages']['select']
+    lines = finding_lines(state)
+    assert sum(', held out in percent: ' in line for line in lines) == 1
+    assert [line.partition(',')[0] for line in lines if ', chosen: ' in line] == ['select', 'select_0.10']
 
 
 def test_a_run_that_is_refused_leaves_the_status_of_the_one_before(finished_run, tiny_config, contents):

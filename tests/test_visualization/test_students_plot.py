@@ -7,7 +7,7 @@ import pytest
 from mmamd.selection.size_text import size_sentences
 from mmamd.structures import Cost
 from mmamd.visualization import make_pictures, read_run
-from mmamd.visualization.report import _lead, _table, _tiles
+from mmamd.visualization.report import _costs, _lead, _table, _tiles, _warnings
 from mmamd.visualization.students import Student
 from mmamd.visualization.students_plot import students_figure
 
@@ -49,6 +49,19 @@ def test_the_report_has_one_table_with_a_row_for_each_student(family):
     assert 'compressed to 25.0% and 50.0% of its MACs' in _lead(run)[0]
 
 
+def test_what_each_student_costs_is_said(family):
+    assert _costs(read_run(family))['notes'] == [
+        'Of what was spent falls to each student, with its part of what they share: 0.25: 5 G MACs, 1.0 s; '
+        '0.50: 5 G MACs, 1.0 s.']
+
+
+def test_what_holds_of_several_choices_is_said_once(family):
+    run = read_run(family)
+    texts = {text for selection in run.selections.values() for text in selection.warnings}
+    assert texts and len([text for text in _warnings(run) if text.startswith('select_')]) == len(texts)
+    assert all(text.startswith('select_0.25, select_0.50: ') for text in _warnings(run) if text.startswith('select_'))
+
+
 def test_the_students_have_a_picture_of_their_own(family):
     pictures, missing = make_pictures(read_run(family))
     assert missing == {} and pictures[0].name == 'students'
@@ -61,9 +74,12 @@ def test_students_that_were_timed_stand_over_their_times_too(family):
     rows = [dict(network=f'student {scale}', runtime=runtime, precision='float32', bytes=1, comparison=None,
                  timings=[dict(batch=1, median=median, low=1., high=3.), dict(batch=64, median=99., low=9., high=100.)])
         for scale, median in (('0.25', 1.5), ('0.50', 2.)) for runtime in ('torch', 'ONNX Runtime')]
+    rows.append({**rows[1], 'network': 'teacher', 'timings': [dict(batch=1, median=6., low=1., high=9.)]})
     found = dict(networks=rows, device='cpu', processor='toy', threads=1, versions={}, notes=[], warnings=[])
     (family / 'export' / 'bench.json').write_text(json.dumps(found))
     assert [student.seconds for student in read_run(family).students] == [0.0015, 0.002]
+    tile = _tiles(read_run(family))[-1]
+    assert (tile['value'], tile['note']) == ('6 \u2192 1.5, 2 ms', '4.0, 3.0 times faster')
     picture = make_pictures(read_run(family))[0][0]
     assert len(picture.draw().axes) == 2 and 'over the time of one by ONNX Runtime' in picture.caption
 
