@@ -8,17 +8,20 @@ import torch
 import torch.nn as nn
 from mmengine.dist import is_main_process
 
+from mmamd.files.json_file import read_json
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.stages import Select, Stage
+from mmamd.pipeline.stages import Export, Select, Stage
 from mmamd.pipeline.stages.distil import Distil
 from mmamd.pipeline.stages.training import TrainingStage
 from mmamd.pipeline.state import RunState
+from mmamd.selection.bootstrap import standard_error
 from mmamd.structures import Selection
 
 FEW_STEPS = 200  # of a training: fewer hardly move the weights
 FAR_RATE = 4  # times the batch that a rate is meant for, or that part of it
 MUCH = 0.1  # of a run's arithmetic, for the choices
 FAR_BELOW = 0.8  # of the teacher's performance, for the largest candidate of a joint training
+SEEN, ERRORS = 0.03, 3  # how far, at least, and in standard errors, a teacher is above its test value where it has been
 GIB = 1 << 30
 
 
@@ -34,13 +37,19 @@ def advise_before(context: Context, state: RunState, say: Callable[[str], None])
 
 def advise_after(stage: Stage, context: Context, state: RunState, say: Callable[[str], None]) -> None:
     """The same of what a stage has found."""
-    if is_main_process() and isinstance(stage, Select) and stage.are_slices:
+    if not is_main_process():
+        return
+    found = []
+    if isinstance(stage, Select) and stage.are_slices:
         found = far_below(Selection.load(context.work_dir / stage.name / 'selection.json'))
-        found = not_said(stage.name, found, state.advice)
-        for text in found:
-            say(f'advice: {text}')
-        state.content['advice'] = [*state.advice, *found]
-        state.save()
+    if isinstance(stage, Export) and (selections := state.of_kind('select')):
+        tested = read_json(context.work_dir / stage.name / 'test_metrics.json')['teacher'][context.metric]
+        found = seen_before(Selection.load(context.work_dir / selections[0] / 'selection.json'), tested / context.unit)
+    found = not_said(stage.name, found, state.advice)
+    for text in found:
+        say(f'advice: {text}')
+    state.content['advice'] = [*state.advice, *found]
+    state.save()
 
 
 def not_said(stage: str, found: list[str], advice: list[str]) -> list[str]:
@@ -126,6 +135,23 @@ def far_below(selection: Selection) -> list[str]:
             f'{reference.value:.1%}, so the joint training has unlearnt; train it longer (joint.train_cfg.max_epochs) '
             'or at a lower rate (joint.optim_wrapper.optimizer.lr), or take candidates that are refit: '
             "method.candidates='refit' with compression.refit=dict()"]
+
+
+def seen_before(selection: Selection, tested: float) -> list[str]:
+    """Whether the teacher does so much better on the held-out images than on the test images that it has seen them.
+
+    Args:
+        selection: On the held-out images.
+        tested: What the teacher does on the test images, as a fraction.
+    """
+    reference = selection.reference
+    noise = ERRORS * standard_error(reference.resampled) if reference.resampled else 0.
+    if reference.name is not None or reference.value - tested <= max(SEEN, noise):
+        return []
+    return [f'the teacher has {reference.value:.1%} on the held-out images and {tested:.1%} on the test images, as if '
+            'it had been trained on the former; what networks keep of it there is then too low a share, and --keep '
+            'asks for more than it says: name images that it has not seen as the split val (val_dataloader, or a '
+            'folder val/)']
 
 
 # --- memory ---

@@ -15,6 +15,7 @@ from mmamd.pipeline.advice import (
     length_advice,
     not_said,
     rate_advice,
+    seen_before,
 )
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
@@ -66,6 +67,17 @@ def test_a_joint_training_that_has_unlearnt_is_said(largest, is_far):
     found = far_below(selection)
     assert len(found) == is_far
     assert not is_far or 'the largest candidate, 0.90, has 47.4% where the teacher has 60.0%' in found[0]
+
+
+@pytest.mark.parametrize('held_out, errors, name, is_said', [
+    (1.0, [1.0, 1.0], None, True), (0.94, [0.935, 0.945], None, False), (1.0, [0.9, 1.1], None, False),
+    (1.0, [1.0, 1.0], 'full', False)])
+def test_a_teacher_that_has_seen_the_held_out_images_is_said(held_out, errors, name, is_said):
+    """Above its test value of 92 % by 8 points; by 2; within its noise; and a network that is not the teacher."""
+    selection = choose([Measurement(0.5, 0.8, [0.79, 0.81])], Measurement(1.0, held_out, errors, name=name), 0.1)
+    found = seen_before(selection, 0.92)
+    assert len(found) == is_said
+    assert not is_said or 'has 100.0% on the held-out images and 92.0% on the test images' in found[0]
 
 
 def test_what_several_choices_find_is_said_once():
