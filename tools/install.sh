@@ -12,8 +12,8 @@ install_mmamd() {
         $TORCH -r "requirements/$HOST.txt" -r requirements/runtime.txt
     local extra
     for extra in "$@"; do
-        # With the runtime again: openmim's newest dependencies would replace its setuptools.
-        install_once "$extra" "requirements/$extra.txt" -r requirements/runtime.txt -r "requirements/$extra.txt"
+        # With the rest again: openmim's newest dependencies would replace its setuptools, and an older numpy.
+        install_once "$extra" "requirements/$extra.txt" $TORCH -r requirements/runtime.txt -r "requirements/$extra.txt"
     done
 }
 

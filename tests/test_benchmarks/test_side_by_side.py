@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 import side_by_side
@@ -12,17 +11,18 @@ from benchmark_scripts import BENCHMARKS
 from side_by_side import Row, compare, counted, peak_bytes, precision, report
 
 
-def test_a_ratio_is_the_median_over_pairs_that_are_measured_in_turn(options):
-    calls = []
+def test_a_ratio_is_the_median_over_pairs_that_are_measured_in_turn(options, monkeypatch):
+    calls, clock = [], [0.]
+    monkeypatch.setattr(side_by_side.time, 'perf_counter', lambda: clock[0])
+    seconds = {'a': iter([9., 3., 2., 5., 2., 2.]), 'b': iter([9., 1., 1., 1., 1., 2.])}
 
-    def sleep(name, seconds):
+    def work(name):
         calls.append(name)
-        time.sleep(seconds)
+        clock[0] += next(seconds[name])
 
-    row = compare('a over b', lambda: sleep('a', 0.02), lambda: sleep('b', 0.01), options)
-    assert calls == ['a', 'b'] * 6  # one that is not counted, then five pairs
-    assert row.pairs == 5 and row.low <= row.ratio <= row.high
-    assert 1.2 < row.ratio < 3 and row.a > row.b
+    row = compare('a over b', lambda: work('a'), lambda: work('b'), options)
+    assert calls == ['a', 'b'] * 6  # one that is not counted, then five pairs, of ratios 3, 2, 5, 2, 1
+    assert row == Row('a over b', ratio=2., low=2., high=3., a=2., b=1., pairs=5)
 
 
 @pytest.mark.parametrize('low, ratio, high, verdict', [

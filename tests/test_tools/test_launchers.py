@@ -42,8 +42,11 @@ def repository(tmp_path, recorder):
 
 
 @pytest.fixture
-def recorded(tmp_path, recorder):
+def recorded(tmp_path, recorder, monkeypatch):
     """Function that runs a script; returns (process, the recorded calls, each a list of arguments)."""
+    for name in ('VENV', 'HOST', 'TORCH', 'WHEELS'):  # what these tests may be run with themselves
+        monkeypatch.delenv(name, raising=False)
+
     def record(script, *arguments, **environment):
         file = tmp_path / 'record'
         file.unlink(missing_ok=True)
@@ -233,6 +236,15 @@ def test_a_repository_with_a_hostile_name_installs_and_passes_names_on(script, c
     # The second time everything is there.
     _, calls = recorded(repository / 'tools' / script)
     assert not any(call[:3] == ['-m', 'pip', 'install'] for call in calls)
+
+
+def test_no_extra_replaces_what_a_stack_pins(repository, recorder, recorded):
+    python = repository / '.venv' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    shutil.copy(recorder, python)
+    _, calls = recorded(repository / 'tools' / 'run_tests.sh', TORCH='torch==2.6.0 numpy==1.26.4')
+    installed = [call for call in calls if call[:3] == ['-m', 'pip', 'install'] and 'requirements/runtime.txt' in call]
+    assert len(installed) == 3 and all('numpy==1.26.4' in call for call in installed)
 
 
 def test_the_slow_tier_is_asked_for_by_one_word(repository, recorder, recorded):
