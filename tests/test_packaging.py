@@ -278,7 +278,8 @@ def test_the_command_of_the_wheel_starts_without_torch(wheel_python, tmp_path):
 def test_mim_lists_every_model_of_the_index(wheel_python, tmp_path):
     run(wheel_python, '-m', 'mim', 'search', 'mmamd', '--json', 'found.json', cwd=tmp_path)
     found = json.loads((tmp_path / 'found.json').read_text())
-    shipped = {path.relative_to(ROOT).as_posix() for folder in ('amd', 'kd', 'scalekd', 'segmentation', 'teacher')
+    folders = ('amd', 'distpro', 'kd', 'kd_zero', 'scalekd', 'segmentation', 'teacher')
+    shipped = {path.relative_to(ROOT).as_posix() for folder in folders
                for path in (ROOT / 'configs' / folder).glob('*.py') if not path.name.startswith('transfer_')}
     assert shipped == set(found['config'].values())
 

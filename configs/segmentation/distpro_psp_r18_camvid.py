@@ -19,6 +19,6 @@ model = dict(losses=dict(
     feat=dict(weight=0.0),
     process=dict(
         type='mmamd.ProcessLoss',
-        layers=[(f'backbone.layer{i}', f'backbone.layer{i}') for i in (1, 2, 3, 4)],
+        layers=[(f'backbone.layer{i}.1.relu:in', f'backbone.layer{i}.1.relu:in') for i in (1, 2, 3, 4)],
         level_map=[0, 1, 2, 3],  # without the fifth, which a classifier reads
         file='work_dirs/search_distpro_resnet34_imagenet/search/process.json')))
