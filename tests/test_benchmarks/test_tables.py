@@ -26,7 +26,7 @@ from mmamd.pipeline.lock import WorkDirTaken
 from mmamd.pruning.complexity import profiled_cost
 
 TOOL = study.ROOT / 'tools' / 'table.py'
-SLOW = ('kd_zero_space', 'kd_zero_w16', 'kd_zero_r20')  # like others, in more rows
+SLOW = ('kd_zero_space', 'kd_zero_w16', 'kd_zero_r20', 'vit_terms')  # like others, in more rows
 READ = functools.cache(Config.fromfile)
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
 
