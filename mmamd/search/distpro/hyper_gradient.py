@@ -63,6 +63,7 @@ def _gradients(loss: Callable[[Weights], Tensor], weights: Weights) -> Weights:
 
 def _averaged(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
     """Their means over processes."""
-    for gradient in gradients:
+    found = [gradient.detach() for gradient in gradients]  # in torch 2.6 zeros that were filled in require a gradient
+    for gradient in found:
         all_reduce(gradient, 'mean')
-    return gradients
+    return found
