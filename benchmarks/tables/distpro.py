@@ -1,6 +1,6 @@
 """DistPro's process beside ReviewKD, equal weights and plain distillation: schedules, thresholds, fewer epochs, tokens.
 
-The process of the convolutional pair was searched once, by the row of that name, and kept; rows that replay it are not
+The process of the convolutional pair was searched once, by the row that says so, and kept; rows that replay it are not
 charged for the search. Those of a transformer search it as their first stage, and are.
 """
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import study
 
+from tables.options import FROM_REFIT
 from tables.table import Row, Table
-from tables.terms import STAGES
+from tables.terms import ALONE, KD, LOGITS, STAGES
 from tables.vit import RECIPES, REFIT, TEACHERS
 
-KD = {'method.type': 'mmamd.KD'}  # the micro budget would have AMD
 LEVELS = [('backbone.relu', 'backbone.relu'), *STAGES]
 FOUND = study.ROOT / 'results' / 'distpro' / 'process_resnet20_resnet8.json'
 SEARCH_EPOCHS, EPOCHS = 3, 6  # at the micro budget: the replay is twice as long
@@ -35,18 +35,16 @@ def epochs(number: int) -> dict[str, Any]:
 
 
 HALF = epochs(EPOCHS // 2)
-ALONE = without_search()
-LOGITS = without_search(ce=dict(weight=0.1), logit=dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.))
 REVIEW = without_search(review=dict(type='mmamd.ReviewKDLoss', layers=LEVELS, warmup=1 / 12))
 EQUAL = without_search(process=dict(type='mmamd.ProcessLoss', layers=LEVELS))
-MANY = {'KD': LOGITS, 'ReviewKD': REVIEW, 'equal weights': EQUAL, 'DistPro': replay()}
+MANY = {'KD': {**without_search(), **LOGITS}, 'ReviewKD': REVIEW, 'equal weights': EQUAL, 'DistPro': replay()}
 
 PROCESS = Table(
     name='distpro', title='A process, its like, and its cost, ResNet-20 to ResNet-8', source='ours',
     recipes={'micro': 'distpro/search_distpro_resnet20_cifar100.py'},
     teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides=KD,
     at={'micro': {'search.epochs': SEARCH_EPOCHS, **epochs(EPOCHS)}},
-    rows=(Row('student', ALONE), *(Row(name, overrides) for name, overrides in MANY.items()),
+    rows=(Row('student', without_search()), *(Row(name, overrides) for name, overrides in MANY.items()),
           Row('DistPro, its last weights', replay(mode='use_last')),
           *(Row(f'DistPro, threshold {cut:g}', replay(threshold=cut)) for cut in (0.3, 0.5, 0.6, 0.7)),
           *(Row(f'{name}, half the epochs', {**overrides, **HALF}) for name, overrides in MANY.items()
@@ -64,13 +62,12 @@ SMALL_VIT = dict(
 BLOCKS = [(f'backbone.layers.{i}', f'backbone.layers.{2 * i + 1}') for i in range(4)]
 SEARCH = dict(type='mmamd.DistProSearch', epochs=4, lr=1e-3, loss=dict(layers=BLOCKS))
 OF_BLOCKS = dict(type='mmamd.ProcessLoss', layers=BLOCKS)
-NO_FEAT = {'model.losses.feat.weight': 0.}
-NONE = {**NO_FEAT, 'model.losses.logit.weight': 0.}
 
 VIT = Table(
     name='distpro_vit', title='A process of tokens, ViT-micro to a small ViT', source='ours',
     recipes={'micro': RECIPES['micro']}, teachers=TEACHERS,
-    overrides={**KD, **NONE, 'compression.student_architecture': SMALL_VIT, 'compression.student_scale': 0.13},
+    overrides={**KD, **ALONE, 'model.losses.logit.weight': 0.,
+               'compression.student_architecture': SMALL_VIT, 'compression.student_scale': 0.13},
     at={'micro': {'student.train_cfg.max_epochs': 8}}, reference='KD',
     rows=(Row('student'), Row('KD', {'model.losses.logit.weight': 1.}),
           Row('equal weights', {'model.losses.process': OF_BLOCKS}), Row('DistPro', {'search': SEARCH})))
@@ -80,8 +77,8 @@ STATES = [2, 4, 6, 8]
 TERM = Table(
     name='distpro_amd', title="A process as AMD's feature term, ViT-micro to 10 %", source='ours',
     recipes={'micro': RECIPES['micro']}, teachers=TEACHERS, reference='L_feat',
-    overrides={'method': dict(type='mmamd.AMD', candidates='refit'), 'custom_hooks.1.rule': 'npsd_cost'},
+    overrides=FROM_REFIT,
     at={'micro': {**REFIT, 'compression.num_candidates': 4}},
-    rows=(Row('L_feat'), Row('without L_feat', NO_FEAT),
-          Row('equal weights', {**NO_FEAT, 'model.losses.process': dict(OF_BLOCKS, layers=STATES)}),
-          Row('process', {**NO_FEAT, 'search': dict(SEARCH, epochs=2, loss=dict(layers=STATES))})))
+    rows=(Row('L_feat'), Row('without L_feat', ALONE),
+          Row('equal weights', {**ALONE, 'model.losses.process': dict(OF_BLOCKS, layers=STATES)}),
+          Row('process', {**ALONE, 'search': dict(SEARCH, epochs=2, loss=dict(layers=STATES))})))

@@ -3,6 +3,9 @@
 Every row replays a process, which the recipes that begin with search_ have to find first, each once.
 """
 
+import study
+from mmengine.config import Config
+
 from tables.table import Row, Table
 
 R34, R50, VIT = (f'distpro/distpro_{name}_imagenet.py' for name in ('resnet34', 'resnet50', 'vit-b'))
@@ -11,11 +14,6 @@ SEARCHED = {recipe: f'work_dirs/search_{recipe.removeprefix("distpro/").removesu
 FILE = 'model.losses.process.file'
 NOTES = ('The processes are searched first: configs/distpro/search_distpro_*_imagenet.py. No row is charged for that.',
          'Epochs of the search, optimizer and batch are not in the appendix: ours are those of the recipes.')
-
-STAGES = (1, 2, 3, 4)
-LEVELS = {R34: [*((f'backbone.layer{i}',) * 2 for i in STAGES), ('neck', 'neck')],
-          R50: [*((f'backbone.timm_model.blocks.{i}', f'backbone.layer{i}') for i in STAGES), ('neck', 'neck')],
-          VIT: [(f'backbone.layers.{i}',) * 2 for i in (2, 5, 8, 11)]}
 
 
 def _transfer(name: str, by: str, into: str, paper: float) -> Row:
@@ -60,7 +58,8 @@ def _cosine(epochs: int) -> dict:
 
 def _review(recipe: str) -> dict:
     """Overrides by which ReviewKD teaches in the place of a process, over the same levels."""
-    return {'model.losses.process': dict(_delete_=True, type='mmamd.ReviewKDLoss', layers=LEVELS[recipe])}
+    levels = Config.fromfile(study.ROOT / 'configs' / recipe).model.losses.process.layers
+    return {'model.losses.process': dict(_delete_=True, type='mmamd.ReviewKDLoss', layers=levels)}
 
 
 def _two(name: str, recipe: str, schedule, review: tuple[int, float], process: tuple[int, float]) -> tuple[Row, Row]:

@@ -5,14 +5,13 @@ import json
 import study
 
 from tables.table import Row, Table
-from tables.terms import ALONE, instead
+from tables.terms import ALONE, KD, LOGITS, instead
 from tables.vit import RECIPES, REFIT, TEACHERS
 
 FOUND = study.ROOT / 'results' / 'kd_zero' / 'found.json'  # name -> genome
 GENOME = 'model.losses.found.genome'
 RECIPE = 'kd_zero/kd-zero_resnet20_cifar100.py'
 PLAIN = {'model.losses.found.weight': 0.}  # the task's loss alone
-KD = {'model.losses.ce.weight': 0.1, 'model.losses.logit': dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.)}
 
 
 def found() -> dict[str, str]:
@@ -22,10 +21,10 @@ def found() -> dict[str, str]:
 
 RESNET = Table(
     name='kd_zero', title='Found distillers, ResNet-20 to ResNet-8', source='ours', recipes={'micro': RECIPE},
-    teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides={'method.type': 'mmamd.KD'},
+    teachers={'micro': 'results/teachers/resnet20_cifar100.pth'}, overrides=KD,
     at={'micro': {'student.train_cfg.max_epochs': 12}},
     rows=(Row('student', PLAIN),
-          Row('KD', {**PLAIN, **KD}),
+          Row('KD', {**PLAIN, **LOGITS}),
           Row('DKD', {**PLAIN, 'model.losses.dkd': dict(type='mmamd.DKDLoss')}),
           Row('DIST', {**PLAIN, 'model.losses.dist': dict(type='mmamd.DISTLoss')}),
           *(Row(name, {GENOME: genome}) for name, genome in found().items())),
@@ -41,7 +40,7 @@ SEARCH = Table(
            'keeps all of them: search/trials.json in its folder.',))
 VIT = Table(
     name='kd_zero_vit', title='Found distillers, ViT-micro to 10 %', source='ours',
-    recipes={'micro': RECIPES['micro']}, teachers=TEACHERS, overrides={'method.type': 'mmamd.KD'},
+    recipes={'micro': RECIPES['micro']}, teachers=TEACHERS, overrides=KD,
     at={'micro': REFIT},
     rows=(Row('task, logits, hidden states'), Row('task and logits', ALONE),
           *(Row(name, instead('found', 'GenomeLoss', keeps_logits=False, genome=genome))

@@ -5,9 +5,9 @@ DIST's terms stands, or normalised maps; a row of a search finds its own.
 """
 
 from mmamd.distillation.genome import EXAMPLE
-from tables.kd_zero import KD, SEARCH
+from tables.kd_zero import SEARCH
 from tables.table import Row, Table
-from tables.terms import STAGES
+from tables.terms import KD, LOGITS, STAGES
 
 MAPS = 'in:[feature] trans:[batchnorm|no|no] dist:[l2] cal:[no] weight:[1] tau:[1]'
 FULL = 'kd_zero/search_kd-zero_{}.py'.format
@@ -75,7 +75,7 @@ def _by_teacher(student: int, alone: float, last: str):
                    'compression.student_scale': SHARES[student][name]}
         found = dict(type='mmamd.GenomeLoss', genome=EXAMPLE, layer=(last, maps))
         plain, searched = figures[student]
-        yield Row(f'{name}, KD', {**teacher, **KD}, plain, x=params, curve='KD')
+        yield Row(f'{name}, KD', {**teacher, **LOGITS}, plain, x=params, curve='KD')
         yield Row(f'{name}, KD-Zero', {**teacher, 'model.losses.found': found}, searched, x=params, curve='KD-Zero')
 
 
@@ -105,10 +105,10 @@ SEVERAL = {'method.type': 'mmamd.DGKD', 'method.assistants': (0.5,)}
 DESIGNS = Table(
     name='kd_zero_designs', title='Found distillers with other designs', source='KD-Zero, Table 2',
     recipes={'micro': SEARCH.recipes['micro'], 'full': PAIR}, teachers=SEARCH.teachers, overrides=NO_SEARCH,
-    at={'micro': {'method.type': 'mmamd.KD', 'student.train_cfg.max_epochs': 12}},
+    at={'micro': {**KD, 'student.train_cfg.max_epochs': 12}},
     rows=(Row('Review', _review(), 71.89), Row('Review, KD-Zero', _review(genome=MAPS), 72.27),
-          Row('Assistant', {**KD, **ASSISTANT}, 71.06), Row('Assistant, KD-Zero', {**FOUND, **ASSISTANT}, 71.89),
-          Row('several teachers', {**KD, **SEVERAL}, 71.24),
+          Row('Assistant', {**LOGITS, **ASSISTANT}, 71.06), Row('Assistant, KD-Zero', {**FOUND, **ASSISTANT}, 71.89),
+          Row('several teachers', {**LOGITS, **SEVERAL}, 71.24),
           Row('several teachers, KD-Zero', {**FOUND, **SEVERAL}, 72.22)),
     reference='Review',
     notes=('Of WRN-16-2: Review 76.20 and 76.62, assistant 75.35 and 76.05, several teachers 75.22 and 76.72 %.',

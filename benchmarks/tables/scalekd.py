@@ -7,10 +7,10 @@ ResNet-20.
 from typing import Any
 
 from tables.table import Row, Table
+from tables.terms import KD
 from tables.vit import TEACHERS
 
 TERM = 'model.losses.scalekd'
-KD = {'method.type': 'mmamd.KD'}  # the micro budget would have AMD
 # A student that is drawn anew needs more epochs than one that is cut out of its teacher.
 MICRO = {'micro': {'student.train_cfg.max_epochs': 8}}
 PAIR = dict(recipes={'micro': 'scalekd/vit-micro_resnet20_cifar100.py', 'full': 'scalekd/swin-s_resnet50_imagenet.py'},

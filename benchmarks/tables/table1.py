@@ -1,10 +1,9 @@
 """Table 1 of the supplement: single-step and multi-step methods, students of whole blocks and of pruned units."""
 
 from tables.table import Row, Table
-from tables.terms import ALONE, CRD, DKD
+from tables.terms import ALONE, CRD, DKD, KD
 from tables.vit import RECIPES, REFIT, TEACHERS
 
-KD = {'method.type': 'mmamd.KD'}
 # Whole blocks in place of units: two of twelve in the paper, one of eight at the micro budget.
 BLOCKS = {'compression.prune': ('block',), 'compression.scale_by': 'units'}
 OF_BLOCKS = {'smoke': {'compression.student_scale': 0.25, 'compression.num_candidates': 1},

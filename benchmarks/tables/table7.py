@@ -1,7 +1,7 @@
 """Table 7 of the supplement: terms of the loss on convolutional networks, whose student is another network."""
 
 from tables.table import Row, Table
-from tables.terms import ALONE, STAGES, instead
+from tables.terms import ALONE, KD, LOGITS, STAGES, instead
 
 POOLED = ('neck', 'neck')  # the mean of the last maps over positions
 # The figures of WRN-40-2 to WRN-16-2, ResNet-56 to ResNet-20, VGG-13 to VGG-8.
@@ -11,7 +11,6 @@ PAPER = {
     'RKD': (75.40, 71.48, 73.72), 'PKT': (76.01, 71.44, 73.37), 'AB': (68.89, 71.49, 74.27),
     'FT': (75.15, 71.52, 73.42), 'CRD': (76.04, 71.68, 74.06), 'SSKD': (76.04, 71.49, 75.33),
     'TAKD': (75.04, 70.77, 73.67), 'DGKD': (76.24, 71.92, 74.40), 'AMD': (76.06, 71.95, 74.47)}
-KD = {'method.type': 'mmamd.KD'}
 PREPARING = {'AB': 30, 'FT': 30, 'SSKD': 60}  # epochs before the 240 of the distillation, at full size
 BEFORE = dict(ce=dict(weight=0.), logit=dict(weight=0.), feat=dict(weight=0.))  # nothing but what prepares
 
@@ -42,8 +41,7 @@ def _rows(pair: int, layers: list[tuple[str, str]]) -> tuple[Row, ...]:
     sskd = dict(type='mmamd.SSKDLoss')
     overrides = {
         'student': {**KD, **ALONE, 'model.losses.logit.weight': 0.},
-        'KD': {**KD, **ALONE, 'model.losses.ce.weight': 0.1,
-               'model.losses.logit': dict(weight=0.9, temperature=4.)},
+        'KD': {**KD, **ALONE, **LOGITS},
         'FitNet': alone('fitnet', 'FitNetLoss', layer=layers[len(layers) // 2], weight=100.),
         'AT': alone('at', 'ATLoss', layers=layers, weight=1000.),
         'SP': alone('sp', 'SPLoss', layer=last, weight=3000.),
@@ -54,7 +52,7 @@ def _rows(pair: int, layers: list[tuple[str, str]]) -> tuple[Row, ...]:
         'FT': {**KD, **ALONE, 'model.losses.logit.weight': 0., 'model.losses.ft': ft,
                **_prepared(ft=dict(ft, learns='paraphraser', weight=1.))},
         'CRD': alone('crd', 'CRDLoss'),
-        'SSKD': {**KD, **ALONE, 'model.losses.ce.weight': 0.1, 'model.losses.logit': dict(weight=0.9, temperature=4.),
+        'SSKD': {**KD, **ALONE, **LOGITS,
                  'model.losses.sskd': sskd, **_prepared(sskd=dict(sskd, learns='head'))},
         'TAKD': {'method.type': 'mmamd.TAKD', **ALONE},
         'DGKD': {'method.type': 'mmamd.DGKD', **ALONE, 'model.losses.logit.weight': 0.,

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+KD = {'method.type': 'mmamd.KD'}  # the micro budget would have AMD
 ALONE = {'model.losses.feat.weight': 0.}  # the task's loss and the logits, without hidden states
+# Plain distillation as CRD's benchmark of CNNs has it.
+LOGITS = {'model.losses.ce.weight': 0.1, 'model.losses.logit': dict(type='mmamd.LogitLoss', weight=0.9, temperature=4.)}
 STAGES = [(f'backbone.layer{i}', f'backbone.layer{i}') for i in (1, 2, 3)]  # ends of the stages of CIFAR's ResNets
 
 

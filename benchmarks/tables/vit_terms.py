@@ -1,7 +1,7 @@
 """Terms of the loss on transformers, each at three weights: the search that their weights for a ViT are taken from."""
 
 from tables.table import Row, Table
-from tables.terms import ALONE, instead
+from tables.terms import ALONE, KD, instead
 from tables.vit import RECIPES, REFIT, TEACHERS
 
 # Of each term the weight at which it is about 1 on refit weights of the ViT-micro, where L_ce is 3.2 and L_logit 1.7.
@@ -24,7 +24,7 @@ def _rows():
 TABLE = Table(
     name='vit_terms', title='Terms of the loss beside task and logits, ViT-micro to 10 %, two epochs', source='ours',
     recipes={budget: RECIPES[budget] for budget in ('smoke', 'micro')},
-    teachers=TEACHERS, overrides={'method.type': 'mmamd.KD'},
+    teachers=TEACHERS, overrides=KD,
     at={'micro': {**REFIT, 'student.train_cfg.max_epochs': 2}},
     rows=tuple(_rows()), reference='task and logits',
     notes=("Plain distillation from refit weights; DKD, NKD and WSLD take the place of the logits' term.",))

@@ -10,7 +10,8 @@ Schedule: 220 distillers, each tried for 5 epochs of 128,000 images, then studen
 Measured: not run.
 """
 _base_ = [
-    '../_base_/models/resnet34-to-18_1000-classes.py',
+    '../_base_/models/resnet34_1000-classes.py',
+    '../_base_/models/student_resnet18_1000-classes.py',
     '../_base_/datasets/imagenet_224_plain.py',
     '../_base_/methods/kd_zero.py',
     '../_base_/schedules/scalekd_traditional.py',
@@ -22,6 +23,6 @@ model = dict(
 compression = dict(
     student_scale=0.5,  # of the teacher's MACs
     student_architecture=_base_.student_architecture)
-search = dict(layer=_base_.connect[-1], proxy_images=128000)
+search = dict(layer=('backbone.layer4', 'backbone.layer4'), proxy_images=128000)
 
 train_dataloader = dict(batch_size=256)  # one process, as a search takes

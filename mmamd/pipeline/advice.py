@@ -45,11 +45,11 @@ def advise_after(stage: Stage, context: Context, state: RunState, say: Callable[
     if isinstance(stage, Export) and (selections := state.of_kind('select')):
         tested = read_json(context.work_dir / stage.name / 'test_metrics.json')['teacher'][context.metric]
         found = seen_before(Selection.load(context.work_dir / selections[0] / 'selection.json'), tested / context.unit)
-    found = not_said(stage.name, found, state.advice)
-    for text in found:
-        say(f'advice: {text}')
-    state.content['advice'] = [*state.advice, *found]
-    state.save()
+    if found := not_said(stage.name, found, state.advice):
+        for text in found:
+            say(f'advice: {text}')
+        state.content['advice'] = [*state.advice, *found]
+        state.save()
 
 
 def not_said(stage: str, found: list[str], advice: list[str]) -> list[str]:

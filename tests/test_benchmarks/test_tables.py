@@ -146,6 +146,13 @@ def test_a_table_of_figures_alone_is_shown(command, capsys, tmp_path):
         command('scalekd_12', '--work-dir', tmp_path / 'runs')
 
 
+def test_reviewkd_compares_the_levels_of_the_process_in_whose_place_it_stands():
+    for each in TABLES['distpro_fast'].rows:
+        if 'ReviewKD' in each.name:
+            recipe = READ(study.ROOT / 'configs' / TABLES['distpro_fast'].recipe('full', each.name))
+            assert each.overrides['model.losses.process']['layers'] == recipe.model.losses.process.layers
+
+
 def test_a_row_may_have_a_recipe_of_its_own():
     table = TABLES['scalekd_3']
     assert table.recipe('full', 'ViT-S/16') == 'scalekd/swin-l_vit-s_imagenet.py' != table.recipe('full')
