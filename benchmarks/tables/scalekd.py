@@ -6,9 +6,11 @@ ResNet-20.
 
 from typing import Any
 
+from tables.options import FROM_REFIT
 from tables.table import Row, Table
-from tables.terms import KD
-from tables.vit import TEACHERS
+from tables.terms import ALONE as WITHOUT_STATES
+from tables.terms import KD, instead
+from tables.vit import RECIPES, REFIT, TEACHERS
 
 TERM = 'model.losses.scalekd'
 # A student that is drawn anew needs more epochs than one that is cut out of its teacher.
@@ -91,3 +93,13 @@ COSTS = Table(
     reference='FD',
     notes=('Costs are memory of a GPU and days on 8 V100. Ours are MACs, the last stage of the teacher and the '
            'projectors with them; benchmarks/loss_cost.py measures time.',), **PAIR)
+AS_FEATURES = Table(
+    name='scalekd_amd', title="ScaleKD as AMD's feature term at equal cost, ViT to 10 %", source='ours',
+    recipes=RECIPES, teachers=TEACHERS, overrides=FROM_REFIT,
+    at={'micro': {**REFIT, 'compression.num_candidates': 4, 'compression.budget': 1.0}},
+    rows=(Row('L_feat'), Row('without L_feat', WITHOUT_STATES),
+          Row('CAP', instead('scalekd', 'ScaleKDLoss', **ONLY)),
+          Row('CAP, DFM, TPP', instead('scalekd', 'ScaleKDLoss', kd=False))),
+    reference='L_feat',
+    notes=('An assistant teaches; each row has the epochs that its budget leaves it, projectors and proxy path '
+           'counted in.',))
