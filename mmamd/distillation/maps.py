@@ -44,6 +44,11 @@ def as_maps(state: Tensor, images: Tensor) -> Tensor:
     return state[:, -math.prod(grid):].mT.unflatten(2, grid)
 
 
+def as_levels(state: Tensor, images: Tensor) -> Tensor:
+    """As :func:`as_maps`, and vectors (N, C), which is what pooling leaves, as maps of one position (N, C, 1, 1)."""
+    return state[:, :, None, None] if state.ndim == 2 else as_maps(state, images)
+
+
 @lru_cache(maxsize=1 << 10)
 def grid_of(num_tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
     """Rows and columns of the tokens of an image, whose patches are squares; None where there is no such grid.

@@ -73,6 +73,16 @@ def test_a_shallow_layer_learns_from_the_deeper_states_of_the_student():
     assert states['b'].grad.any()
 
 
+def test_pooled_vectors_are_maps_of_one_position():
+    states = {name: torch.randn(4, 3, *size, generator=torch.Generator().manual_seed(1))
+              for name, size in (('maps', (4, 4)), ('pooled', ()))}
+    term, student, teacher = built(ReviewKDLoss(), states, states)
+    (shallow, deep), pooled = term.fusions[0], states['pooled'][:, :, None, None]
+    met, passed = deep(pooled, None)
+    expected = mse_loss(met, pooled) + hcl_loss(shallow(states['maps'], passed)[0], states['maps'])
+    torch.testing.assert_close(term.compare(student, teacher, 0), expected)
+
+
 def test_term_is_the_sum_over_its_layers_and_grows_with_the_warmup():
     states = {name: torch.randn(4, 3, 4, 4, generator=torch.Generator().manual_seed(i)) for i, name in enumerate('ab')}
     term, student, teacher = built(ReviewKDLoss(warmup=0.5), states, states)

@@ -16,6 +16,7 @@ from mmamd.distillation.genome import NUM_TRANSFORMS, Genome
 from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.genome import check_batch, genome_loss
 from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.maps import as_levels, in_form
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -81,7 +82,7 @@ class ReviewKDLoss(Loss):
     """Sum over layers of :func:`hcl_loss`, the student's states being fused from the deepest to the shallowest.
 
     A distiller of KD-Zero may take the place of that distance (its Table 2). Tokens become maps, without the class
-    token. A fusion has about ``9 M C`` parameters, M at most 512.
+    token, and pooled vectors maps of one position. A fusion has about ``9 M C`` parameters, M at most 512.
 
     Args:
         layers: As of :class:`mmamd.distillation.FeatureLoss`, from shallow to deep: ``'auto'``, numbers of hidden
@@ -112,8 +113,7 @@ class ReviewKDLoss(Loss):
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
-            widths = [connectable(names, student.maps(names[0]), teacher.maps(names[1]))
-                      for names in pairs]
+            widths = [connectable(names, *in_form(as_levels, names, student, teacher)) for names in pairs]
             inner = min(MOST_CHANNELS, widths[-1][0])
             self.fusions.append(nn.ModuleList(Fusion(own, inner, width, i == len(widths) - 1)
                                               for i, (own, width) in enumerate(widths)))
@@ -124,9 +124,10 @@ class ReviewKDLoss(Loss):
         if self.genome is not None:
             check_batch(self, self.genome, student)
         deeper, losses = None, []
-        for i, (own, others) in reversed(list(enumerate(self.pairs[index]))):
-            met, deeper = self.fusions[index][i](student.maps(own), deeper)
-            losses.append(self._distance(met, teacher.maps(others), student, teacher, len(self.pairs[0]) * index + i))
+        for i, names in reversed(list(enumerate(self.pairs[index]))):
+            own, others = in_form(as_levels, names, student, teacher)
+            met, deeper = self.fusions[index][i](own, deeper)
+            losses.append(self._distance(met, others, student, teacher, len(self.pairs[0]) * index + i))
         return sum(losses) * (min(1., student.progress / self.warmup) if self.warmup else 1.)
 
     def _distance(self, met: Tensor, others: Tensor, student: Outputs, teacher: Outputs, place: int) -> Tensor:

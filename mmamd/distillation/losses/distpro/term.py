@@ -21,7 +21,7 @@ from mmamd.distillation.losses.distpro.transforms import KINDS, untouched
 from mmamd.distillation.losses.feature import layer_pairs
 from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
 from mmamd.distillation.losses.reviewkd import hcl_loss
-from mmamd.distillation.maps import as_maps, in_form
+from mmamd.distillation.maps import as_levels, in_form
 from mmamd.distillation.outputs import Outputs
 from mmamd.notices import notice
 from mmamd.registry import MODELS
@@ -213,7 +213,7 @@ class ProcessLoss(Loss):
 
     def _levels(self, student: Outputs, teacher: Outputs, index: int) -> tuple[list[Tensor], list[Tensor]]:
         """The levels of both networks as maps (N, C, H, W)."""
-        maps = [in_form(_maps, names, student, teacher) for names in self.pairs[index]]
+        maps = [in_form(as_levels, names, student, teacher) for names in self.pairs[index]]
         return [own for own, _ in maps], [others for _, others in maps]
 
     def _check(self, own: list[Tensor], others: list[Tensor], index: int) -> None:
@@ -227,10 +227,6 @@ class ProcessLoss(Loss):
         if self.training and len(own[0]) == 1 and any(each.has_batch_norm for each in self.transforms[index]):
             raise ValueError('the transforms have batch norms, which cannot be trained on a batch of one image; take '
                              "larger batches, drop the last one, or set transform='transformer'")
-
-
-def _maps(state: Tensor, images: Tensor) -> Tensor:
-    return state[:, :, None, None] if state.ndim == 2 else as_maps(state, images)
 
 
 def _check_mode(mode: str, file: str | None, threshold: float, level_map: Sequence[int] | None) -> None:
