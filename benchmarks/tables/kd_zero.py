@@ -9,14 +9,15 @@ from tables.terms import ALONE, KD, LOGITS, instead
 from tables.vit import RECIPES, REFIT, TEACHERS
 
 FOUND = study.ROOT / 'results' / 'kd_zero' / 'found.json'  # name -> genome
+NUM_BEST = 3  # of them; the others are of all ranks, to tell what a rank says
 GENOME = 'model.losses.found.genome'
 RECIPE = 'kd_zero/kd-zero_resnet20_cifar100.py'
 PLAIN = {'model.losses.found.weight': 0.}  # the task's loss alone
 
 
 def found() -> dict[str, str]:
-    """Distillers that a recorded search has found, the best first; none before there is a record."""
-    return json.loads(FOUND.read_text()) if FOUND.is_file() else {}
+    """Distillers of a recorded search, the best first."""
+    return json.loads(FOUND.read_text())
 
 
 RESNET = Table(
@@ -44,6 +45,6 @@ VIT = Table(
     at={'micro': REFIT},
     rows=(Row('task, logits, hidden states'), Row('task and logits', ALONE),
           *(Row(name, instead('found', 'GenomeLoss', keeps_logits=False, genome=genome))
-            for name, genome in found().items())),
+            for name, genome in list(found().items())[:NUM_BEST])),
     reference='task, logits, hidden states',
     notes=('Plain distillation from refit weights. Found distillers are those of the convolutional pair.',))
