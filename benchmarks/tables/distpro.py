@@ -67,7 +67,7 @@ VIT = Table(
     name='distpro_vit', title='A process of tokens, ViT-micro to a small ViT', source='ours',
     recipes={'micro': RECIPES['micro']}, teachers=TEACHERS,
     overrides={**KD, **ALONE, 'model.losses.logit.weight': 0.,
-               'compression.student_architecture': SMALL_VIT, 'compression.student_scale': 0.13},
+               'compression.student_architecture': SMALL_VIT, 'compression.student_scale': 0.14},
     at={'micro': {'student.train_cfg.max_epochs': 8}}, reference='KD',
     rows=(Row('student'), Row('KD', {'model.losses.logit.weight': 1.}),
           Row('equal weights', {'model.losses.process': OF_BLOCKS}), Row('DistPro', {'search': SEARCH})))

@@ -44,8 +44,8 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
 
 
 def job(table: Table, budget: str, name: str, seed: int, work_dir: Path, args: argparse.Namespace) -> dict:
-    """Run a row; the stages that another run beside it has made from the same inputs are taken over from there."""
+    """Run a row; stages that a run of this or another table has made from the same inputs are taken over from there."""
     cfg = config_of(table, budget, name, seed, args)
-    cfg.reuse_stages = [str(path.parent) for path in sorted(args.work_dir.glob('*/stages.json'))
+    cfg.reuse_stages = [str(path.parent) for path in sorted(args.work_dir.parent.glob('*/*/stages.json'))
                         if path.parent != work_dir]
     return study.carry_out(cfg, work_dir)

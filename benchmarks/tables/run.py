@@ -29,6 +29,7 @@ def run_table(args: argparse.Namespace) -> None:
     args.data = args.data or study.ROOT / 'data' / 'cifar100'
     args.work_dir = args.work_dir or study.ROOT / 'work_dirs' / 'tables' / args.budget
     file = rows_file(table, args)
+    args.work_dir /= table.name  # rows of two tables may have one name
     if not args.show:
         study.run(args, {name: name for name in args.points}, file, partial(job, table, args.budget))
     rows = study.read_rows(file)

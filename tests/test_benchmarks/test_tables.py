@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from tables import TABLES
 from tables.jobs import config_of
+from tables.run import run_table
 from tables.show import cells_of, draw, markdown
 from tables.table import Row, Table, find_table
 from test_study import arguments, row
@@ -177,6 +178,15 @@ def test_a_row_that_another_process_runs_is_left_to_it(tmp_path, capsys):
     assert 'kd, seed 0: left to the process that runs it (held)' in capsys.readouterr().out
 
 
+def test_rows_of_one_name_in_two_tables_have_folders_of_their_own(tmp_path, monkeypatch):
+    folders = []
+    monkeypatch.setattr(study, 'run', lambda args, *_: folders.append(args.work_dir))
+    for name in ('scalekd_9a', 'scalekd_9a_mixer'):  # both have a row 'FD'
+        run_table(SimpleNamespace(table=name, budget='micro', rows=['FD'], show=False, data=None, work_dir=tmp_path,
+                                  csv=None, figure=None))
+    assert folders == [tmp_path / 'scalekd_9a', tmp_path / 'scalekd_9a_mixer']
+
+
 def test_figures_stand_beside_the_papers_and_what_was_not_run_says_so(toy):
     rows = [{**row('A', seed, 1500 + 30 * seed, macs=2e12), 'trainings': 2} for seed in (0, 1)]
     rows += [{**row('B', 0, 1200, macs=3e12), 'trainings': 1}]
@@ -226,7 +236,7 @@ def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tm
     assert [name for name, *_ in cells] == [row.name for row in TABLES['table4'].rows]
     assert all(float(ours) > 0 and seeds == '1' for _, _, _, ours, seeds, *_ in cells)
     assert {cell[8] for cell in cells} == {'2'}  # trainings: the teacher's and the student's
-    folders = sorted(tmp_path.glob('*/stages.json'))
+    folders = sorted(tmp_path.glob('table4/*/stages.json'))
     reused = [{name for name, entry in json.loads(path.read_text())['stages'].items() if 'reused_from' in entry}
               for path in folders]
     before = {'teacher', 'score', 'nest', 'refit', 'select', 'refit_final'}
@@ -236,4 +246,4 @@ def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tm
     assert len(set(costs.values())) == 1
     capsys.readouterr()
     command(*words)  # all rows are there
-    assert 'Digits and a few steps' in capsys.readouterr().out and sorted(tmp_path.glob('*/stages.json')) == folders
+    assert 'Digits and a few steps' in capsys.readouterr().out and sorted(tmp_path.glob('table4/*/stages.json')) == folders
