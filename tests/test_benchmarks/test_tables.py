@@ -246,4 +246,5 @@ def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tm
     assert len(set(costs.values())) == 1
     capsys.readouterr()
     command(*words)  # all rows are there
-    assert 'Digits and a few steps' in capsys.readouterr().out and sorted(tmp_path.glob('table4/*/stages.json')) == folders
+    assert 'Digits and a few steps' in capsys.readouterr().out
+    assert sorted(tmp_path.glob('table4/*/stages.json')) == folders
