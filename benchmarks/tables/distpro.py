@@ -50,7 +50,8 @@ PROCESS = Table(
           *(Row(f'{name}, half the epochs', {**overrides, **HALF}) for name, overrides in MANY.items()
             if name != 'DistPro'),
           Row('DistPro, search and half the epochs', HALF),
-          Row('DistPro, search and half the epochs, by steps', {'student.param_scheduler': STEPS, **HALF})),
+          Row('DistPro, search and half the epochs, by steps', {'student.param_scheduler': STEPS, **HALF}),
+          Row('DistPro, search and half the epochs, alphas at 0.01', {'search.lr': 0.01, **HALF})),
     reference='ReviewKD', notes=("All but KD learn without logits, as in the authors' code.",))
 
 # A ViT of half the depth and width, drawn anew; its levels are the ends of its blocks.
