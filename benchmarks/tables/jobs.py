@@ -30,7 +30,7 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
     teacher = args.teacher or (study.ROOT / table.teachers[budget] if budget in table.teachers else None)
     if budget == 'micro':
         cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=STUDENT_EPOCHS,
-                           joint_epochs=JOINT_EPOCHS, **overrides)
+                           joint_epochs=JOINT_EPOCHS, sampler='smallest_random', **overrides)
     else:
         cfg = Config.fromfile(recipe)
         named = {'model.teacher': str(teacher)} if teacher else {}

@@ -5,6 +5,8 @@ from tables.table import Row, Table
 from tables.vit import RECIPES, REFIT, TEACHERS
 
 FROM_REFIT = {'method': dict(type='mmamd.AMD', candidates='refit'), RULE: 'npsd_cost'}
+OF_REFIT = ('Candidates of AMD are refit and chosen by npsd_cost, which is the default here; the paper trains them '
+            'jointly.')
 FEW = {'compression.importance.num_images': 256, 'compression.refit': dict(num_images=1536, num_images_candidates=384)}
 KEPT = {'teacher_cache': dict(views=4), 'model.losses.feat.weight': 0.}
 

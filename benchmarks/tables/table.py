@@ -1,5 +1,6 @@
 """What a table is: rows that differ by keys of one config, with the figures that the paper prints beside them."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,9 +85,9 @@ class Table:
         return self.recipes[budget] if name is None else self.row(name).recipes.get(budget, self.recipes[budget])
 
     def overrides_of(self, name: str, budget: str) -> dict[str, Any]:
-        """All keys in which a row's config differs from the recipe of a budget."""
+        """All keys in which a row's config differs from the recipe of a budget; a copy, as configs merge in place."""
         row = self.row(name)
-        return {**self.overrides, **self.at.get(budget, {}), **row.overrides, **row.at.get(budget, {})}
+        return deepcopy({**self.overrides, **self.at.get(budget, {}), **row.overrides, **row.at.get(budget, {})})
 
 
 def find_table(name: str) -> Table:

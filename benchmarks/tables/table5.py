@@ -1,5 +1,6 @@
 """Table 5 of the supplement: how many candidates the assistant is chosen among."""
 
+from tables.options import FROM_REFIT, OF_REFIT
 from tables.table import Row, Table
 from tables.vit import RECIPES, REFIT, TEACHERS
 
@@ -9,8 +10,9 @@ TABLE = Table(
     name='table5', title='Number of candidates', source='AMD, supplement, Table 5',
     recipes=RECIPES,
     teachers=TEACHERS,
-    at={'micro': REFIT},
+    overrides=FROM_REFIT, at={'micro': REFIT},
     rows=(*(Row(f'm = {m}', {'compression.num_candidates': m}, top, cost, x=m) for m, (top, cost) in PAPER.items()),
-          Row('MMD', {'method.type': 'mmamd.MMD', 'compression.num_candidates': 9}, 80.11, '20x')),
+          Row('MMD', {'method': dict(type='mmamd.MMD'), 'compression.num_candidates': 9}, 80.11, '20x')),
     reference='m = 9', axis='candidates m',
-    notes=('The teacher of this table has 89.33 %, where Table 1 prints 98.01 % for the same network and data.',))
+    notes=('The teacher of this table has 89.33 %, where Table 1 prints 98.01 % for the same network and data.',
+           OF_REFIT))

@@ -1,5 +1,10 @@
-"""What tables of a ViT have in common: its recipes and teachers, and the refit of the micro budget."""
+"""What tables of a ViT share: its recipes and teachers, the refit of the micro budget, and AMD's joint stage."""
 
 RECIPES = {'smoke': 'amd/vit-tiny_digits.py', 'micro': 'amd/vit-micro_cifar100.py', 'full': 'amd/vit-b_cifar100.py'}
 TEACHERS = {'micro': 'data/vit-micro_cifar100.pth'}
 REFIT = {'compression.refit': dict(num_reported=0)}
+
+# From the weights that all other rows start from; the paper has no refit, and starts from the teacher's.
+JOINT = {'method': dict(type='mmamd.AMD', candidates='joint', start='smallest')}
+NOTES = ('All rows start from the same weights, refit where the recipe has compression.refit; the paper has none.',
+         'A joint step trains the smallest candidate and a drawn one, where Algorithm 1 trains all.')

@@ -159,6 +159,13 @@ def test_a_row_may_have_a_recipe_of_its_own():
     assert table.recipe('full', 'ViT-S/16') == 'scalekd/swin-l_vit-s_imagenet.py' != table.recipe('full')
 
 
+def test_a_row_leaves_nothing_to_the_next_one(tmp_path):
+    args = arguments(tmp_path)
+    tuned, after = (config_of(TABLES['options'], 'micro', name, 0, args)
+                    for name in ('the assistant tuned for an epoch', 'as it is'))
+    assert tuned.method.tune_epochs == 1 and 'tune_epochs' not in after.method
+
+
 def test_an_unknown_name_raises():
     with pytest.raises(ValueError, match='Expected one of'):
         find_table('nothing like it')
