@@ -21,12 +21,19 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 
 from mmamd import compat
 from mmamd.distillation import Loss, SandwichSparsityHook
+from mmamd.distillation.losses.distpro import Process
+from mmamd.distillation.losses.distpro.pathways import lay_pathways
 from mmamd.registry import MODELS
 from mmamd.search.distpro import AlphaUpdate
 
 NUM_CANDIDATES = (1, 3)  # the smallest alone, which has no heads in one block; and all
 CONNECTOR = {'ce': dict(type='mmamd.TaskLoss'), 'toy': dict(type='mmamd.ToyConnectorLoss', weight=0.5)}
 SEARCH = {'ce': dict(type='mmamd.TaskLoss'), 'process': dict(type='mmamd.ProcessLoss', mode='search')}
+PATHWAYS = lay_pathways('student_ge_teacher', 2)
+ROWS = ((1., 0.2, 1.), (1., 1., 0.2))
+# Of these a loss is the mean over images; a batch norm has the statistics of its rank, so here it has learnt ones.
+PROCESS = dict(type='mmamd.ProcessLoss', transform='cnn', layers=[1, 2])
+MEANS = {'ScaleKD': dict(type='mmamd.ScaleKDLoss'), 'equal': PROCESS, 'replayed': dict(PROCESS, threshold=0.5)}
 NUM_STEPS = 3  # DistributedDataParallel lays its buckets anew after the first
 
 
@@ -50,11 +57,34 @@ def train_on_half_the_batch(rank, folder, settings):
         results[name] = joint_steps(one, half, len(candidates))
     results['connector'] = joint_steps({**settings, 'losses': CONNECTOR}, half, 3)
     results['no head'] = joint_steps({**settings, 'losses': terms(feat=1)}, half, 2)
+    results['means'] = means_over_a_batch(settings, half, folder)
     results['searched'] = alphas_of_a_search(settings, half)
     results['synchronised'] = step_of_a_convnet(half, lambda network: MODEL_WRAPPERS.build(
         {**compat.model_wrapper_cfg(), 'module': network}))
     torch.save(results, folder / f'rank_{rank}.pth')
     torch.distributed.destroy_process_group()
+
+
+def means_over_a_batch(settings, part, folder):
+    """Name of a term -> gradients of a step on a part of a batch, of the student and of the term's own parameters."""
+    found = {}
+    for name, options in MEANS.items():
+        term = dict(options, file=str(folder / 'process.json')) if name == 'replayed' else options
+        torch.manual_seed(0)
+        distiller = MODELS.build({**settings, 'losses': {'term': term}, 'candidates': settings['candidates'][-1:]})
+        distiller.double().data_preprocessor.register_forward_hook(
+            lambda _module, _args, out: {**out, 'inputs': out['inputs'].double()})
+        for module in distiller.terms.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+        model, batch = distiller, raw_batch(part)
+        if torch.distributed.is_initialized():
+            model = MODEL_WRAPPERS.build({**compat.model_wrapper_cfg(), 'module': distiller})
+        loop = joint_loop(model, lr=0.)
+        gradients = gradients_at_each_step(loop)
+        loop.step(batch)
+        found[name] = {key.removeprefix('module.'): each for key, each in gradients[0].items()}
+    return found
 
 
 def step_of_a_convnet(part, wrap):
@@ -133,6 +163,7 @@ def judged(loop):
 
 
 def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings, make_distiller, tmp_path):
+    Process(('a', 'b'), ('a', 'b'), PATHWAYS, (0, 1), ROWS, ROWS).write(tmp_path / 'process.json')
     torch.multiprocessing.spawn(train_on_half_the_batch, (tmp_path, settings), nprocs=2)
     ranks = [torch.load(tmp_path / f'rank_{rank}.pth', weights_only=False) for rank in range(2)]
     distiller = make_distiller()
@@ -171,6 +202,11 @@ def test_two_ranks_train_as_one_process_and_reduce_every_gradient_once(settings,
         assert all(torch.equal(value, ranks[1][name]['remembered'][key])
                    for key, value in ranks[0][name]['remembered'].items() if '.running_' not in key), name
     assert {'network.head.fc.weight', 'network.head.fc.bias'} < set(ranks[0]['no head']['frozen'])
+    alone = means_over_a_batch(settings, slice(4), tmp_path)
+    for name, gradients in alone.items():
+        assert any(key.startswith('terms.') and each.any() for key, each in gradients.items()), name
+        for rank in ranks:
+            torch.testing.assert_close(rank['means'][name], gradients, rtol=1e-8, atol=1e-8)
     alone = alphas_of_a_search(settings, slice(4))
     assert alone['gradient'].norm() > 0
     for rank in ranks:

@@ -107,6 +107,26 @@ def test_a_run_killed_while_it_refits_and_exports_ends_as_an_uninterrupted_one(s
     assert differences(outcome(work_dir), outcome(refit_run[0])) == []
 
 
+SEARCHES = {'a process': dict(type='mmamd.DistProSearch', epochs=2, record_every=3, loss=dict(layers=[1, 2])),
+            'a distiller': dict(type='mmamd.KDZeroSearch', evolution=dict(evaluations=6, population=3), proxy_epochs=1,
+                                proxy_images=64, num_held_out=64, random=False)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', SEARCHES)
+def test_a_search_killed_in_the_middle_ends_as_an_uninterrupted_one(kind, start, outcome, tiny_config, tmp_path):
+    config = tmp_path / 'config.py'
+    tiny_config(method=dict(type='mmamd.KD'), search=SEARCHES[kind]).dump(config)
+    assert start(config, tmp_path / 'whole', counts=tmp_path / 'counts.json') == 0, (
+        Path(f'{tmp_path}/whole.log').read_text()[-4000:])
+    calls = json.loads((tmp_path / 'counts.json').read_text())['search']['calls']
+    (tmp_path / '0').mkdir()
+    deaths = [Death('search', 'calls', int(share * calls)) for share in (0.3, 0.4)]  # what is left is shorter each time
+    work_dir, interrupted = live_through(start, config, tmp_path, deaths)
+    assert interrupted == ['search', 'search']
+    assert differences(outcome(work_dir), outcome(tmp_path / 'whole')) == []
+
+
 def test_the_slow_tier_kills_in_every_stage_and_more_than_forty_times():
     kills = Counter((part, ranks) for method, ranks, _ in CHAINS for part in PARTS[method])
     assert kills.total() >= 40

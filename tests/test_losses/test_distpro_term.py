@@ -141,10 +141,16 @@ def test_what_is_kept_weighs_as_before(written):
 
 
 def test_a_threshold_of_zero_leaves_nothing_out(written):
-    term, student, teacher = two_levels(ProcessLoss(file=written(((1., 0., 0.),) * 2), threshold=0.))
-    calls = Calls(term)
-    term.compare(student, teacher, 0)
-    assert calls.transforms == [1, 1, 1]
+    file = written(((1., 0., 0.),) * 2)
+    found = []
+    for options in ({}, dict(threshold=0.)):
+        term, student, teacher = two_levels(ProcessLoss(file=file, **options))
+        calls = Calls(term)
+        value = term.compare(student, teacher, 0)
+        value.backward()
+        assert calls.transforms == [1, 1, 1]
+        found.append([value, *(each.grad for each in term.parameters())])
+    assert all(map(torch.equal, *found))
 
 
 def test_a_threshold_relative_to_the_largest_weight(written):

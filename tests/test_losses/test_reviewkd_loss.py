@@ -27,6 +27,21 @@ def test_maps_of_eight_have_four_levels_and_one_position_a_single_one():
     assert hcl_loss(torch.zeros(1, 1, 8, 8), signs).item() == pytest.approx(1 / 1.875)
 
 
+@pytest.mark.parametrize('side', [1, 2, 4, 7, 8, 32])
+def test_a_side_has_the_pools_below_it_uneven_ones_too(side):
+    maps = torch.randn(2, 2, 3, side, side, generator=torch.Generator().manual_seed(side))
+    values, weights = [(maps[0] - maps[1]).square().mean()], [1.]
+    for fields in (4, 2, 1):
+        if fields < side:
+            weights.append(weights[-1] / 2)
+            # Field i is of the rows from floor(i side / fields) to ceil((i + 1) side / fields); columns alike.
+            spans = [slice(i * side // fields, -(-(i + 1) * side // fields)) for i in range(fields)]
+            means = torch.stack([maps[..., rows, columns].mean((-1, -2)) for rows in spans for columns in spans])
+            values.append((means[:, 0] - means[:, 1]).square().mean())
+    expected = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
+    torch.testing.assert_close(hcl_loss(*maps), expected)
+
+
 def test_gradient_is_that_of_finite_differences():
     student, teacher = torch.randn(2, 1, 2, 5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda s: hcl_loss(s, teacher), student.requires_grad_())

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from mmpretrain.structures import DataSample
+from pairs import STAGES, cnn_distiller
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -86,6 +87,19 @@ def test_it_changes_the_alphas_and_nothing_else(searched, network_settings):
     assert all(each.grad is None for each in [*distiller.parameters(), *distiller.buffers()])
     for number, state in optimizer.state_dict()['state'].items():
         assert torch.equal(state['momentum_buffer'], momentum[number]['momentum_buffer'])
+
+
+def test_statistics_of_a_cnns_batch_norms_stay_as_they_were():
+    distiller = cnn_distiller({'ce': dict(type='mmamd.TaskLoss'), 'process': {**SEARCH, 'layers': STAGES}}, 1).train()
+    train, held_out = batch(1), batch(2)
+    train['targets'] = distiller.teach(train['inputs'], train['data_samples'])
+    optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
+    weight_step(distiller, optimizer, train)
+    before = {name: each.clone() for name, each in distiller.named_buffers()}
+    assert any('network' in name and 'running_mean' in name and each.any() for name, each in before.items())
+    AlphaUpdate(distiller, optimizer).step(train, held_out)
+    assert {name for name, each in distiller.named_buffers() if not torch.equal(each, before[name])} == {
+        'terms.process.alpha'}
 
 
 def test_the_weights_step_leaves_the_alphas(searched):
