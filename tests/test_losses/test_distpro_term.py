@@ -95,6 +95,7 @@ def test_a_constant_process_is_its_last_weights_and_one_of_ones_is_equal_weights
 def test_a_search_weighs_by_its_alphas(written):
     term, student, teacher = two_levels(ProcessLoss(mode='search', normalisation='softmax', scale=2.))
     assert torch.equal(term.alpha, torch.ones(3)) and 'alpha' not in dict(term.named_parameters())
+    assert torch.equal(two_levels(ProcessLoss(mode='search', init=0.5))[0].alpha, torch.full((3,), 0.5))
     term.alpha.copy_(torch.tensor([0., 1., 2.]))
     weights = normalised(term.alpha, 'softmax', 2.)
     expected = sum(weight * each for weight, each in zip(weights, distances(term, student, teacher), strict=True))
@@ -228,6 +229,7 @@ def test_a_process_is_replayed_by_another_pair_of_as_many_levels_and_refused_by_
     (dict(mode='process'), "mode='process' needs a process; name its file by file="),
     (dict(mode='search', threshold=0.5), "mode='search' finds a process, with all of its pathways"),
     (dict(level_map=[0]), r'level_map=\[0\] is of the levels of a process'),
+    (dict(init=float('nan')), 'init must be a finite number >= 0, got nan; it is what the alphas of a search are at'),
     (dict(threshold=-1), 'threshold must be a finite number >= 0, got -1; 0 keeps every pathway'),
     (dict(rule=[]), 'rule leaves no pathway'), (dict(normalisation='z'), 'normalisation must be one of'),
     (dict(file='none.json'), 'there is no process none.json'), (dict(layers=1), 'layers must be')])

@@ -65,6 +65,7 @@ class ProcessLoss(Loss):
         distance: ``'hcl'``, see :func:`hcl_loss`, or ``'mse'``; ``'auto'`` for the first one with the transform of
             CNNs.
         normalisation, scale: What makes weights of alphas while a process is searched, see :func:`normalised`.
+        init: What the alphas of a search are at first.
         interpolate: What is linear between the recorded points: ``'weights'`` or ``'alphas'``.
         threshold: Weight below which a pathway is left out; 0.5 keeps about half of a process by DistPro's Table 3.
         relative_to_max: Whether the threshold is a share of the largest weight of all.
@@ -81,8 +82,9 @@ class ProcessLoss(Loss):
                  layers: str | Sequence[int | tuple[str, str]] = 'auto', rule: str | Sequence | None = None,
                  level_map: Sequence[int] | None = None, transform: Literal['auto', 'cnn', 'transformer'] = 'auto',
                  distance: Literal['auto', 'hcl', 'mse'] = 'auto', normalisation: str = 'biased_softmax',
-                 scale: str | float = 'num_pathways', interpolate: Literal['weights', 'alphas'] = 'weights',
-                 threshold: float = 0.0, relative_to_max: bool = False, weight: float = 1.0) -> None:
+                 scale: str | float = 'num_pathways', init: float = 1.0,
+                 interpolate: Literal['weights', 'alphas'] = 'weights', threshold: float = 0.0,
+                 relative_to_max: bool = False, weight: float = 1.0) -> None:
         super().__init__(weight=weight)
         are_pairs(layers)  # refuses what is neither
         if mode is None:
@@ -94,6 +96,7 @@ class ProcessLoss(Loss):
                 raise ValueError(f'{name} must be one of {", ".join(map(repr, known))}, got {value!r}')
         check_normalisation(normalisation, scale)
         check_weight('threshold', threshold, '0 keeps every pathway')
+        check_weight('init', init, 'it is what the alphas of a search are at first')
         _check_mode(mode, file, threshold, level_map)
         if rule is not None:
             check_rule(rule)
@@ -103,7 +106,7 @@ class ProcessLoss(Loss):
             raise ValueError(f"{file} has one point, and between points is interpolated; set mode='use_last'")
         self.mode, self.layers, self.rule, self.level_map = mode, layers, rule, level_map
         self.transform, self.distance = transform, distance
-        self.normalisation, self.scale, self.interpolate = normalisation, scale, interpolate
+        self.normalisation, self.scale, self.init, self.interpolate = normalisation, scale, init, interpolate
         self.threshold, self.relative_to_max = threshold, relative_to_max
         self.transforms = nn.ModuleList()  # of each teacher, one a pathway
 
@@ -120,7 +123,7 @@ class ProcessLoss(Loss):
         self.shapes, self.distances = [], []
         if self.mode == 'search':
             # A buffer: kept with the student, and in no optimizer of the weights.
-            self.register_buffer('alpha', torch.ones(len(self.pathways)))
+            self.register_buffer('alpha', torch.full((len(self.pathways),), float(self.init)))
         for index, teacher in enumerate(teachers):
             own, others = self._levels(student, teacher, index)
             self.shapes.append([(a.shape[1:], b.shape[1:]) for a, b in zip(own, others, strict=True)])
