@@ -1,3 +1,4 @@
+import random
 from functools import partial
 
 import pytest
@@ -106,6 +107,25 @@ def test_nothing_is_nearer_than_the_teacher_itself_after_any_transform_random_on
         assert transform(teacher, partial(rand, 0)).isfinite().all()
         found = value(genome('feature', name, distance), teacher, teacher)
         assert found.item() == pytest.approx(0., abs=1e-5), name
+
+
+@pytest.mark.parametrize('distance', sorted(set(KD_DISTANCES.module_dict) - {'hard', 'Correlation'}))
+def test_nothing_is_nearer_than_the_teacher_itself_after_any_three_transforms(distance):
+    _, teacher = pair(4, 16, 4, 4, dtype=torch.float64)
+    draw, compared = random.Random(distance), 0
+    names = sorted(name for name, transform in KD_TRANSFORMS.module_dict.items() if not transform.draws)
+    for _ in range(60):
+        three, found = draw.choices(names, k=3), teacher
+        for name in three:
+            found = KD_TRANSFORMS.module_dict[name](found, None)
+        varies = found.flatten(1).std(1).min() > 1e-6 if found.ndim == 2 else found.std(1).min() > 1e-6
+        if not found.isfinite().all() or distance in ('Pearson', 'Cosine') and not varies:
+            continue  # such a distiller is rejected, or the correlation of what does not vary is 0 by definition
+        compared += 1
+        size = max(1., found.abs().max().item())
+        assert value(genome('feature', ' '.join(three), distance), teacher, teacher).item() == pytest.approx(
+            0., abs=1e-6 * size), three
+    assert compared > 30
 
 
 # --- the term ---
