@@ -15,7 +15,8 @@ Line = dict[str, dict[int, dict]]  # budget -> seed -> row
 Found = dict[str, tuple[str, int]]  # budget, ascending -> verdict, and of how many seeds
 
 
-def table(lines: dict[str, Line], ours: Collection[str], others: Collection[str], budgets: Collection[str]) -> list[str]:
+def table(lines: dict[str, Line], ours: Collection[str], others: Collection[str],
+          budgets: Collection[str]) -> list[str]:
     """A row for each of our lines and each other that it can be compared with, and one for all of these at once.
 
     Args:
