@@ -17,6 +17,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import crossing
 import numpy as np
 import peer_study
 import sampler_study
@@ -43,6 +44,8 @@ LINES = {
     'plain KD from refit, kept outputs': (REFIT, None, True),
     'AMD from refit': (FROM_REFIT, CHEAPEST, False),
     'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True)}
+PLAIN = [line for line in LINES if line.startswith('plain KD')]
+OF_AMD = [line for line in LINES if line.startswith('AMD')]
 # End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, MACs of
 # plain KD of five epochs where they are known, and budgets.
 TASKS = {
@@ -100,8 +103,14 @@ def by_line(task='', rows=None):
 
 
 def tables(rows):
-    """One table a task and budget, every line against plain KD and against plain KD from refit weights."""
-    return [line for task in TASKS for budget in BUDGETS for line in table(task, budget, rows)]
+    """One table a task and budget, every line against plain KD and against plain KD from refit weights; then from
+    which budget on AMD is as good as plain distillation, and better."""
+    lines = []
+    for task in TASKS:
+        lines += [line for budget in BUDGETS for line in table(task, budget, rows)]
+        if points := crossing.table(by_line(task, rows), OF_AMD, PLAIN, tuple(BUDGETS)):
+            lines += [f'{TITLES[task]}, the budget from which on AMD is not worse, and better:', '', *points, '']
+    return lines
 
 
 def table(task, budget, rows):
@@ -120,14 +129,17 @@ def table(task, budget, rows):
         assistants = ', '.join(f'{row["assistant"]:.1f}' for row in seeds.values() if row['assistant']) or '-'
         against = ' | '.join(study.against(seeds, present.get(other, {})) for other in (
             'plain KD', 'plain KD from refit'))
-        lines.append(f'| {line} | {len(seeds)} | {mean_macs(seeds) / unit:.2f} | {assistants} | '
+        cost = f'{mean_macs(seeds) / unit:.2f}' if unit else '-'
+        lines.append(f'| {line} | {len(seeds)} | {cost} | {assistants} | '
                      f'{tops.mean():.2f}{error} | {against} |')
     return [*lines, '']
 
 
 def unit_of(task, budget, present):
-    """MACs of plain KD of five epochs; where no run of it was made, from one of the budget."""
-    return TASKS[task][3] or mean_macs(present['plain KD']) / BUDGETS[budget]
+    """MACs of plain KD of five epochs, by a run of the budget where they are not known; None where there is none."""
+    if TASKS[task][3] or 'plain KD' not in present:
+        return TASKS[task][3]
+    return mean_macs(present['plain KD']) / BUDGETS[budget]
 
 
 def accuracy(seeds):

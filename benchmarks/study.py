@@ -208,20 +208,33 @@ def table(rows: list[dict], reference: str, baseline: str = 'kd') -> list[str]:
 
 
 def against(rows: dict[int, dict], reference: dict[int, dict]) -> str:
-    """Mean difference over the seeds that both have, with a bootstrap over images and seeds.
+    """Mean difference over the seeds that both have, its interval and the verdict; empty where there is none."""
+    if rows is reference or (found := difference(rows, reference)) is None:
+        return ' | '
+    mean, low, high = found
+    return f'{mean:+.2f} [{low:+.2f}, {high:+.2f}] | {verdict(low, high)}'
+
+
+def difference(rows: dict[int, dict], reference: dict[int, dict]) -> tuple[float, float, float] | None:
+    """Mean difference in points over the seeds that both have, and its 95 % interval by a bootstrap over images and
+    seeds; None where they have none in common.
 
     Of few seeds it says little: with one, nothing, with three their part of the variance is a third too small.
     """
     seeds = sorted(rows.keys() & reference.keys())
-    if not seeds or rows is reference:
-        return ' | '
+    if not seeds:
+        return None
     each = np.stack([bits(rows[seed]) - bits(reference[seed]) for seed in seeds])  # (seeds, images)
     rng = np.random.default_rng(0)
     draws = [each[rng.integers(len(seeds), size=len(seeds))][:, rng.integers(each.shape[1], size=each.shape[1])].mean()
              for _ in range(NUM_DRAWS)]
     low, high = 100 * np.quantile(draws, [0.025, 0.975])
-    verdict = 'tie' if low <= 0 <= high else 'better' if low > 0 else 'worse'
-    return f'{100 * each.mean():+.2f} [{low:+.2f}, {high:+.2f}] | {verdict}'
+    return 100 * each.mean(), low, high
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval says of a difference."""
+    return 'tie' if low <= 0 <= high else 'better' if low > 0 else 'worse'
 
 
 def bits(row: dict) -> np.ndarray:

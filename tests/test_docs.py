@@ -1,5 +1,6 @@
 """The documentation and the README are true: each command in them runs here, or says what it needs that is not here."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -13,7 +14,10 @@ from mmengine.registry import DefaultScope
 
 from mmamd.distillation.losses import Loss
 from mmamd.methods import Method
+from mmamd.methods.amd import AMD
+from mmamd.pipeline.config.compression import Compression, RefitSettings
 from mmamd.pipeline.config.settings import Settings, section_losses
+from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings
 from mmamd.pruning import network_cost, profiled_cost
 from mmamd.registry import METHODS, MODELS
 
@@ -122,6 +126,45 @@ def test_every_term_and_method_is_on_the_page_that_compares_them():
              for name, cls in registry.module_dict.items()
              if isinstance(cls, type) and issubclass(cls, base) and cls.__module__.startswith('mmamd.')}
     assert set(rows) == known  # other tests register toys
+
+
+def figures(text):
+    return set(re.findall(r'(?<![\w.])[+-]?\d+\.\d\d(?!\d)', text))
+
+
+def test_what_is_said_to_have_been_measured_of_a_term_or_method_is_in_the_record_that_is_named():
+    page = (ROOT / 'docs' / 'losses_and_methods.md').read_text()
+    records = {short: (ROOT / path).read_text()
+               for short, path in re.findall(r'^\| (\w+) \| `(.+\.md)` \|$', page, re.M)}
+    cells = re.findall(r'^\| `mmamd\..* \| ([^|]+) \|$', page.split('## Terms')[1], re.M)
+    cells += re.findall(r'^\| `mmamd\.[^|]+\|[^|]+\| ([^|]+) \|', page.split('## Terms')[0], re.M)
+    named = [(cell, [short for short in re.findall(r'\[(\w+)\]\(#records\)', cell) if short in records])
+             for cell in cells]
+    assert any(cell == 'not yet' for cell in cells) and sum(bool(shorts) for _, shorts in named) > 8
+    for cell, shorts in named:
+        if shorts:
+            assert not figures(cell) - set().union(*(figures(records[short]) for short in shorts)), cell
+
+
+def test_the_first_table_of_costs_is_of_the_record():
+    page, record = ((ROOT / path).read_text() for path in ('docs/costs.md', 'results/2026-11-25_budgets.md'))
+    cells = re.findall(r'([\d.]+(?: ± [\d.]+)?) at ([\d.]+)', page.split('## Accuracy for cost')[1].split('![')[0])
+    rows = [line for line in record.splitlines() if line.startswith('|')]
+    assert len(cells) == 16
+    assert [cell for cell in cells if not any(all(f'| {each} |' in row for each in cell) for row in rows)] == []
+
+
+def test_the_options_of_a_refit_have_the_defaults_that_are_said():
+    defaults = {f'{section}.{field.name}': field.default for section, cls in (
+        ('compression', Compression), ('compression.refit', RefitSettings), ('method', AMD),
+        ('teacher_cache', TeacherCacheSettings)) for field in dataclasses.fields(cls)}
+    page = (ROOT / 'docs' / 'costs.md').read_text().split('## Options of refit')[1].split('\n## ')[0]
+    rows = dict(re.findall(r'^\| `([\w.]+)` \| (.+?) \|', page, re.M))
+    known = {key: default for key, default in rows.items() if key in defaults}
+    assert {key.removeprefix('compression.refit.') for key in known} >= {
+        field.name for field in dataclasses.fields(RefitSettings)}
+    assert known == {key: '-' if defaults[key] is dataclasses.MISSING else str(defaults[key]) for key in known}
+    assert rows.keys() - known == {'NPSDSelectionHook.rule'}
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name)

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ('amd', 'distpro', 'kd', 'kd_zero', 'scalekd', 'segmentation', 'teacher')
 METAFILES = {folder: yaml.safe_load((ROOT / f'configs/{folder}/metafile.yml').read_text()) for folder in FOLDERS}
 ENTRIES = [entry for metafile in METAFILES.values() for entry in metafile['Models']]
+# Of teachers that were trained here.
+KEPT = {entry['Config']: entry['Weights'] for entry in ENTRIES if 'Weights' in entry}
 COMPRESSIONS = [entry for entry in ENTRIES if 'Student' in entry['Metadata']]
 # Swin's in the first stage, of which those of the others are multiples.
 EMBED_DIMS = {'vit-b': 768, 'deit-b': 768, 'vit-l': 1024, 'vit-s': 384, 'deit-s': 384, 'vit-micro': 128, 'vit-tiny': 64,
@@ -162,8 +164,20 @@ def test_parts_of_a_compression_name_configs_that_exist(entry):
     else:
         folder = 'segmentation' if is_segmentor(entry) else 'teacher'
         network = TRAINED_AS.get(network_of(entry), network_of(entry))
-        assert teacher['Config'] == f'configs/{folder}/teacher_{network}.py' and teacher['Weights'] is None
+        assert teacher['Config'] == f'configs/{folder}/teacher_{network}.py'
         assert (ROOT / teacher['Config']).is_file()
+        assert teacher['Weights'] == KEPT.get(teacher['Config'])
+
+
+def test_weights_that_are_kept_are_those_of_their_entry_with_the_figures_of_their_record():
+    record = (ROOT / 'results/teachers/README.md').read_text()
+    assert set(KEPT.values()) == {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / 'results/teachers').glob('*.pth')}
+    for entry in ENTRIES:
+        if 'Weights' in entry:
+            row, = (line for line in record.splitlines() if f'`{Path(entry["Weights"]).name}`' in line)
+            assert f"{entry['Metadata']['Parameters']:,} parameters" in row and f"`{entry['Config']}`" in row
+            assert f"{value_of(entry['Results'][0]):.2f}" in row
 
 
 # --- sizes ---

@@ -6,6 +6,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import budget_study
+import crossing
 import family_study
 import numpy as np
 import peer_study
@@ -147,6 +148,43 @@ def test_table_of_a_budget_pairs_each_line_with_both_ways_of_plain_distillation(
     cells = [cell.strip() for cell in lines[0].strip('|').split('|')]
     assert cells[:5] == ['plain KD from refit', '3', '1.00', '-', '40.00 ± 0.00']
     assert cells[5].startswith('+') and cells[7] == ''  # against plain KD of the other study, and not against itself
+
+
+def test_a_line_without_plain_distillation_beside_it_has_no_cost_in_runs_of_it():
+    rows = [row('AMD from refit, kept outputs, 2, ResNet-20', 0, 1500)]
+    cells = budget_study.table(', ResNet-20', '2', rows)[4].split(' | ')
+    assert cells[4] == '50.00' and cells[:4] == ['| AMD from refit, kept outputs', '1', '-', '-']
+
+
+def test_a_line_crosses_at_the_budget_from_which_on_its_interval_says_so(monkeypatch):
+    monkeypatch.setattr(study, 'NUM_DRAWS', 200)
+
+    def line(*right):
+        """Budgets 1, 2 and 4, whose students have so many of 3,000 images right, three seeds but for the last."""
+        return {budget: {seed: row('', seed, each) for seed in range(1 if budget == '4' else 3)}
+                for budget, each in zip(('1', '2', '4'), right, strict=False) if each is not None}
+
+    lines = {'ours': line(900, 1201, 1500), 'below': line(1200, 1200, 1200), 'above': line(600, 1200, 1800),
+             'at first': line(600, None, None), 'unmeasured': line()}
+    # One image more of 3,000 is a tie; 300 are more than noise.
+    assert crossing.table(lines, ['ours', 'nothing'], ['below', 'above', 'at first', 'unmeasured'], ('1', '2', '4'))[
+        2:] == ['| ours | below | 1, 2, 4 (1 seed) | 2 | 4 |',
+                '| ours | above | 1, 2, 4 (1 seed) | - | - |',
+                '| ours | at first | 1 | 1 | 1 |',
+                '| ours | every one of these | 1, 2, 4 (1 seed) | - | - |']
+    del lines['above']
+    assert crossing.table(lines, ['ours'], ['below', 'at first'], ('1', '2', '4'))[-1].endswith('| 2 | 4 |')
+    assert crossing.table(lines, ['at first'], ['below'], ('1', '2', '4')) == []  # one budget alone
+
+
+def test_the_crossing_points_of_a_task_are_printed_behind_its_tables(monkeypatch):
+    monkeypatch.setattr(study, 'NUM_DRAWS', 200)
+    rows = [row(f'{line}, {budget}', seed, right) for seed in (0, 1) for line, budget, right in (
+        ('AMD from refit', '0.3', 1200), ('AMD from refit', '8', 1500), ('plain KD, kept outputs', '0.3', 1500),
+        ('plain KD, kept outputs', '8', 1200))]
+    lines = budget_study.tables(rows)
+    assert '| AMD from refit | plain KD, kept outputs | 0.3 (2 seeds), 8 (2 seeds) | 8 | 8 |' in lines
+    assert sum('from which on AMD' in line for line in lines) == 1  # of the one task that has two budgets
 
 
 def test_the_regret_is_what_the_chosen_assistants_student_misses_of_the_best_one():
