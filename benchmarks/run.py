@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = ('candidate_cost', 'host_overhead', 'exported_student', 'joint_step', 'scoring', 'refit', 'communication',
-           'whole_method', 'scaling')
+           'whole_method', 'scaling', 'scalekd_cost')
 
 
 def main() -> None:

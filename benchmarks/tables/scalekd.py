@@ -92,7 +92,7 @@ COSTS = Table(
                  'CAP, DFM, TPP, KD': '6.65 G, 2.10 d'}),
     reference='FD',
     notes=('Costs are memory of a GPU and days on 8 V100. Ours are MACs, the last stage of the teacher and the '
-           'projectors with them; benchmarks/loss_cost.py measures time.',), **PAIR)
+           'projectors with them; benchmarks/scalekd_cost.py measures time.',), **PAIR)
 AS_FEATURES = Table(
     name='scalekd_amd', title="ScaleKD as AMD's feature term at equal cost, ViT to 10 %", source='ours',
     recipes=RECIPES, teachers=TEACHERS, overrides=FROM_REFIT,

@@ -6,6 +6,7 @@ import sys
 import loss_cost
 import networks
 import pytest
+import scalekd_cost
 import side_by_side
 
 
@@ -53,3 +54,13 @@ def test_a_table_is_printed_and_written(tiny, smoke, monkeypatch, tmp_path, caps
 def test_the_filters_of_a_pair_of_convnets_are_pruned():
     family = networks.random_family(networks.build(networks.architecture(loss_cost.PAIRS['ResNet-20'][0])), (0.3, 0.65))
     assert family.student.cost.macs <= 0.3 * family.teacher_cost.macs
+
+
+def test_parts_of_scalekd_are_measured_beside_plain_feature_distillation(tiny, smoke, monkeypatch):
+    monkeypatch.setattr(scalekd_cost, 'PAIRS', {'tiny': (tiny, 0.4)})
+    rows = list(scalekd_cost.rows_of('tiny', smoke))
+    assert [row.what for row in rows] == [f'tiny: step with {name} over FD' for name in scalekd_cost.PARTS]
+    built = {name: scalekd_cost.step_of('tiny', parts, smoke).distiller.terms['scalekd']
+             for name, parts in {'FD': scalekd_cost.FD, **scalekd_cost.PARTS}.items()}
+    sizes = {name: sum(p.numel() for p in term.parameters()) for name, term in built.items()}
+    assert sizes['FD'] < sizes['CAP'] < sizes['CAP, DFM'] < sizes['CAP, DFM, TPP'] == sizes['CAP, DFM, TPP, KD']
