@@ -54,8 +54,8 @@ MIXER = Table(
     rows=design({'baseline': 74.02, 'FD': 74.88, 'CAP': 75.03, 'CAP, DFM': 76.42, 'CAP, TPP': 76.28,
                  'CAP, DFM, TPP': 77.24, 'CAP, DFM, TPP, KD': 77.59}),
     reference='baseline',
-    notes=(SUM, 'FD needs maps of one size, and those of Mixer-S are 14 x 14 where those of Swin-S are 7 x 7: at full '
-                'size its row is refused, and the paper does not say how theirs were made alike.'))
+    notes=(SUM, 'FD averages the maps of Mixer-S, 14 x 14 at full size, to the 7 x 7 of Swin-S; the paper does not say '
+                'how they were made alike.'))
 PROJECTORS = Table(
     name='scalekd_9b', title='Projectors', source='ScaleKD, Table 9b',
     rows=(Row('baseline', ALONE, 76.55), Row('Linear', FD, 77.43), Row('Conv', CONV, 77.52), Row('CAP', CAP, 77.87)),

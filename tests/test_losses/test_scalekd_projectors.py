@@ -97,7 +97,7 @@ def test_gradient_is_that_of_finite_differences():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('lead', [projector(), PositionwiseProjector(4, 6, 1), PositionwiseProjector(4, 6, 3)])
+@pytest.mark.parametrize('lead', [projector(), *(PositionwiseProjector(4, 6, (3, 3), kernel) for kernel in (1, 3))])
 def test_a_narrower_candidate_uses_the_leading_channels(lead):
     maps = randn(2, 3, 3, 3)
     torch.testing.assert_close(lead(maps), lead(torch.cat([maps, torch.zeros(2, 1, 3, 3)], dim=1)))
@@ -129,12 +129,15 @@ def test_heads_have_64_channels_or_more(width, heads):
 
 @torch.no_grad()
 def test_the_projectors_of_comparison():
-    linear, conv, maps = PositionwiseProjector(4, 6, 1), PositionwiseProjector(4, 6, 3), randn(2, 4, 3, 3)
+    linear, conv = (PositionwiseProjector(4, 6, (3, 3), kernel) for kernel in (1, 3))
+    maps = randn(2, 4, 3, 3)
     weight = linear.enter.weight.flatten(1)
     torch.testing.assert_close(linear(maps), torch.einsum('cd,ndhw->nchw', weight, maps)
                                + linear.enter.bias[:, None, None])
     assert conv(maps).shape == (2, 6, 3, 3) and [tuple(p.shape) for p in conv.parameters() if p.ndim > 1] == [
         (6, 4, 3, 3), (6, 6, 3, 3)]
+    large = maps.repeat_interleave(2, 2).repeat_interleave(3, 3)  # whose averages are the maps
+    torch.testing.assert_close(linear(large), linear(maps))
 
 
 @pytest.mark.parametrize('student, teacher, heads, windows, message', [

@@ -230,8 +230,8 @@ def test_options_that_cannot_be_are_refused(wrong, message):
     (dict(student_layers=('backbone.stages.1', 'backbone.stages.5')), "has no module 'backbone.stages.5'"),
     (dict(heads=(1, 3), **LAYERS), "losses.scalekd: 3 heads do not divide the teacher's 64 channels"),
     (dict(windows=(1, 2), **LAYERS), r"windows=2 .* got the student's of \(1, 1\) and the teacher's of \(2, 2\)"),
-    (dict(tpp=False, projector='linear', **LAYERS), "cannot compare 'backbone.stages.4' of the student, whose output "
-                                                    'is .* with')])
+    (dict(tpp=False, projector='linear', **LAYERS), r"cannot compare 'backbone.stages.4' of the student, whose maps "
+                                                    r'are \(1, 1\), with .* are \(2, 2\): projector=.linear. av')])
 def test_networks_that_do_not_match_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         external(scalekd(**options))

@@ -48,20 +48,25 @@ class Form(NamedTuple):
 class PositionwiseProjector(nn.Module):
     """A linear map of the channels (``kernel=1``), or two 3 x 3 convolutions with a ReLU between them (``kernel=3``).
 
-    The projectors that ScaleKD compares its own with, Table 9b.
+    The projectors that ScaleKD compares its own with, Table 9b. Maps that are larger than the teacher's are averaged to
+    its size first; the paper, which has such a pair, does not say what it did.
 
     Args:
         own, width: D and C.
+        size: H and W of the teacher's maps.
         kernel: 1 or 3.
     """
 
-    def __init__(self, own: int, width: int, kernel: int) -> None:
+    def __init__(self, own: int, width: int, size: tuple[int, int], kernel: int) -> None:
         super().__init__()
+        self.size = size
         self.enter = nn.Conv2d(own, width, kernel, padding=kernel // 2)
         self.leave = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)) if kernel > 1 else nn.Identity()
 
     def forward(self, maps_NDHW: Tensor) -> Tensor:
         """Maps (N, C, H, W); a narrower candidate's maps are the leading channels."""
+        if maps_NDHW.shape[2:] != self.size:
+            maps_NDHW = F.adaptive_avg_pool2d(maps_NDHW, self.size)
         weight = self.enter.weight[:, :maps_NDHW.shape[1]]
         return self.leave(F.conv2d(maps_NDHW, weight, self.enter.bias, padding=self.enter.padding))
 

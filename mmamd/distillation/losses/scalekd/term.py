@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.tail import Tail
-from mmamd.distillation.connectors import check_pairs, connectable, names_of
+from mmamd.distillation.connectors import check_pairs, names_of
 from mmamd.distillation.losses.logit import check_temperature
 from mmamd.distillation.losses.loss import Loss, check_weight
 from mmamd.distillation.losses.scalekd.feature_mimicking import alternative_distance, views
@@ -55,8 +55,8 @@ class ScaleKDLoss(Loss):
     Args:
         student_layers: Names of the modules whose outputs are the student's last two stages; None for a student over
             an elastic backbone, which knows them.
-        projector: ``'cap'``, the cross attention projector; ``'linear'`` or ``'conv'``, which need maps of the
-            teacher's size and serve without ``tpp``.
+        projector: ``'cap'``, the cross attention projector; ``'linear'`` or ``'conv'``, which need maps that
+            are no smaller than the teacher's and serve without ``tpp``.
         dfm: Whether there is a second view, without the direct component (dual-view feature mimicking).
         dual_path: Whether there is a second view of everything in its place; needs ``dfm=False``.
         first_view: What the first view sees: ``'all'``, or ``'dir'``, the direct component alone.
@@ -136,8 +136,12 @@ class ScaleKDLoss(Loss):
             raise ValueError(f'the maps of {pairs[-1][1]!r} of the teacher have one position, so nothing is left of '
                              'them without their direct component; set dfm=False')
         if self.projector != 'cap':
-            channels = connectable(pairs[-1], *maps[-1])
-            return Paths(PositionwiseProjector(*channels, KERNELS[self.projector]), forms[-1])
+            (own, *size), (width, *wanted) = (state.shape[1:] for state in maps[-1])
+            if size[0] < wanted[0] or size[1] < wanted[1]:
+                raise ValueError(f'cannot compare {pairs[-1][0]!r} of the student, whose maps are {tuple(size)}, with '
+                                 f'{pairs[-1][1]!r} of the teacher, whose maps are {tuple(wanted)}: projector='
+                                 f"{self.projector!r} averages larger maps and makes none larger; set projector='cap'")
+            return Paths(PositionwiseProjector(own, width, tuple(wanted), KERNELS[self.projector]), forms[-1])
         adaptive = self.tpp and self.adaptive_queries
         options = list(zip(self.heads, self.softmax_scale, self.windows, (True, not adaptive), strict=True))
         *proxy, last = (cross_attention_projector(own, form, *option) for (own, _), form, option in zip(
