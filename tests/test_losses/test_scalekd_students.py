@@ -22,11 +22,30 @@ MIXER = dict(
         embed_dims=8, num_layers=2, tokens_mlp_dims=4, channels_mlp_dims=8)),
     neck=dict(type='mmpretrain.GlobalAveragePooling', dim=1),
     head=dict(type='mmpretrain.LinearClsHead', num_classes=3, in_channels=8))
+# Tokens of 4 x 4 and a class token; of 4 x 4 and 2 x 2; maps of one position.
+VIT = dict(
+    type='mmpretrain.ImageClassifier',
+    backbone=dict(type='mmpretrain.VisionTransformer', img_size=8, patch_size=2, out_type='avg_featmap', arch=dict(
+        embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=12)),
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=3, in_channels=8))
+SWIN = dict(
+    type='mmpretrain.ImageClassifier',
+    backbone=dict(type='mmpretrain.SwinTransformer', img_size=8, patch_size=2, window_size=2,
+                  drop_path_rate=0., out_indices=(1,), arch=dict(embed_dims=4, depths=[1, 1], num_heads=[1, 2])),
+    neck=dict(type='mmpretrain.GlobalAveragePooling'),
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=3, in_channels=8))
+MOBILENET = dict(
+    type='mmpretrain.ImageClassifier', backbone=dict(type='mmpretrain.MobileNetV2', widen_factor=0.25, norm_eval=True),
+    neck=dict(type='mmpretrain.GlobalAveragePooling'),
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=3, in_channels=1280))
 
 
 @pytest.mark.parametrize('student, layers, own', [
     (CONVNEXT, ('backbone.stages.2', 'backbone.stages.3'), [(6, 2, 2), (8, 1, 1)]),
-    (MIXER, ('backbone.layers.0', 'backbone.ln1'), [(8, 4, 4), (8, 4, 4)])])
+    (MIXER, ('backbone.layers.0', 'backbone.ln1'), [(8, 4, 4), (8, 4, 4)]),
+    (VIT, ('backbone.layers.0', 'backbone.ln1'), [(8, 4, 4), (8, 4, 4)]),
+    (SWIN, ('backbone.stages.0.blocks.0', 'backbone.norm1'), [(4, 4, 4), (8, 2, 2)]),
+    (MOBILENET, ('backbone.layer6', 'backbone.layer7'), [(40, 1, 1), (80, 1, 1)])])
 def test_students_of_other_kinds_learn_and_are_plain(network_settings, student, layers, own):
     teacher = dict(architecture={**network_settings, 'data_preprocessor': PREPROCESSOR}, weights=None)
     distiller = _distiller(architecture=student, teacher=teacher, start=None, candidates=None,
