@@ -81,12 +81,16 @@ def test_schedule_is_that_of_the_papers_table_10(path):
     steps = {step.type: step for step in cfg.train_pipeline}
     assert not cfg.data_preprocessor.get('batch_augments')
     assert cfg.train_dataloader.dataset.dataset.pipeline == cfg.train_pipeline
+    schedule = cfg.student.param_scheduler
     if cfg.student.train_cfg.max_epochs == 100:  # 10a
+        assert [(step.milestones, step.gamma) for step in schedule] == [([30, 60, 90], 0.1)]
         assert 'loss' not in head and not backbone.get('drop_path_rate') and 'RandAugment' not in steps
         assert cfg.auto_scale_lr.base_batch_size == 256
         return
     kind = {'Lamb': (5e-3, 0.02, 2048, 7, 0.05), 'AdamW': (7e-4, 0.07, 1536, 9, 0.1) if 'mixer' in path.stem else
             (1e-3, 0.05, 1024, 9, 0.1)}[cfg.optim_wrapper.optimizer.type]  # 10b
+    assert [step.type for step in schedule] == ['LinearLR', 'CosineAnnealingLR']
+    assert schedule[0].end == (5 if kind[2] == 2048 else 20)
     optimizer = cfg.optim_wrapper.optimizer
     assert (optimizer.lr, optimizer.weight_decay, cfg.auto_scale_lr.base_batch_size,
             steps['RandAugment'].magnitude_level, backbone.drop_path_rate) == kind
