@@ -1,5 +1,6 @@
 """What a table is: rows that differ by keys of one config, with the figures that the paper prints beside them."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,8 @@ class Table:
     def overrides_of(self, name: str, budget: str) -> dict[str, Any]:
         """All keys in which a row's config differs from the recipe of a budget."""
         row = self.row(name)
-        return {**self.overrides, **self.at.get(budget, {}), **row.overrides, **row.at.get(budget, {})}
+        # Copied, as the host merges what lies below a key into the value that the key has here.
+        return deepcopy({**self.overrides, **self.at.get(budget, {}), **row.overrides, **row.at.get(budget, {})})
 
 
 def find_table(name: str) -> Table:
