@@ -6,6 +6,7 @@ import functools
 import json
 import runpy
 import sys
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import DATASETS, MODELS
 from tables import TABLES
 from tables.jobs import config_of
 from tables.run import run_table
@@ -27,10 +28,12 @@ from mmamd.passes import one_tensor, watch
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.lock import WorkDirTaken
 from mmamd.pruning.complexity import profiled_cost
+from mmamd.structures import Candidate, Cost
 
 TOOL = study.ROOT / 'tools' / 'table.py'
 SLOW = ('kd_zero_space', 'kd_zero_w16', 'kd_zero_r20', 'vit_terms')  # like others, in more rows
 READ = functools.cache(Config.fromfile)
+SMOKE = SimpleNamespace(data=None, teacher=None, amp=False)
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
 
 
@@ -132,6 +135,28 @@ def test_a_config_of_one_budget_does_not_change_that_of_another(tmp_path):
     epochs = {budget: config_of(TABLES['table7'], budget, 'FT', 0, arguments(tmp_path / budget)).pretrain.train_cfg
               for budget in ('full', 'micro')}
     assert {budget: each.max_epochs for budget, each in epochs.items()} == {'full': 30, 'micro': 1}
+
+
+@pytest.mark.usefixtures('recipes_are_read_once')
+def test_every_term_of_a_smoke_can_be_built_for_its_images():
+    num_images, failed, seen = None, {}, set()
+    for name, table in TABLES.items():
+        for each in table.rows if 'smoke' in table.recipes else ():
+            values = table.overrides_of(each.name, 'smoke').items()
+            types = frozenset(value['type'] for key, value in values if key.startswith('model.losses.')
+                              and isinstance(value, dict) and 'type' in value)
+            if types <= seen:
+                continue
+            seen |= types
+            cfg = config_of(table, 'smoke', each.name, 0, SMOKE)
+            with DefaultScope.overwrite_default_scope('mmpretrain'):
+                num_images = num_images or len(DATASETS.build(cfg.train_dataloader.dataset))
+                try:
+                    MODELS.build({**cfg.model, 'teacher': None, 'num_images': num_images, 'candidates': [
+                        asdict(Candidate(0.1, None, Cost(1, 1), 0.1))], 'data_preprocessor': cfg.data_preprocessor})
+                except ValueError as error:
+                    failed[name, each.name] = str(error)
+    assert failed == {} and len(seen) > 15
 
 
 def test_figures_are_those_that_the_paper_prints():
