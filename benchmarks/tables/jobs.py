@@ -17,6 +17,7 @@ SMOKE = {
     'compression.num_candidates': 2, 'compression.importance': dict(num_images=64, check_teacher=False),
     'compression.refit': dict(num_images=128, num_images_candidates=64), 'joint.train_cfg.max_epochs': 1,
     'student.train_cfg.max_epochs': 1, 'teacher': dict(train_cfg=dict(max_epochs=2))}
+SMOKE_TERMS = {'mmamd.CRDLoss': dict(negatives=256)}  # there are 1,157 digits to train on
 STUDENT_EPOCHS, JOINT_EPOCHS = 5, 3  # at the micro budget
 
 
@@ -36,6 +37,8 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
         named = {'model.teacher': str(teacher)} if teacher else {}
         small = SMOKE if budget == 'smoke' else {}
         cfg.merge_from_dict({'randomness': dict(seed=seed), **named, **small, **overrides})
+        for term in cfg.model.losses.values() if budget == 'smoke' else ():
+            term.update({**SMOKE_TERMS.get(term.type, {}), **term})
         if args.data is not None and budget == 'full':
             cfg.data_root = str(args.data.resolve())
         if args.amp:

@@ -6,7 +6,7 @@ from tables.vit import RECIPES, REFIT, TEACHERS
 
 # Of each term the weight at which it is about 1 on refit weights of the ViT-micro, where L_ce is 3.2 and L_logit 1.7.
 BALANCED = {
-    'ATLoss': 30., 'SPLoss': 600., 'PKTLoss': 8000., 'RKDLoss': 0.3, 'CWDLoss': 0.2, 'VIDLoss': 0.3, 'MGDLoss': 2e-6,
+    'ATLoss': 30., 'SPLoss': 600., 'PKTLoss': 8000., 'RKDLoss': 0.3, 'CWDLoss': 0.2, 'VIDLoss': 0.04, 'MGDLoss': 2e-6,
     'ViTKDLoss': 0.4, 'ReviewKDLoss': 0.007, 'CRDLoss': 0.05, 'DISTLoss': 1., 'FitNetLoss': 0.05, 'FeatureLoss': 0.08}
 IN_PLACE = {'DKDLoss': 0.25, 'NKDLoss': 0.25, 'WSLDLoss': 0.1}  # of the logits' own term
 FACTORS = (0.1, 1., 10.)

@@ -74,12 +74,14 @@ class Solution:
         bias_C: b; None for a layer without.
         before: Squared error of W_0 with the bias that is best for it.
         after: Squared error of W and b.
+        penalty: Of W; ``after + penalty`` is at most ``before``.
     """
 
     weight_KC: Tensor
     bias_C: Tensor | None
     before: float
     after: float
+    penalty: float
 
 
 def solve(equations: Equations, start_KC: Tensor, ridge: float, has_bias: bool = True) -> Solution:
@@ -118,7 +120,8 @@ def solve(equations: Equations, start_KC: Tensor, ridge: float, has_bias: bool =
         return max(0., float(target - 2 * (w_KC * product_KC).sum() + (w_KC * (gram_KK @ w_KC)).sum()))
 
     bias_C = (t_C - h_K @ weight_KC) / equations.num if has_bias else None
-    return Solution(weight_KC, bias_C, error(start_KC), error(weight_KC))
+    penalty = float(lam * (weight_KC - start_KC).square().sum())
+    return Solution(weight_KC, bias_C, error(start_KC), error(weight_KC), penalty)
 
 
 def _solve_shifted(gram_KK: Tensor, lam: Tensor, right_KC: Tensor) -> Tensor:

@@ -167,10 +167,12 @@ class Record:
     Attributes:
         errors: Step -> share of the variance of its targets that the inherited weights miss with the best bias, and
             that the refit weights miss; of the mean square, where no bias is solved for.
+        penalties: Step -> penalty of the refit weights, as such a share: with it they miss no more than the inherited.
         macs: MACs of the products of its equations, on all processes; its passes are not counted.
     """
 
     errors: dict[str, tuple[float, float]] = field(default_factory=dict)
+    penalties: dict[str, float] = field(default_factory=dict)
     macs: int = 0
 
 
@@ -253,17 +255,20 @@ def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float
                    'the ridge decides much of it; raise compression.refit.num_images', logging.WARNING,
                    about='equations of a refit')
         found = solve(equations, start_KC, ridge, step.has_bias)
-        record.errors[step.name] = _missed(found, equations, step.has_bias)
+        whole = _missable(equations, step.has_bias)
+        before, after, penalty = (part / whole if whole > 0 else 0. for part in (
+            found.before, found.after, found.penalty))
+        record.errors[step.name], record.penalties[step.name] = (before, after), penalty
         step.assign(found, equations)
     for n, x in enumerate(stream):
         x = store.fetch(x)
         stream[n] = store.keep(step.leave(step.close(store.fetch(inner[n]), x), x))
 
 
-def _missed(found: Solution, equations: Equations, has_bias: bool) -> tuple[float, float]:
+def _missable(equations: Equations, has_bias: bool) -> float:
+    """Squared error of no weights at all, with the best bias."""
     squares = equations.tt_C - equations.t_C.square() / equations.num if has_bias else equations.tt_C
-    whole = float(squares.sum())
-    return (found.before / whole, found.after / whole) if whole > 0 else (0., 0.)
+    return float(squares.sum())
 
 
 class _Store:

@@ -75,8 +75,10 @@ def test_no_branch_misses_more_of_its_target_than_with_the_inherited_weights(net
     small = running_as(network, some_units(network.backbone.unit_groups()))
     record = refit(steps(network), {'small': steps(small)}, batches(network), ridge=ridge)['small']
     refitted = [step.name for step in steps(small) if isinstance(step, RefitStep)]
-    assert list(record.errors) == refitted
-    assert [name for name, (before, after) in record.errors.items() if after > before + 1e-9] == []
+    assert list(record.errors) == list(record.penalties) == refitted
+    assert [name for name, (before, after) in record.errors.items()
+            if after + record.penalties[name] > before + 1e-9] == []
+    assert max(record.penalties.values()) > 0
     assert max(before - after for before, after in record.errors.values()) > 0.01  # and some of them less
 
 

@@ -6,14 +6,16 @@ import functools
 import json
 import runpy
 import sys
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
 import study
+import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import DATASETS, MODELS
 from tables import TABLES
 from tables.jobs import config_of
 from tables.run import run_table
@@ -22,13 +24,16 @@ from tables.table import Row, Table, find_table
 from test_study import arguments, row
 from toy_process import with_toy_process
 
+from mmamd.passes import one_tensor, watch
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.lock import WorkDirTaken
 from mmamd.pruning.complexity import profiled_cost
+from mmamd.structures import Candidate, Cost
 
 TOOL = study.ROOT / 'tools' / 'table.py'
 SLOW = ('kd_zero_space', 'kd_zero_w16', 'kd_zero_r20', 'vit_terms')  # like others, in more rows
 READ = functools.cache(Config.fromfile)
+SMOKE = SimpleNamespace(data=None, teacher=None, amp=False)
 EACH = [pytest.param(table, id=name) for name, table in sorted(TABLES.items())]
 
 
@@ -105,6 +110,56 @@ def test_teachers_of_every_size_have_the_layer_that_is_compared_and_the_share_th
         if 'found' in cfg.model.losses:
             assert all(layer in dict(network.named_modules())
                        for layer, network in zip(cfg.model.losses.found.layer, networks, strict=True))
+
+
+@pytest.mark.parametrize('name, budget', [
+    ('table7', 'micro'), ('table7', 'full'), ('table7_wrn', 'full'), ('table7_vgg', 'full')])
+@pytest.mark.usefixtures('recipes_are_read_once')
+def test_table_7_compares_ends_of_stages_that_both_networks_have_and_ab_what_is_in_front_of_their_relu(
+        name, budget, tmp_path):
+    cfg, other = (config_of(TABLES[name], budget, row, 0, arguments(tmp_path / row)) for row in ('AB', 'VID'))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        networks = [MODELS.build(architecture.to_dict()).eval() for architecture in (
+            cfg.compression.student_architecture, cfg.model.architecture)]
+    sides = (zip(*term.layers, strict=True) for term in (cfg.pretrain.losses.ab, other.model.losses.vid))
+    for network, before, ends in zip(networks, *sides, strict=True):
+        with torch.no_grad(), watch(network, [*before, *ends]) as seen:
+            network(torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+        states, expected = ([one_tensor(seen, each, 'network') for each in names] for names in (before, ends))
+        assert [state.shape for state in states] == [state.shape for state in expected]
+        assert len(states) == (4 if 'vgg' in name else 3)  # as CRD's benchmark has them
+        assert all(state.min() < 0 < state.max() for state in states)
+
+
+def test_a_config_of_one_budget_does_not_change_that_of_another(tmp_path):
+    epochs = {budget: config_of(TABLES['table7'], budget, 'FT', 0, arguments(tmp_path / budget)).pretrain.train_cfg
+              for budget in ('full', 'micro')}
+    assert {budget: each.max_epochs for budget, each in epochs.items()} == {'full': 30, 'micro': 1}
+
+
+@pytest.mark.parametrize('names', [
+    sorted(set(TABLES) - set(SLOW)), pytest.param(SLOW, marks=pytest.mark.slow)], ids=['most', 'slow'])
+@pytest.mark.usefixtures('recipes_are_read_once')
+def test_every_term_of_a_smoke_can_be_built_for_its_images(names):
+    num_images, failed, seen = None, {}, set()
+    for name in names:
+        table = TABLES[name]
+        for each in table.rows if 'smoke' in table.recipes else ():
+            values = table.overrides_of(each.name, 'smoke').items()
+            types = frozenset(value['type'] for key, value in values if key.startswith('model.losses.')
+                              and isinstance(value, dict) and 'type' in value)
+            if types <= seen:
+                continue
+            seen |= types
+            cfg = config_of(table, 'smoke', each.name, 0, SMOKE)
+            with DefaultScope.overwrite_default_scope('mmpretrain'):
+                num_images = num_images or len(DATASETS.build(cfg.train_dataloader.dataset))
+                try:
+                    MODELS.build({**cfg.model, 'teacher': None, 'num_images': num_images, 'candidates': [
+                        asdict(Candidate(0.1, None, Cost(1, 1), 0.1))], 'data_preprocessor': cfg.data_preprocessor})
+                except ValueError as error:
+                    failed[name, each.name] = str(error)
+    assert failed == {} and 'mmamd.CRDLoss' in seen
 
 
 def test_figures_are_those_that_the_paper_prints():

@@ -91,14 +91,22 @@ def test_terms_of_other_seeds_and_names_start_otherwise(make_distiller):
 
 
 @pytest.mark.parametrize('name', REGISTERED)
-def test_under_bfloat16_autocast_the_value_is_finite_and_in_float32(make, name):
+def test_of_logits_times_sixty_value_and_gradients_are_finite_under_autocast_too(make, name):
     distiller = make(name).train()
-    data = distiller.data_preprocessor(raw_batch(), training=True)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        targets = distiller.teach(data['inputs'], data['data_samples'])
-        found = distiller(**data, targets=targets, mode='loss')
-    losses = [value for key, value in found.items() if 'loss' in key]
-    assert losses and all(value.isfinite() and value.dtype == torch.float32 for value in losses)
+    with torch.no_grad():
+        for parameter in (p for network in (distiller.network, distiller.teacher) for p in network.head.parameters()):
+            parameter *= 60
+    for dtype in (None, torch.bfloat16, torch.float16):
+        distiller.zero_grad()
+        data = distiller.data_preprocessor(raw_batch(), training=True)
+        with torch.autocast('cpu', dtype=dtype, enabled=dtype is not None):
+            targets = distiller.teach(data['inputs'], data['data_samples'])
+            found = distiller(**data, targets=targets, mode='loss')
+        losses = [value for key, value in found.items() if 'loss' in key]
+        assert losses and all(value.isfinite() and value.dtype == torch.float32 for value in losses), dtype
+        sum(losses).backward()
+        gradients = [p.grad for p in distiller.parameters() if p.grad is not None]
+        assert gradients and all(gradient.isfinite().all() for gradient in gradients), dtype
 
 
 @pytest.mark.parametrize('name', [name for name in REGISTERED if MODELS.get(f'mmamd.{name}').joint])

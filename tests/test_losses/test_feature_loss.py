@@ -39,6 +39,26 @@ def test_half_precision_states_do_not_overflow():
     assert feature_loss([student], [teacher]).item() == 90000  # above the largest float16, 65504
 
 
+@pytest.mark.parametrize('normalize', [False, True])
+def test_equal_states_lose_nothing(normalize):
+    states = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert feature_loss(list(states), list(states), normalize).item() == 0
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_gradient_is_that_of_finite_differences(normalize):
+    student, teacher = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: feature_loss([x], [teacher], normalize), student.requires_grad_())
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_large_states_give_finite_loss_and_gradient(normalize):
+    student, teacher = 60 * torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    loss = feature_loss([student.requires_grad_()], [teacher], normalize)
+    loss.backward()
+    assert loss.isfinite() and student.grad.isfinite().all()
+
+
 @pytest.mark.parametrize('student, teacher', [([], []), ([torch.zeros(1)], []), ([torch.zeros(1)] * 2,
                                                                                  [torch.zeros(1)] * 3)])
 def test_both_networks_must_give_the_same_layers(student, teacher):

@@ -16,6 +16,23 @@ def test_half_precision_is_compared_in_float32():
     assert hint_loss(torch.full((2,), 300., dtype=torch.float16), torch.zeros(2)).item() == pytest.approx(90_000.)
 
 
+def test_equal_states_lose_nothing():
+    state = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert hint_loss(state, state).item() == 0
+
+
+def test_gradient_is_that_of_finite_differences():
+    predicted, hint = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.autograd.gradcheck(hint_loss, (predicted.requires_grad_(), hint))
+
+
+def test_large_states_give_finite_loss_and_gradient():
+    predicted, hint = 60 * torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    loss = hint_loss(predicted.requires_grad_(), hint)
+    loss.backward()
+    assert loss.isfinite() and predicted.grad.isfinite().all()
+
+
 def test_the_hint_is_the_middle_state_of_one_architecture(make_distiller):
     distiller = make_distiller(losses={'hint': dict(type='mmamd.FitNetLoss')})
     # Three states: the embedding and two blocks.

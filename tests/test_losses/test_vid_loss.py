@@ -65,12 +65,12 @@ def test_a_narrower_candidate_uses_the_leading_channels():
     torch.testing.assert_close(gaussian(maps)[0], gaussian(whole)[0])
 
 
-def test_term_is_the_mean_over_its_layers():
+def test_term_is_the_sum_over_its_layers():
     states = {name: torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(i)) for i, name in enumerate('ab')}
     term, student, teacher = built(VIDLoss(), states, {name: state + 1 for name, state in states.items()})
     expected = [vid_loss(*gaussian(student.states[name]), teacher.states[name])
                 for gaussian, name in zip(term.gaussians[0], 'ab', strict=True)]
-    torch.testing.assert_close(term.compare(student, teacher, 0), sum(expected) / 2)
+    torch.testing.assert_close(term.compare(student, teacher, 0), sum(expected))
     assert VIDLoss().weight == 1.
 
 

@@ -52,6 +52,13 @@ def test_the_cost_is_that_of_all_trainings(searched):
     assert summary['cost']['macs'] == sum(macs.values())
 
 
+@pytest.mark.slow
+def test_the_cost_is_what_passes_forward_and_backward_compute(run_small):
+    summary, counted = run_small(**SHORT)
+    assert summary['cost']['trainings'] == len(counted) == 4
+    assert {name: summary['stages'][name]['macs'] for name in counted} == counted
+
+
 def test_the_report_shows_the_table_of_students(searched):
     work_dir, _ = searched
     selection = Selection.load(work_dir / 'select' / 'selection.json')

@@ -68,7 +68,7 @@ class Gaussian(nn.Module):
 
 @MODELS.register_module()
 class VIDLoss(Loss):
-    """Mean over layers of :func:`vid_loss` under a trained :class:`Gaussian` each.
+    """Sum over layers of :func:`vid_loss` under a trained :class:`Gaussian` each, as in the paper and CRD's benchmark.
 
     The variance is a parameter, as the paper has it; in a known reimplementation it is none and keeps its first value,
     so that layers which cannot be predicted count as much as the others.
@@ -94,6 +94,5 @@ class VIDLoss(Loss):
                 Gaussian(*connectable(names, student.states[names[0]], teacher.states[names[1]])) for names in pairs))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        return torch.stack([
-            vid_loss(*gaussian(student.states[own]), teacher.states[others])
-            for gaussian, (own, others) in zip(self.gaussians[index], self.pairs[index], strict=True)]).mean()
+        return sum(vid_loss(*gaussian(student.states[own]), teacher.states[others])
+                   for gaussian, (own, others) in zip(self.gaussians[index], self.pairs[index], strict=True))
