@@ -29,9 +29,10 @@ CONFIGS = sorted((ROOT / 'configs' / 'segmentation').glob('*.py'))
 TEACHERS = [path for path in CONFIGS if path.stem.startswith('teacher_')]
 BASELINES = [path for path in CONFIGS if path.stem.startswith('kd_')]
 TRANSFERS = [path for path in CONFIGS if path.stem.startswith('transfer_')]
+TUNED = [path for path in CONFIGS if path.stem.startswith('scalekd_')]
 PROCESSES = [path for path in CONFIGS if path.stem.startswith('distpro_')]
-COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES, *TRANSFERS, *PROCESSES]]
-TRAINED = [*TEACHERS, *TRANSFERS]  # one network by labels alone
+COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES, *TRANSFERS, *TUNED, *PROCESSES]]
+TRAINED = [*TEACHERS, *TRANSFERS, *TUNED]  # one network by labels alone
 ZOO = 'https://download.openmmlab.com/mmsegmentation/v0.5/'
 
 
@@ -216,6 +217,35 @@ def test_a_transfer_is_one_base_and_the_path_of_a_run(path, tmp_path):
     with torch.device('meta'):  # heads and neck read what it gives
         logits = network(torch.zeros(2, 3, *network.backbone.input_shape[1:]), mode='tensor')
     assert logits.shape[:2] == (2, 19)
+
+
+@pytest.mark.seg
+@each(TUNED)
+def test_a_student_of_scalekd_is_tuned_whole_each_part_at_its_rate(path):
+    """Of its weights the backbone takes all that it has, and the rates of Table 11b fall from its end to its start."""
+    cfg = read(path)
+    found = cfg.model.backbone.init_cfg
+    recipe = read(ROOT / f'configs/scalekd/{Path(found.checkpoint).parts[1]}.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
+        student = MODELS.build(copy.deepcopy(recipe.compression.student_architecture))
+    network = on_meta(path)
+    held = {key.removeprefix(found.prefix): shape for key, shape in shapes_of(student).items()
+            if key.startswith(found.prefix)}
+    own = shapes_of(network.backbone)
+    assert {key for key in held.keys() - own.keys() if 'ln1' not in key} == set()  # the head's norm
+    assert {key for key in own.keys() - held.keys() if 'norm' not in key} == set()  # of maps that no head has read
+    resized = {'pos_embed', *(key for key in own if 'relative' in key)}
+    assert all(own[key] == held[key] for key in own.keys() & held.keys() - resized)
+    with torch.device('meta'):
+        logits = network(torch.zeros(2, 3, 512, 512), mode='tensor')
+    assert logits.shape[:2] == (2, 150)
+    rates = [options.lr_mult for key, options in cfg.optim_wrapper.paramwise_cfg.custom_keys.items()
+             if re.fullmatch(r'backbone[.](layers?|stages)[.]?\d+[.]?', key)]
+    assert rates == sorted(rates) and rates[-1] == (0.6 if 'vit-b' in path.stem else 0.9) == pytest.approx(
+        rates[-2] / rates[-1])
+    assert all(any(key in name for name, _ in network.named_parameters())
+               for key in cfg.optim_wrapper.paramwise_cfg.custom_keys)
+    assert cfg.optim_wrapper.optimizer.lr == (2e-4 if 'vit-b' in path.stem else 1e-4)
 
 
 # --- a step of full size ---

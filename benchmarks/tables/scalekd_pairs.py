@@ -117,3 +117,10 @@ PRE_TRAINING = Table(
     reference='from scratch',
     notes=('Pre-training on ImageNet-22k is not here: 80.05 % without and 82.00 % with KD.',
            'The paper does not say the weights of its KD; ours are those of the logits in ScaleKD.'))
+ADE20K = Table(
+    name='scalekd_6', title='UPerNet on ADE20K, mIoU', source='ScaleKD, Table 6', recipes={},
+    rows=(Row('ResNet-50', paper=42.37), Row('ResNet-50, ScaleKD', paper=44.50), Row('Swin-T', paper=44.41),
+          Row('Swin-T, ScaleKD', paper=46.33), Row('ViT-B', paper=46.75), Row('ViT-B, ScaleKD', paper=50.84)),
+    reference='ResNet-50',
+    notes=('Figures of the paper alone, to be shown (--show); configs/segmentation/scalekd_upernet_*_ade20k.py are the '
+           'recipes.',))
