@@ -4,7 +4,7 @@ Paper: ScaleKD: Strong Vision Transformers Could Be Excellent Teachers, NeurIPS 
 Row: Table 6: 46.33 mIoU (without ScaleKD 44.41).
 Weights: the student of configs/scalekd/swin-l_swin-t_imagenet.py, run first; heads and the first stages' norms
     start anew.
-Command: tools/dist_train.sh configs/segmentation/scalekd_upernet_swin-t_ade20k.py 8
+Command: tools/dist_train.sh configs/segmentation/transfer_upernet_swin-t_ade20k.py 8
     The student of another run: --cfg-options model.backbone.init_cfg.checkpoint=/path/to/student/student.pth
 Hardware: 8 GPUs, as in the paper (V100). Hours: not measured.
 Schedule: 160,000 steps; AdamW, 1e-4, 16 images a step, cosine (Table 11b); the warm-up is MMSegmentation's.

@@ -3,7 +3,7 @@
 Paper: ScaleKD: Strong Vision Transformers Could Be Excellent Teachers, NeurIPS 2024.
 Row: Table 6: 50.84 mIoU (without ScaleKD 46.75), of a ViT-B/14 there.
 Weights: the student of configs/scalekd/swin-l_vit-b_imagenet.py, run first; neck and heads start anew.
-Command: tools/dist_train.sh configs/segmentation/scalekd_upernet_vit-b_ade20k.py 8
+Command: tools/dist_train.sh configs/segmentation/transfer_upernet_vit-b_ade20k.py 8
     The student of another run: --cfg-options model.backbone.init_cfg.checkpoint=/path/to/student/student.pth
 Hardware: 8 GPUs, as in the paper (V100). Hours: not measured.
 Schedule: 160,000 steps; AdamW, 2e-4, 16 images a step, cosine (Table 11b); the warm-up is MMSegmentation's.
