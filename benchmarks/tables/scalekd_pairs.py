@@ -122,5 +122,5 @@ ADE20K = Table(
     rows=(Row('ResNet-50', paper=42.37), Row('ResNet-50, ScaleKD', paper=44.50), Row('Swin-T', paper=44.41),
           Row('Swin-T, ScaleKD', paper=46.33), Row('ViT-B', paper=46.75), Row('ViT-B, ScaleKD', paper=50.84)),
     reference='ResNet-50',
-    notes=('Figures of the paper alone, to be shown (--show); configs/segmentation/transfer_upernet_*_ade20k.py are the '
-           'recipes.',))
+    notes=('Figures of the paper alone, to be shown (--show); the recipes are transfer_upernet_*_ade20k.py of '
+           'configs/segmentation/.',))
