@@ -57,7 +57,7 @@ MIXER = Table(
     reference='baseline',
     notes=(SUM, 'Swin-S and Mixer-S in the paper, ViT-micro and a small Mixer at the micro budget.',
            'FD averages the maps of Mixer-S, 14 x 14 at full size, to the 7 x 7 of Swin-S; the paper does not say '
-                'how they were made alike.'))
+           'how they were made alike.'))
 PROJECTORS = Table(
     name='scalekd_9b', title='Projectors', source='ScaleKD, Table 9b',
     rows=(Row('baseline', ALONE, 76.55), Row('Linear', FD, 77.43), Row('Conv', CONV, 77.52), Row('CAP', CAP, 77.87)),
