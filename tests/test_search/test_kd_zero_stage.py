@@ -247,7 +247,7 @@ def test_knowledge_is_that_of_a_real_batch_by_what_is_compared(proxies):
     (SEARCH | dict(layer=('nosuch', 'head')), "losses.found: of the student: ImageClassifier has no module 'nosuch'"),
     (SEARCH | dict(embedding=('nosuch', 'head')), "of the student: ImageClassifier has no module 'nosuch'"),
     (SEARCH | dict(store=3), 'search.store must be a text or None, got 3'),
-    (SEARCH | dict(store='sqlite:////nosuch/folder/a.db'), "search.store='sqlite:////nosuch/folder/a.db' is not reached"),
+    (SEARCH | dict(store='sqlite:////nosuch/a.db'), "search.store='sqlite:////nosuch/a.db' is not reached"),
     (SEARCH | dict(term='found_loss'), "losses.found_loss: a term's name must be a word")])
 def test_a_search_that_cannot_be_is_refused_by_name(laid, search, message):
     with pytest.raises(ValueError) as caught:

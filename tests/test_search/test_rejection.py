@@ -62,7 +62,7 @@ def test_the_networks_are_left_without_gradient():
 def test_share_of_random_genomes_that_pass_is_what_the_documentation_says():
     space, random = Space(weights=(1.,), taus=(1.,)), Random(0)
     genomes = [genome_of(draw(space, space.start(), random)) for _ in range(3000)]
-    knowledge = gaussian_knowledge()
+    knowledge = gaussian_knowledge(num=16, channels=16, side=4)
     passed = sum(reason_against(each, knowledge) is None for each in genomes)
     text = ' '.join(PAGE.read_text().split())
     said, = re.findall(r'Of 3,000 genomes drawn at random .*?, (\d+) % pass', text)

@@ -48,9 +48,9 @@ class KDZeroSearch(Search):
         give_up_after: Share of those epochs after which a student that is no better than chance on the held-out images
             is given up, and its distiller rejected; None judges all to the end. A single step is always judged.
         num_held_out: Images of the split ``val`` that students are judged by; all, when there are fewer.
-        store: Where the trials are kept: URL of a database (``'postgresql://...'``), or path of a journal file for runs of
-            one machine. Runs of one config that name the same share one population: each trains a part of the students,
-            and all find one distiller. None for a journal in the folder of the run.
+        store: Where the trials are kept: URL of a database (``'postgresql://...'``), or path of a journal file for
+            runs of one machine. Runs of one config that name the same share one population: each trains a part of the
+            students, and all find one distiller. None for a journal in the folder of the run.
         random: Whether a random search of as many evaluations is carried out beside it, to compare. None for where it
             is cheap: its students see no more images, all together, than the student of the run does.
         layer, embedding: Of the term, see :class:`mmamd.distillation.losses.genome.GenomeLoss`.
@@ -144,9 +144,7 @@ class KDZero(Distil):
 
     def check(self, context: Context) -> None:
         import_module('mmamd.search.kd_zero.study')  # says what to install where Optuna is missing
-        from mmamd.search.kd_zero.store import check_reached
-
-        check_reached(self.store)
+        import_module('mmamd.search.kd_zero.store').check_reached(self.store)
         if self.processes > 1:
             raise ValueError(f'search.type=mmamd.KDZeroSearch trains one student after the other in one process, got '
                              f'{self.processes}; start it without a launcher, and continue with one afterwards. To '

@@ -111,8 +111,8 @@ def check_reached(store: str | Path | None) -> None:
         try:
             create_engine(str(store)).connect().close()
         except (SQLAlchemyError, ImportError) as error:
-            raise ValueError(f'search.store={store!r} is not reached: {error}; give the URL of a database that is there '
-                             'and install its driver, or the path of a journal file') from error
+            raise ValueError(f'search.store={store!r} is not reached: {error}; give the URL of a database that is '
+                             'there, and install its driver, or the path of a journal file') from error
 
 
 def is_database(store: str | Path | None) -> bool:
