@@ -1,6 +1,8 @@
 """Every config of KD-Zero, a search or a use of what was found, is laid and checked up to its training."""
 
 import copy
+import re
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from mmamd.search.kd_zero.stage import KDZeroSearch
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 PATHS = sorted((CONFIGS / 'kd_zero').glob('*.py'))
+DIGITS = CONFIGS / 'kd_zero' / 'search_kd-zero_vit-tiny_digits.py'  # whose student is cut out of its teacher
 QUICK = ('resnet20', 'vgg13_mobilenet-v2', 'resnet56_deit-t')  # networks that are built in the default tier
 
 
@@ -28,12 +31,13 @@ def test_there_is_a_search_of_each_pair_and_a_use_of_what_is_found():
             'resnet110_resnet20_cifar100', 'resnet20_cifar100', 'resnet32x4_resnet8x4_cifar100',
             'resnet32x4_shufflenet-v2_cifar100', 'resnet34_resnet18_imagenet', 'resnet50_mobilenet-v1_imagenet',
             'resnet56_deit-t_cifar100', 'vgg13_mobilenet-v2_cifar100', 'vgg13_vgg8_cifar100',
-            'wrn-40-2_shufflenet-v1_cifar100', 'wrn-40-2_wrn-16-2_cifar100'))]
+            'vit-tiny_digits', 'wrn-40-2_shufflenet-v1_cifar100', 'wrn-40-2_wrn-16-2_cifar100'))]
 
 
 @pytest.mark.parametrize('path', [
     pytest.param(path, id=path.stem, marks=[] if any(f'_{pair}_cifar100' in path.stem and 'resnet110' not in path.stem
-                                                     for pair in QUICK) else [pytest.mark.slow]) for path in PATHS])
+                                                     for pair in QUICK) else [pytest.mark.slow])
+    for path in PATHS if path != DIGITS])
 def test_student_of_a_search_is_taught_by_the_teacher_with_what_is_found_beside_the_labels(path):
     cfg = Config.fromfile(path)
     if 'TIMMBackbone' in str(cfg.compression.student_architecture):
@@ -57,6 +61,30 @@ def test_student_of_a_search_is_taught_by_the_teacher_with_what_is_found_beside_
         with meta_device():
             own, others = (profiled_cost(MODELS.build(each), (3, side, side)).macs for each in (student, teacher))
     assert own / others == pytest.approx(cfg.compression.student_scale, abs=0.005)
+
+
+def test_digits_are_searched_in_full_beside_chance_as_the_quickstart_distils_them():
+    """The recipe is what these options make of that of AMD."""
+    found, told = Config.fromfile(DIGITS), Config.fromfile(CONFIGS / 'amd' / 'vit-tiny_digits.py')
+    told.merge_from_dict({
+        'method.type': 'mmamd.KD', 'search.type': 'mmamd.KDZeroSearch', 'search.evolution.evaluations': 200,
+        'search.evolution.population': 20, 'search.proxy_epochs': 2, 'search.random': True,
+        'model.losses.logit.weight': 0, 'model.losses.feat.weight': 0, 'student.param_scheduler.0.end': 18})
+    assert found.to_dict() == told.to_dict()
+    settings = Settings.from_cfg(found)
+    assert settings.method == KD() and isinstance(settings.search, KDZeroSearch)
+    terms = build_terms(section_losses(found, 'student') | settings.search.expected())
+    assert list(terms) == ['ce', 'found']
+
+
+def test_the_schedule_that_the_paper_prints_is_two_options_of_its_pairs_on_cifar():
+    text = (CONFIGS / 'kd_zero' / 'README.md').read_text()
+    options = dict(re.findall(r'(optim_wrapper[.\w]+|student[.\w]+)=(\S+)', text))
+    cfg = Config.fromfile(CONFIGS / 'kd_zero' / 'search_kd-zero_wrn-40-2_wrn-16-2_cifar100.py')
+    cfg.merge_from_dict({key: literal_eval(value) for key, value in options.items()})
+    assert cfg.optim_wrapper.optimizer.lr == 0.1 and cfg.student.train_cfg.max_epochs == 240
+    schedule, = cfg.student.param_scheduler
+    assert schedule.milestones == [100, 150] and schedule.gamma == 0.1 and schedule.by_epoch
 
 
 @pytest.mark.parametrize('path', [path for path in PATHS if path.stem.count('_') == 4], ids=lambda path: path.stem)

@@ -31,7 +31,9 @@ BASELINES = [path for path in CONFIGS if path.stem.startswith('kd_')]
 TRANSFERS = [path for path in CONFIGS if path.stem.startswith('transfer_') and path.stem.endswith('_cityscapes')]
 TUNED = [path for path in CONFIGS if path.stem.startswith('transfer_') and path not in TRANSFERS]  # of ScaleKD
 PROCESSES = [path for path in CONFIGS if path.stem.startswith('distpro_')]
-COMPRESSIONS = [path for path in CONFIGS if path not in [*TEACHERS, *BASELINES, *TRANSFERS, *TUNED, *PROCESSES]]
+FOUND = [path for path in CONFIGS if path.stem.startswith('kd-zero_')]
+COMPRESSIONS = [path for path in CONFIGS
+                if path not in [*TEACHERS, *BASELINES, *TRANSFERS, *TUNED, *PROCESSES, *FOUND]]
 TRAINED = [*TEACHERS, *TRANSFERS, *TUNED]  # one network by labels alone
 ZOO = 'https://download.openmmlab.com/mmsegmentation/v0.5/'
 
@@ -79,7 +81,7 @@ def test_recipe_card_is_that_of_the_config(path):
     length = cfg.train_cfg if path in TRAINED else cfg.student.train_cfg
     said = f'{length.max_iters:,} steps' if 'max_iters' in length else f'{length.max_epochs} epochs'
     assert said in card['Schedule']
-    if path in COMPRESSIONS + PROCESSES:
+    if path in COMPRESSIONS + PROCESSES + FOUND:
         assert f'-> {cfg.compression.student_scale:.0%} of its backbone'.replace('%', ' %') in title
 
 
@@ -110,6 +112,38 @@ def test_process_stands_in_the_place_of_the_features_of_a_baseline(path):
     assert Path(process['file']).parts[2:] == ('search', 'process.json') and recipe.search.type == 'mmamd.DistProSearch'
     assert len(process['layers']) == len(process['level_map'])
     assert [recipe.connect[level][0] for level in process['level_map']] == [own for own, _ in process['layers']]
+
+
+@each(FOUND)
+def test_found_distiller_stands_in_the_place_of_the_other_terms_of_a_baseline(path):
+    cfg, baseline = (read(each).to_dict() for each in (path, path.with_stem(f'kd_{recipe_of(path).stem}')))
+    assert cfg['model']['losses'].pop('found')['type'] == 'mmamd.GenomeLoss'
+    for name in ('logit', 'feat'):
+        weights = [each['model']['losses'][name].pop('weight') for each in (cfg, baseline)]
+        assert weights[0] == 0 < weights[1]
+    assert cfg == baseline
+
+
+@pytest.mark.seg
+@each(FOUND)
+def test_found_distiller_teaches_a_segmentor(path):
+    """A step on two small crops, pixel by pixel."""
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    model = copy.deepcopy(read(path).model.to_dict())
+    model['architecture']['backbone']['img_size'] = (64, 64)
+    teacher = dict(architecture=model['architecture'], weights=None)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        distiller = MODELS.build(model | dict(
+            teacher=teacher, start=None, data_preprocessor=read(path).data_preprocessor.to_dict())).train()
+    images = torch.randn(2, 3, 64, 64)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(11, (1, 64, 64)))) for _ in images]
+    losses = distiller.loss(images, samples, distiller.teach(images, samples))
+    found, = (value for name, value in losses.items() if 'found' in name)
+    found.backward()
+    gradients = [each.grad for each in distiller.network.parameters() if each.grad is not None]
+    assert found > 0 and any(gradient.abs().sum() > 0 for gradient in gradients)
 
 
 @each(COMPRESSIONS)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -148,6 +149,31 @@ def test_a_random_search_is_beside_it_where_it_is_cheap_or_asked_for(laid, chang
     assert stage_named(laid(SEARCH | changed), 'search').methods == methods
 
 
+def test_runs_that_share_a_store_find_one_population(laid, tmp_path, monkeypatch):
+    evaluated = []
+
+    def planted(proxies, genome):
+        if evaluated.count(proxies.context.work_dir.name) == 2 and proxies.context.work_dir.name == 'first':
+            raise KeyboardInterrupt
+        evaluated.append(proxies.context.work_dir.name)
+        return {'fitness': genome.tau + len(str(genome))}
+
+    monkeypatch.setattr(Proxies, 'evaluate', planted)
+    monkeypatch.setattr('os.fsync', lambda _: None)
+    shared = SEARCH | dict(store=f'{tmp_path}/shared.journal', random=False, space=dict(inputs=['logits']))
+    first, second = (laid(shared, folder) for folder in ('first', 'second'))
+    with pytest.raises(KeyboardInterrupt):
+        stage_named(first, 'search').carry_out(first)
+    for run in (second, first):
+        stage_named(run, 'search').carry_out(run)
+    assert evaluated == ['first'] * 2 + ['second'] * 2
+    for name in ('trials.json', 'generations.json', 'losses.json'):
+        assert read(first, name) == read(second, name)
+    stage = stage_named(first, 'search')
+    with pytest.raises(ValueError, match='other settings: about.search.num_held_out was .* and is .* now; set it back'):
+        replace(stage, search={**stage.search, 'num_held_out': 10}).carry_out(first)
+
+
 # --- proxies ---
 
 def test_every_student_starts_from_the_same_weights_random_numbers_and_images(proxies, started):
@@ -220,6 +246,8 @@ def test_knowledge_is_that_of_a_real_batch_by_what_is_compared(proxies):
     (SEARCH | dict(fitness=dict(sign='plus')), 'search.fitness.sign must be one of'),
     (SEARCH | dict(layer=('nosuch', 'head')), "losses.found: of the student: ImageClassifier has no module 'nosuch'"),
     (SEARCH | dict(embedding=('nosuch', 'head')), "of the student: ImageClassifier has no module 'nosuch'"),
+    (SEARCH | dict(store=3), 'search.store must be a text or None, got 3'),
+    (SEARCH | dict(store='sqlite:////nosuch/a.db'), "search.store='sqlite:////nosuch/a.db' is not reached"),
     (SEARCH | dict(term='found_loss'), "losses.found_loss: a term's name must be a word")])
 def test_a_search_that_cannot_be_is_refused_by_name(laid, search, message):
     with pytest.raises(ValueError) as caught:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 from toys import SMALL, SPACE, planted, told, trajectory
 
 from mmamd.distillation.genome import Genome
 from mmamd.search.kd_zero.evolution import is_evaluated, replay
 from mmamd.search.kd_zero.rejection import Rejected
 from mmamd.search.kd_zero.space import Space
+from mmamd.search.kd_zero.store import open_storage
 from mmamd.search.kd_zero.study import search
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'search.md'
@@ -26,6 +28,7 @@ TINY = replace(SMALL, evaluations=12, population=4)
 def quick_writing(monkeypatch):
     """Processes die here, and no machines, so that nothing need be on the disk."""
     monkeypatch.setattr(os, 'fsync', lambda _: None)
+    monkeypatch.setattr('mmamd.search.kd_zero.study.WAIT', 0.01)
 
 
 def large_weights(genome):
@@ -114,9 +117,51 @@ def test_workers_share_one_population(tmp_path):
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     trials = search(planted(), SPACE, TINY, store)
-    assert 12 <= sum(map(is_evaluated, trials)) <= 13, 'two may both begin the last one'
+    assert sum(map(is_evaluated, trials)) == 12
     assert len(replay(trials, SPACE, TINY).population) == 4
     assert [trial.position for trial in trials] == list(range(len(trials)))
+
+
+@pytest.mark.parametrize('store', [
+    'journal', pytest.param('database', marks=pytest.mark.slow), pytest.param('elsewhere', marks=pytest.mark.slow)])
+def test_what_a_worker_tried_that_dies_is_failed_and_the_other_one_goes_on_to_the_end(tmp_path, monkeypatch, store):
+    """It dies in the last trial, while the other one has nothing left to begin."""
+    monkeypatch.setattr('mmamd.search.kd_zero.store.HEARTBEAT', 1)
+    url = tmp_path / 'search.journal' if store == 'journal' else f'sqlite:///{tmp_path}/search.db'
+    four, fork = replace(TINY, evaluations=4), multiprocessing.get_context('fork')
+    begun, other_waits, ends = fork.Event(), fork.Event(), fork.SimpleQueue()
+
+    def die():
+        begun.set()
+        other_waits.wait()
+        kill_oneself()
+
+    def victim():
+        if store == 'elsewhere':  # where only its heartbeat tells that it is gone
+            monkeypatch.setattr('socket.gethostname', lambda: 'elsewhere')
+        search(Deadly(2, die), SPACE, four, url)
+
+    def watch(trials):
+        if sum(map(is_evaluated, trials)) == 3:
+            other_waits.set()
+
+    def survivor():
+        ends.put(search(Deadly(2, begun.wait), SPACE, four, url, watch=watch))
+
+    workers = [fork.Process(target=target) for target in (victim, survivor)]
+    for worker in workers:
+        worker.start()
+    workers[0].join()
+    begun.set()  # so that the other one ends where this one has failed before
+    workers[1].join()
+    assert [worker.exitcode for worker in workers] == [-signal.SIGKILL, 0]
+    trials = ends.get()
+    assert sum(map(is_evaluated, trials)) == 4
+    assert [trial.position for trial in trials] == list(range(len(trials)))
+    kept = optuna.load_study(study_name='kd_zero_evolution', storage=open_storage(url)).trials
+    failed, = (trial for trial in kept if trial.state.name == 'FAIL')
+    assert failed.user_attrs['worker'][1] == workers[0].pid and len(kept) == len(trials) + 1
+    assert {trial.state.name for trial in kept} <= {'COMPLETE', 'PRUNED', 'FAIL'}
 
 
 def test_a_database_is_a_store_too(tmp_path):
@@ -125,6 +170,22 @@ def test_a_database_is_a_store_too(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search(Deadly(3, interrupt), SPACE, tiny, url)
     assert told(search(planted(), SPACE, tiny, url)) == told(trajectory(planted(), tiny))
+
+
+def test_a_database_whose_tables_another_worker_makes_at_the_moment_is_opened_then(monkeypatch):
+    outcomes = iter([OperationalError('CREATE TABLE trials', {}, Exception('table trials already exists'))] * 2)
+
+    def open_one(url, **options):
+        for error in outcomes:
+            raise error
+        return url
+
+    monkeypatch.setattr('mmamd.search.kd_zero.store.WAIT', 0.)
+    monkeypatch.setattr('mmamd.search.kd_zero.store.RDBStorage', open_one)
+    assert open_storage('sqlite:///a.db') == 'sqlite:///a.db'
+    outcomes = iter([OperationalError('SELECT', {}, Exception('no such host'))] * 9)
+    with pytest.raises(OperationalError, match='no such host'):
+        open_storage('sqlite:///a.db')
 
 
 def test_what_is_known_is_not_evaluated_again_and_a_space_may_be_exhausted(monkeypatch):
@@ -172,7 +233,7 @@ def test_a_search_by_chance_has_a_study_of_its_own_in_the_same_store(tmp_path):
 @pytest.mark.parametrize('changed, message', [
     (dict(settings=replace(TINY, seed=3)), "other settings: seed was 0 and is 3 now; set it back to go on, or give"),
     (dict(space=Space(taus=(1., 4.))), r'tau was \[1.0, 4.0, 8.0\] and is \[1.0, 4.0\] now'),
-    (dict(about={'teacher': 'b.pth'}), "about was {'teacher': 'a.pth'} and is {'teacher': 'b.pth'} now")])
+    (dict(about={'teacher': 'b.pth'}), "about.teacher was 'a.pth' and is 'b.pth' now")])
 def test_a_search_of_other_settings_is_refused(tmp_path, changed, message):
     call = dict(evaluate=planted(), space=SPACE, settings=TINY, store=tmp_path / 'search.journal',
                 about={'teacher': 'a.pth'})

@@ -1,11 +1,17 @@
+import re
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 
 from mmamd.distillation.genome import EXAMPLE, Genome
 from mmamd.search.kd_zero.rejection import Bounds, gaussian_knowledge, reason_against
+from mmamd.search.kd_zero.space import Space, genome_of
+from mmamd.search.kd_zero.variation import draw
 
+PAGE = Path(__file__).parents[2] / 'docs' / 'search.md'
 KNOWLEDGE = gaussian_knowledge(num=8, channels=6, side=4, classes=10)
 
 
@@ -50,3 +56,14 @@ def test_the_networks_are_left_without_gradient():
     student = KNOWLEDGE.student['logits']
     assert reason_against(Genome.parse(EXAMPLE), KNOWLEDGE) is None
     assert student.grad is None and not student.requires_grad
+
+
+@pytest.mark.slow
+def test_share_of_random_genomes_that_pass_is_what_the_documentation_says():
+    space, random = Space(weights=(1.,), taus=(1.,)), Random(0)
+    genomes = [genome_of(draw(space, space.start(), random)) for _ in range(3000)]
+    knowledge = gaussian_knowledge(num=16, channels=16, side=4)
+    passed = sum(reason_against(each, knowledge) is None for each in genomes)
+    text = ' '.join(PAGE.read_text().split())
+    said, = re.findall(r'Of 3,000 genomes drawn at random .*?, (\d+) % pass', text)
+    assert 100 * passed / 3000 == pytest.approx(int(said), abs=1)

@@ -10,7 +10,7 @@ from mmamd.checks import NOTHING, Count, Whole, check, integer, number
 from mmamd.distillation.genome import EXAMPLE, Genome
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import Loader
-from mmamd.pipeline.stages import Distil
+from mmamd.pipeline.stages import Distil, fingerprint
 from mmamd.pipeline.stages.held_out import HeldOut
 from mmamd.pipeline.stages.term_files import write_found
 from mmamd.registry import SEARCHES
@@ -48,6 +48,9 @@ class KDZeroSearch(Search):
         give_up_after: Share of those epochs after which a student that is no better than chance on the held-out images
             is given up, and its distiller rejected; None judges all to the end. A single step is always judged.
         num_held_out: Images of the split ``val`` that students are judged by; all, when there are fewer.
+        store: Where the trials are kept: URL of a database (``'postgresql://...'``), or path of a journal file for
+            runs of one machine. Runs of one config that name the same share one population: each trains a part of the
+            students, and all find one distiller. None for a journal in the folder of the run.
         random: Whether a random search of as many evaluations is carried out beside it, to compare. None for where it
             is cheap: its students see no more images, all together, than the student of the run does.
         layer, embedding: Of the term, see :class:`mmamd.distillation.losses.genome.GenomeLoss`.
@@ -65,6 +68,7 @@ class KDZeroSearch(Search):
     proxy_images: Count | None = None
     give_up_after: Annotated[float, SHARE] | None = 0.5
     num_held_out: Annotated[int, integer(2)] = 1000
+    store: str | None = None
     random: bool | None = None
     layer: str | tuple[str, str] = 'last'
     embedding: tuple[str, str] = ('backbone', 'backbone')
@@ -102,11 +106,13 @@ class KDZeroSearch(Search):
             loader['sampler'] = dict(type='mmamd.StreamSampler', num_samples=num)
         own = fields_of(training, losses=training.losses | self.expected(), loader=Loader(loader),
                         schedule=training.schedule_of(max(1, epochs)))
-        stage = KDZero(**own, search=asdict(self), held_out=HeldOut.of(context, self.num_held_out))
+        search = asdict(self)
+        stage = KDZero(**own, store=search.pop('store'), search=search,
+                       held_out=HeldOut.of(context, self.num_held_out))
         if self.random is not None:
             return stage
         is_cheap = self.evolution.evaluations * stage.images_seen <= training.images_seen
-        return replace(stage, search=asdict(replace(self, random=is_cheap)))
+        return replace(stage, search={**search, 'random': is_cheap})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +122,15 @@ class KDZero(Distil):
     What it is beside these is the training of the student of a trial.
 
     Attributes:
-        search: Options of :class:`KDZeroSearch`.
+        search: Options of :class:`KDZeroSearch`, but where its trials are kept.
         held_out: Images that fitness is read from.
+        store: Where trials are kept that runs share; None for those of this run alone, in its folder.
     """
 
     kind: ClassVar[str] = 'kd_zero'
     search: dict
     held_out: HeldOut
+    store: str | None = None
 
     @property
     def options(self) -> KDZeroSearch:
@@ -136,9 +144,11 @@ class KDZero(Distil):
 
     def check(self, context: Context) -> None:
         import_module('mmamd.search.kd_zero.study')  # says what to install where Optuna is missing
+        import_module('mmamd.search.kd_zero.store').check_reached(self.store)
         if self.processes > 1:
             raise ValueError(f'search.type=mmamd.KDZeroSearch trains one student after the other in one process, got '
-                             f'{self.processes}; start it without a launcher, and continue with one afterwards')
+                             f'{self.processes}; start it without a launcher, and continue with one afterwards. To '
+                             'share the work, start several runs with one search.store')
         if len(context.logits_shape) > 1:
             raise ValueError(f'search.type=mmamd.KDZeroSearch judges students by one class an image, and the logits of '
                              f'model.architecture are of shape {context.logits_shape}; name a found distiller instead: '
@@ -181,9 +191,17 @@ class KDZero(Distil):
 
         for method in self.methods:
             progress.begin()
-            search(proxies.evaluate, options.space, self._settings(method), folder / STORE,
-                   reason_against=lambda genome: reason_against(genome, knowledge, options.bounds), watch=watch)
+            search(proxies.evaluate, options.space, self._settings(method), self.store or folder / STORE,
+                   reason_against=lambda genome: reason_against(genome, knowledge, options.bounds),
+                   about=self._about(context.work_dir), watch=watch)
         write_found(folder, options.term_of(best(found[self.methods[0]], 1)[0].key))
+
+    def _about(self, work_dir: Path) -> dict[str, str]:
+        """What fitness depends on, for a store that runs share; a run looks itself after that in its folder."""
+        if self.store is None:
+            return {}
+        judged = {key: value for key, value in self.search.items() if key not in ('space', 'evolution', 'random')}
+        return fingerprint(replace(self, search=judged, store=None), work_dir)
 
     def _settings(self, method: str) -> Evolution:
         evolution = self.options.evolution

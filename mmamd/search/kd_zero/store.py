@@ -4,22 +4,27 @@ import fcntl
 import json
 import os
 import socket
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage, fail_stale_trials
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import create_engine  # Optuna's own
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mmamd.pipeline.status import birth, is_alive
 from mmamd.search.kd_zero.evolution import Trial
 from mmamd.search.kd_zero.space import GENES
 
 SETTINGS = 'settings'  # attribute of a study
+WAIT = 1.  # seconds before a worker looks again at what others do
+ATTEMPTS = 5  # to open a database
 HEARTBEAT = 60  # seconds between signs of life in a database; after three times as many a worker counts as dead
 
 
@@ -34,7 +39,7 @@ def open_study(store: str | Path | None, name: str, settings: dict, sampler=None
     Raises:
         ValueError: The study has been made by other settings.
     """
-    storage = _storage(store)
+    storage = open_storage(store)
     try:
         study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
     except KeyError:  # there is none yet, or another worker makes it at this moment
@@ -45,10 +50,20 @@ def open_study(store: str | Path | None, name: str, settings: dict, sampler=None
     if before is None:
         study.set_user_attr(SETTINGS, settings)
     elif before != settings:
-        key = next(key for key in {**settings, **before} if before.get(key) != settings.get(key))
-        raise ValueError(f'{store} holds a search {name!r} of other settings: {key} was {before.get(key)!r} and is '
-                         f'{settings.get(key)!r} now; set it back to go on, or give the new search a store of its own')
+        key, was, now = _difference(before, settings)
+        raise ValueError(f'{store} holds a search {name!r} of other settings: {key} was {was!r} and is {now!r} now; '
+                         'set it back to go on, or give the new search a store of its own')
     return study
+
+
+def _difference(before: dict, now: dict) -> tuple[str, Any, Any]:
+    """The first key in which settings differ, that of a section by its path, and its values."""
+    key = next(key for key in {**now, **before} if before.get(key) != now.get(key))
+    values = before.get(key), now.get(key)
+    if all(isinstance(value, dict) for value in values):
+        inner, *values = _difference(*values)
+        key = f'{key}.{inner}'
+    return key, *values
 
 
 class Turn:
@@ -90,6 +105,16 @@ def fail_dead_trials(study: optuna.Study, store: str | Path | None) -> None:
             study.tell(trial.number, state=TrialState.FAIL)
 
 
+def check_reached(store: str | Path | None) -> None:
+    """Raise ValueError if a store is a database that is not reached; nothing is written to it."""
+    if is_database(store):
+        try:
+            create_engine(str(store)).connect().close()
+        except (SQLAlchemyError, ImportError) as error:
+            raise ValueError(f'search.store={store!r} is not reached: {error}; give the URL of a database that is '
+                             'there, and install its driver, or the path of a journal file') from error
+
+
 def is_database(store: str | Path | None) -> bool:
     """Whether a store is a URL."""
     return '://' in str(store)
@@ -119,18 +144,28 @@ def _trial(position: int, trial: FrozenTrial) -> Trial:
                  about.get('parts', {}))
 
 
-def _storage(store: str | Path | None) -> BaseStorage:
+def open_storage(store: str | Path | None) -> BaseStorage:
+    """Optuna's storage in a journal file, a database or memory, made if there is none."""
     if store is None:
         return InMemoryStorage()
     if is_database(store):
-        with _experimental():
-            return RDBStorage(str(store), heartbeat_interval=HEARTBEAT, grace_period=3 * HEARTBEAT)
+        return _database(str(store))
     path = Path(store)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = JournalFileSymlinkLock(str(path))
     if path.exists():
         _mend(path, lock)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+def _database(url: str) -> RDBStorage:
+    """Of two workers that begin at one moment the second is told that the tables are there, and looks again."""
+    with _experimental():
+        for _ in range(ATTEMPTS - 1):
+            with suppress(DBAPIError):
+                return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=3 * HEARTBEAT)
+            time.sleep(WAIT)
+        return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=3 * HEARTBEAT)
 
 
 @contextmanager

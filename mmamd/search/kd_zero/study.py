@@ -1,6 +1,7 @@
 """The search: trials are proposed by the evolution, rejected or evaluated, and kept in a store."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from mmamd.distillation.genome import Genome
 from mmamd.search.kd_zero.evolution import Evolution, Trial, is_evaluated, propose
 from mmamd.search.kd_zero.rejection import Rejected
 from mmamd.search.kd_zero.space import Genes, Space, genome_of
-from mmamd.search.kd_zero.store import Turn, fail_dead_trials, open_study, trials_of, worker
+from mmamd.search.kd_zero.store import WAIT, Turn, fail_dead_trials, open_study, trials_of, worker
 
 NAME = 'kd_zero'
 VERSION = 1  # of what a store holds
@@ -61,7 +62,8 @@ def search(evaluate: Evaluate, space: Space, settings: Evolution, store: str | P
     """Search for the distiller of least fitness, until enough of them have been evaluated.
 
     A search that was interrupted goes on where it was, and comes to the same. Several processes that are given one
-    store share the work; what they then come to depends on who is faster.
+    store share the work, and all return the same trials: who has nothing left to begin waits for the others, and takes
+    over what one that dies was trying. What they come to depends on who is faster.
 
     Args:
         evaluate: A genome's fitness as ``'fitness'``, the smaller the better, beside whatever is to be kept with it. It
@@ -106,9 +108,13 @@ def _carry_on(study: optuna.Study, evaluate: Evaluate, reason_against: Callable[
             fail_dead_trials(study, store)
             trials = trials_of(study)
             watch(trials)
-            if not _goes_on(trials, settings):
+            if _goes_on(trials, settings):
+                study.optimize(objective, n_trials=1)
+            elif any(map(_is_being_tried, trials)):
+                turn.pass_on()
+                time.sleep(WAIT)
+            else:
                 return trials
-            study.optimize(objective, n_trials=1)
     except BaseException:
         _give_up_own(study)
         raise
@@ -123,7 +129,7 @@ def _begin(trial: optuna.Trial, study: optuna.Study) -> tuple[Genes, Trial | Non
     genes = {gene: trial.suggest_categorical(gene, choices) for gene, choices in sampler.space.choices.items()}
     key = sampler.space.key(genes)
     like = next((each for each in trials_of(study, before=trial.number)
-                 if each.key == key and (each.fitness, each.reason) != (None, None)), None)
+                 if each.key == key and not _is_being_tried(each)), None)
     trial.set_user_attr('genome', key)
     trial.set_user_attr('known', like is not None)
     trial.set_user_attr('role', sampler.roles.pop(trial.number))
@@ -152,13 +158,16 @@ def _outcome(trial: optuna.Trial, genes: Genes, like: Trial | None, evaluate: Ev
 
 def _goes_on(trials: list[Trial], settings: Evolution) -> bool:
     evaluated = [trial.position for trial in trials if is_evaluated(trial)]
-    being_tried = sum(trial.fitness is None and trial.reason is None for trial in trials)
-    if len(evaluated) + being_tried >= settings.evaluations:
+    if len(evaluated) + sum(map(_is_being_tried, trials)) >= settings.evaluations:
         return False
     if trials and trials[-1].position - max(evaluated, default=-1) >= MOST_IDLE:
         raise RuntimeError(f'the last {MOST_IDLE} distillers were all rejected, or known: of {settings.evaluations} '
                            f'evaluations {len(evaluated)} are done. Widen the space or its bounds, or ask for fewer')
     return True
+
+
+def _is_being_tried(trial: Trial) -> bool:
+    return trial.fitness is None and trial.reason is None
 
 
 def _give_up_own(study: optuna.Study) -> None:
