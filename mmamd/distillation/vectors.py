@@ -3,6 +3,8 @@
 Legend: N samples, C channels, (H, W) positions, D elements of a vector.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,9 @@ def unit(x: Tensor) -> Tensor:
 
 def gram(x_ND: Tensor) -> Tensor:
     """Products of all pairs of vectors, (..., N, D) -> (..., N, N), in their own precision under autocast too."""
-    with torch.autocast(x_ND.device.type, enabled=False):
+    device = x_ND.device.type
+    # Where shapes alone are asked for, on the device `meta`, there is no autocast.
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
         return x_ND @ x_ND.mT
 
 

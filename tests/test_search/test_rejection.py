@@ -37,6 +37,14 @@ def test_bounds_are_the_users():
     assert reason_against(found, KNOWLEDGE, Bounds(least_loss=1e9)) == 'loss negative'
 
 
+def test_what_would_fill_the_memory_is_found_by_its_shapes():
+    pairs = genome('feature', 'local_r1 bmm norm_C')  # of 4,096 patches
+    assert reason_against(pairs, gaussian_knowledge()) == 'knowledge too large'
+    assert reason_against(pairs, KNOWLEDGE) is None  # of 96
+    assert reason_against(pairs, KNOWLEDGE, Bounds(most_elements=8 * 96**2 - 1)) == 'knowledge too large'
+    assert reason_against(genome('feature', 'drop mask'), KNOWLEDGE, Bounds(most_elements=8 * 6 * 4**2)) is None
+
+
 def test_a_constant_student_has_no_correlation_to_learn_by():
     constant = replace(KNOWLEDGE, student={name: torch.ones_like(x) for name, x in KNOWLEDGE.student.items()})
     # Its gradient is that of a direction at length 0: the less a student varies, the larger.

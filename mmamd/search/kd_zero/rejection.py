@@ -1,6 +1,7 @@
 """Distillers that cannot train a student, found by one loss and its gradient, before any training (section 3.2)."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -8,10 +9,11 @@ from torch import Tensor
 
 from mmamd.distillation.genome import Genome
 from mmamd.distillation.losses.genome import genome_loss
+from mmamd.registry import KD_TRANSFORMS
 from mmamd.seeds import derive_seed
 
-Reason = Literal['no batch', 'shapes differ', 'loss not finite', 'loss negative', 'loss too large',
-                 'gradient not finite', 'gradient zero', 'gradient too large']
+Reason = Literal['no batch', 'shapes differ', 'knowledge too large', 'loss not finite', 'loss negative',
+                 'loss too large', 'gradient not finite', 'gradient zero', 'gradient too large']
 
 
 class Rejected(Exception):
@@ -27,12 +29,15 @@ class Bounds:
         least_loss: Negative losses of rounding are let through.
         most_gradient: Largest length of the gradient by the student's knowledge.
         least_gradient: Length below which a gradient counts as zero.
+        most_elements: Of what the transforms make of a batch of knowledge, on the way too. All pairs of 4,096 patches
+            of 32 images, 2 GiB, are twice as many.
     """
 
     most_loss: float = 1e3
     least_loss: float = -1e-5
     most_gradient: float = 1e4
     least_gradient: float = 1e-8
+    most_elements: int = 2**28
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def reason_against(genome: Genome, knowledge: Knowledge, bounds: Bounds = Bounds
         return 'no batch'
     if student.shape != knowledge.teacher[genome.input].shape:
         return 'shapes differ'
+    if _most_elements(genome, student) > bounds.most_elements:
+        return 'knowledge too large'
     loss = genome_loss(genome, student, knowledge.teacher[genome.input], knowledge.student['logits'],
                        knowledge.teacher['logits'], knowledge.target, _rand)
     if not loss.isfinite():
@@ -82,6 +89,15 @@ def reason_against(genome: Genome, knowledge: Knowledge, bounds: Bounds = Bounds
     if length < bounds.least_gradient:
         return 'gradient zero'
     return 'gradient too large' if length > bounds.most_gradient else None
+
+
+def _most_elements(genome: Genome, knowledge: Tensor) -> int:
+    """Of the knowledge and all that its transforms make of it, by shapes alone."""
+    x, sizes = knowledge.detach().to('meta'), [knowledge.numel()]
+    for name in genome.transforms:
+        x = KD_TRANSFORMS.module_dict[name](x, partial(torch.rand, device='meta'))
+        sizes.append(x.numel())
+    return max(sizes)
 
 
 def _rand(slot: int, *shape: int) -> Tensor:
