@@ -28,17 +28,19 @@ def classifier(backbone, width):
 
 
 WIDE = classifier(dict(type='mmamd.MaskedWideResNet', depth=10, img_size=8), 64)
+SWIN = classifier(dict(type='mmamd.MaskedSwin', img_size=8, patch_size=1, window_size=2, out_indices=(1,),
+                       drop_path_rate=0., arch=dict(embed_dims=8, depths=[2, 2], num_heads=[2, 4])), 16)
 VGG = classifier(dict(type='mmamd.CifarVGG', depth=8, widths=(4, 5, 6, 7, 8)), 8)
 STAGES = [('backbone.stages.0', 'backbone.stages.0'), ('backbone.stages.2', 'backbone.stages.2')]
 
 
-def cnn_distiller(losses, num_candidates=2):
-    """A distiller of untrained WideResNets: the whole network, and before it half of it."""
-    whole = {group.name: group.count for group in MODELS.build(WIDE).backbone.unit_groups()}
+def cnn_distiller(losses, num_candidates=2, architecture=WIDE):
+    """A distiller of untrained WideResNets, or other elastic networks: the whole one, and before it half of it."""
+    whole = {group.name: group.count for group in MODELS.build(architecture).backbone.unit_groups()}
     kept = [{name: count // 2 for name, count in whole.items()}, whole][-num_candidates:]
     candidates = [asdict(Candidate(scale, each, Cost(1, 1), scale))
                   for scale, each in zip((0.5, 0.9)[-num_candidates:], kept, strict=True)]
-    return _distiller(architecture=WIDE, teacher=None, candidates=candidates, losses=losses)
+    return _distiller(architecture=architecture, teacher=None, candidates=candidates, losses=losses)
 
 
 def external_distiller(losses):

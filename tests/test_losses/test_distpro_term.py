@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from pairs import STAGES, built, cnn_distiller, external_distiller, steps
+from pairs import STAGES, SWIN, built, cnn_distiller, external_distiller, steps
 from torch import nn
 
 from mmamd.distillation.losses.distpro import Process, ProcessLoss
@@ -306,3 +306,13 @@ def test_it_shows_which_level_is_taught_by_which_at_some_times(written):
     assert term.pictures(student, teacher, 1) == [], 'once, for all teachers'
     plain, *outputs = two_levels(ProcessLoss())
     assert plain.pictures(*outputs, 0) == [], 'there is no process'
+
+
+def test_a_swin_is_taught_by_levels_of_its_blocks_and_by_a_distiller():
+    genome = 'in:[feature] trans:[norm_C|no|no] dist:[l2] cal:[no] weight:[10] tau:[1]'
+    distiller = cnn_distiller({'process': dict(type='mmamd.ProcessLoss'),
+                               'found': dict(type='mmamd.GenomeLoss', genome=genome)}, architecture=SWIN)
+    whole = distiller.terms['process']
+    assert len(whole.pathways) > 3 and len({tuple(b.shape) for b in whole.transforms.parameters()}) > 3
+    assert all(math.isfinite(value) and value > 0 for value in steps(distiller))
+    assert all(p.grad.isfinite().all() for p in distiller.network.parameters() if p.requires_grad)
