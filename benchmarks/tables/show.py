@@ -66,7 +66,7 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
         axes.invert_yaxis()
         axes.margins(y=0.1)
         axes.set(xlabel='top-1, %')
-    axes.set_title(f'{table.title}, {budget} budget')
+    fig.suptitle(f'{table.title}, {budget} budget')  # of the figure: long names leave little width to the axes
     axes.grid(alpha=0.3, axis='y' if table.axis else 'x')
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150)
