@@ -6,11 +6,11 @@ ResNet-20.
 
 from typing import Any
 
-from tables.options import FROM_REFIT
+from tables.options import AT_ONE_COST, FROM_REFIT
 from tables.table import Row, Table
 from tables.terms import ALONE as WITHOUT_STATES
 from tables.terms import KD, instead
-from tables.vit import RECIPES, REFIT, TEACHERS
+from tables.vit import RECIPES, TEACHERS
 
 TERM = 'model.losses.scalekd'
 # A student that is drawn anew needs more epochs than one that is cut out of its teacher.
@@ -99,7 +99,7 @@ COSTS = Table(
 AS_FEATURES = Table(
     name='scalekd_amd', title="ScaleKD as AMD's feature term at equal cost, ViT to 10 %", source='ours',
     recipes=RECIPES, teachers=TEACHERS, overrides=FROM_REFIT,
-    at={'micro': {**REFIT, 'compression.num_candidates': 4, 'compression.budget': 1.0}},
+    at={'micro': AT_ONE_COST},
     rows=(Row('L_feat'), Row('without L_feat', WITHOUT_STATES),
           Row('CAP', instead('scalekd', 'ScaleKDLoss', **ONLY)),
           Row('CAP, DFM, TPP', instead('scalekd', 'ScaleKDLoss', kd=False))),

@@ -5,6 +5,6 @@ TEACHERS = {'micro': 'data/vit-micro_cifar100.pth'}
 REFIT = {'compression.refit': dict(num_reported=0)}
 
 # From the weights that all other rows start from; the paper has no refit, and starts from the teacher's.
-JOINT = {'method': dict(type='mmamd.AMD', candidates='joint', start='smallest')}
-NOTES = ('All rows start from the same weights, refit where the recipe has compression.refit; the paper has none.',
+JOINT_FROM_REFIT = {'method': dict(type='mmamd.AMD', candidates='joint', start='smallest')}
+OF_JOINT = ('All rows start from the same weights, refit where the recipe has compression.refit; the paper has none.',
          'A joint step trains the smallest candidate and a drawn one, where Algorithm 1 trains all.')
