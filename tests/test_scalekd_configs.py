@@ -1,5 +1,6 @@
 """Every config of ScaleKD distils the network of another recipe into a plain one, of which it knows the last stages."""
 
+import copy
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from mmamd.pipeline.config.settings import Settings
 from mmamd.pruning.complexity import profiled_cost
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
-PATHS = sorted((CONFIGS / 'scalekd').glob('*.py'))
+PROBE = CONFIGS / 'scalekd' / 'transfer_vit-b_cifar100.py'
+PATHS = sorted(set((CONFIGS / 'scalekd').glob('*.py')) - {PROBE})
 ON_CIFAR = [path for path in PATHS if path.stem.endswith('cifar100')]
 # As MMPretrain publishes them, and timm; the paper rounds them to 25.56, 4.23, 28.59, 18.53, 22.05, 28.29 and 86.57 M.
 PARAMETERS = {'resnet50': 25_557_032, 'mobilenet-v1': 4_231_976, 'convnext-t': 28_589_128, 'mixer-s': 18_528_264,
@@ -149,3 +151,41 @@ def profiled_cost_of_teacher(path):
     with DefaultScope.overwrite_default_scope('mmpretrain'), meta_device():
         network = MODELS.build(read(path).model.architecture.to_dict())
         return profiled_cost(network, network.backbone.input_shape).macs
+
+
+# --- the linear probe ---
+
+def test_a_probe_trains_a_head_on_a_student_that_stays_as_it_is(tmp_path):
+    """Built small: of its weights the backbone takes all, and what it gives is the same in every step."""
+    cfg = copy.deepcopy(read(PROBE))
+    student = read(CONFIGS / 'scalekd' / f'{Path(cfg.model.backbone.init_cfg.checkpoint).parts[1]}.py')
+    own = student.compression.student_architecture.backbone
+    small = dict(arch=dict(embed_dims=24, num_layers=12, num_heads=2, feedforward_channels=24), img_size=32)
+    probed = {**cfg.model.backbone, **small}
+    assert {**own, **small, 'drop_path_rate': 0.} == {
+        key: probed[key] for key in probed.keys() - {'frozen_stages', 'init_cfg'}}
+    file = tmp_path / 'student.pth'
+    cfg.model.backbone.update(small)
+    cfg.model.backbone.init_cfg.checkpoint, cfg.model.head.in_channels = str(file), 24
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        plain = MODELS.build(dict(cfg.model, backbone=dict(cfg.model.backbone, init_cfg=None, frozen_stages=-1)))
+        torch.save(plain.state_dict(), file)
+        network = MODELS.build(cfg.model)
+    network.init_weights()
+    network.train()  # as the host does before a training
+    images, samples = torch.randn(4, 3, 32, 32), [DataSample().set_gt_label(i) for i in range(4)]
+    before, first = copy.deepcopy(network.state_dict()), network.extract_feat(images)[-1]
+    optimizer = torch.optim.SGD(network.parameters(), lr=cfg.optim_wrapper.optimizer.lr)
+    network.loss(images, samples)['loss'].backward()
+    optimizer.step()
+    torch.testing.assert_close(network.extract_feat(images)[-1], first, rtol=0, atol=0)
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {'head.layers.head.weight', 'head.layers.head.bias'}
+    assert all(torch.equal(before[key], value) for key, value in plain.state_dict().items() if 'backbone' in key)
+
+
+def test_a_probe_learns_from_few_images_that_are_not_held_out():
+    data = read(PROBE).train_dataloader
+    assert (data.dataset.type, data.dataset.dataset.type, data.dataset.dataset.part) == (
+        'mmamd.FewShot', 'mmamd.HoldOut', 'train')
+    assert data.sampler.type == 'InfiniteSampler' and not data.drop_last, 'one shot is fewer images than a batch'

@@ -15,6 +15,8 @@ def parse_args() -> argparse.Namespace:
                         help=f'draw these alone, of: {", ".join([*PICTURES, "report"])}')
     parser.add_argument('--retrained', nargs='+', metavar='RUN', default=[],
                         help='finished runs whose students were trained by distillers that this one has searched')
+    parser.add_argument('--beside', nargs='+', metavar='RUN', default=[],
+                        help='runs whose distances of ScaleKD are drawn beside those of this one')
     parser.add_argument('--format', choices=['png', 'svg', 'pdf'], default='png', help='of the pictures')
     return parser.parse_args()
 
@@ -22,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     try:
-        run = read_run(args.work_dir, args.retrained)
+        run = read_run(args.work_dir, args.retrained, args.beside)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'visualise.py: {error}')
     out, only = args.out or Path(args.work_dir), args.only or [*PICTURES, 'report']

@@ -28,6 +28,7 @@ def parts(**options: Any) -> dict[str, Any]:
 ALONE = {'model.losses.ce.weight': 1., f'{TERM}.weight': 0.}
 ONLY = dict(kd=False, dfm=False, tpp=False)
 FD, CONV, CAP = parts(**ONLY, projector='linear'), parts(**ONLY, projector='conv'), parts(**ONLY)
+FD_BOTH_STAGES = {**FD, **parts(both_stages=True)}
 DFM, TPP, BOTH = parts(kd=False, tpp=False), parts(kd=False, dfm=False), parts(kd=False)
 NETWORKS = 'Swin-S and ResNet-50 in the paper, ViT-micro and ResNet-20 at the micro budget.'
 SUM = "As in the authors' code: beside the logits the task has half of its loss, without them all of it."

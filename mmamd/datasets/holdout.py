@@ -5,11 +5,11 @@ of one class each are split class by class. Frames of a video are split in block
 image. Does not split data sets whose images have several classes (multi-label).
 """
 
-import copy
 from collections.abc import Sequence
 
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import BaseDataset
 
+from mmamd.datasets.subset import Subset, labels_of
 from mmamd.registry import DATASETS
 
 PARTS = ('train', 'held_out')
@@ -70,12 +70,11 @@ def _check_every(every: int) -> None:
 
 
 @DATASETS.register_module()
-class HoldOut:
+class HoldOut(Subset):
     """One part of a data set: the held-out images, or those that remain for training.
 
     A function of the data set's order alone, so that both parts of one data set, on every rank and in every run, fit
-    together. The part is taken by the wrapped data set's own ``get_subset``: a pipeline that asks for a replacement of
-    a broken image gets one of the same part.
+    together.
 
     Args:
         dataset: A data set, or its config; an un-prefixed type is looked up in the default scope.
@@ -97,43 +96,23 @@ class HoldOut:
         if part not in PARTS:
             raise ValueError(f'part must be one of {PARTS}, got {part!r}.')
         split_in_blocks(0, every, 1 if block is None else block)  # refuse bad numbers before any file is read
-        if not isinstance(dataset, dict | BaseDataset):
-            raise TypeError(f'dataset must be a config (dict) or a BaseDataset, got {type(dataset).__name__}.')
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.part = part
         self.every = every
         self.block = block
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
+        super().__init__(dataset=dataset, lazy_init=lazy_init)
 
-    @property
-    def metainfo(self) -> dict:
-        """A copy of the wrapped data set's meta information."""
-        return self.dataset.metainfo
-
-    def full_init(self) -> None:
-        """Load the wrapped data set and take the part of it. Does nothing the second time."""
-        if self._fully_initialized:
-            return
-        self.dataset.full_init()
+    def choose(self) -> list[int]:
         train, held_out = self._split_by_class() if self.block is None else split_in_blocks(
             len(self.dataset), self.every, self.block)
         if not held_out:
             raise ValueError(f'every={self.every} and block={self.block} hold no image out of the {len(self.dataset)} '
                              f'of this {type(self.dataset).__name__}. Choose smaller ones, or check that the data set '
                              'is complete.')
-        self._indices = train if self.part == 'train' else held_out
-        self.dataset = self.dataset.get_subset(self._indices)
-        self._fully_initialized = True
+        return train if self.part == 'train' else held_out
 
     def _split_by_class(self) -> tuple[list[int], list[int]]:
-        try:
-            labels = [_only_class(self.dataset.get_cat_ids(index), index) for index in range(len(self.dataset))]
-        except NotImplementedError as error:
-            raise ValueError(f'the images of a {type(self.dataset).__name__} have no one class each to be split by; '
-                             'set block=, the number of neighbouring images that stay together, e.g. block=10 for '
-                             'frames of a video and block=1 for single pictures.') from error
+        labels = labels_of(self.dataset, 'set block=, the number of neighbouring images that stay together, e.g. '
+                                         'block=10 for frames of a video and block=1 for single pictures')
         train, held_out = split_by_class(labels, self.every)
         if not held_out:
             raise ValueError(f'every={self.every} holds no image out: no class of this {type(self.dataset).__name__} '
@@ -141,44 +120,6 @@ class HoldOut:
                              'Choose a smaller `every`, or check that the data set is complete.')
         return train, held_out
 
-    @force_full_init
-    def _get_ori_dataset_idx(self, idx: int) -> int:
-        """Index, in the whole data set, of image ``idx`` of this part."""
-        return self._indices[idx]
-
-    @force_full_init
-    def get_data_info(self, idx: int) -> dict:
-        """Annotation of image ``idx`` of this part."""
-        return self.dataset.get_data_info(idx)
-
-    @force_full_init
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Class of image ``idx`` of this part, as a list of one."""
-        return self.dataset.get_cat_ids(idx)
-
-    @force_full_init
-    def get_subset(self, indices: Sequence[int]) -> 'HoldOut':
-        """Some images of this part, by which a part is held out of it in turn."""
-        subset = copy.copy(self)
-        subset.dataset = self.dataset.get_subset(list(indices))
-        subset._indices = [self._indices[index] for index in indices]
-        return subset
-
-    @force_full_init
-    def __getitem__(self, idx: int) -> dict:
-        return self.dataset[idx]
-
-    @force_full_init
-    def __len__(self) -> int:
-        return len(self.dataset)
-
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(part={self.part!r}, every={self.every}, block={self.block}, '
                 f'dataset={self.dataset!r})')
-
-
-def _only_class(classes: Sequence[int], index: int) -> int:
-    if len(classes) != 1:
-        raise ValueError(f'HoldOut needs exactly one class a sample, got {list(classes)} for sample {index}. '
-                         'Split a multi-label data set with annotation files of its own.')
-    return classes[0]

@@ -1,6 +1,7 @@
 """The figure of how far student and teacher are apart without the direct component of their states, over the steps."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -24,11 +25,39 @@ def read_distances(rows: Sequence[dict]) -> Distances:
     return found
 
 
+def with_others(run: Path, own: dict[str, Distances], others: dict[Path, dict[str, Distances]]) -> dict[str, Distances]:
+    """The distances of a run, by stage, with those that other runs have logged in the same stages.
+
+    Args:
+        run: Folder of the run.
+        own: Stage -> its distances.
+        others: Folder of another run -> the same of it.
+
+    Returns:
+        ``own`` if there are no others; else each network has the name of its run's folder before its own.
+
+    Raises:
+        ValueError: Another run has logged nothing in any of these stages, or two folders have one name.
+    """
+    if not others:
+        return own
+    folders = [run, *others]
+    if len({folder.resolve().name for folder in folders}) < len(folders):
+        raise ValueError(f'two runs are in folders of one name, {", ".join(map(str, folders))}, by which their curves '
+                         'would be told apart; give another copy or link of one of them')
+    for other, stages in others.items():
+        if not any(stages.get(stage) for stage in own):
+            raise ValueError(f'{other} has logged no distance in {", ".join(own) or "any stage of " + str(run)}; name '
+                             'runs whose student has learnt by mmamd.ScaleKDLoss')
+    return {stage: {f'{folder.resolve().name}: {network}': curve for folder, stages in {run: own, **others}.items()
+                    for network, curve in stages.get(stage, {}).items()} for stage in own}
+
+
 def distance_figure(distances: Distances, style: Style = LIGHT) -> Figure:
     """One line a network; or a run, to compare trainings with and without the second view.
 
     Args:
-        distances: From :func:`read_distances`, or of several runs by any name.
+        distances: From :func:`read_distances`, or of several runs from :func:`with_others`.
         style: Colours.
 
     Raises:

@@ -14,7 +14,7 @@ from mmamd.structures import CandidateFamily, Importance, Maps, Network, Selecti
 from mmamd.visualization.bench_table import FILE as BENCH
 from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.class_plot import ClassValues
-from mmamd.visualization.distance_plot import Distances, read_distances
+from mmamd.visualization.distance_plot import Distances, read_distances, with_others
 from mmamd.visualization.examples_plot import Examples
 from mmamd.visualization.refit_plot import Refitted
 from mmamd.visualization.scenes_plot import Scenes
@@ -49,7 +49,8 @@ class Run:
         judged: Stage -> the networks that it has judged, by their keys.
         refits: Stage -> what it has made good, for each refit that has been done.
         losses: Stage -> its loss curves, for each training that has logged some.
-        distances: Stage -> distances of a ScaleKD term, for each training that has logged some.
+        distances: Stage -> distances of a ScaleKD term, for each training that has logged some; where there are runs
+            beside this one, theirs too, each with the name of its folder.
         shown: Stage -> pictures of its terms, of some test images.
         examples: Test images and predictions of the stage export.
         bench: What was timed of its networks, once somebody has (:func:`mmamd.bench`).
@@ -162,22 +163,20 @@ class Run:
         return [name for name, entry in self.stages.items() if entry['kind'] in kinds]
 
 
-def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
+def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = (), beside: Sequence[str | Path] = ()) -> Run:
     """Read the files of a run; nothing is written.
 
     Args:
         retrained: Other runs, finished, whose students were trained by distillers that this one has searched.
+        beside: Other runs whose distances are drawn beside those of this one.
 
     Raises:
-        FileNotFoundError: ``work_dir`` holds no run, or another run is not finished.
-        ValueError: It is that of another version, or another run has trained by none of its distillers.
+        FileNotFoundError: A folder holds no run, or a run of ``retrained`` is not finished.
+        ValueError: A run is that of another version, one of ``retrained`` has trained by none of its distillers, or one
+            of ``beside`` has logged no distance in a stage that has some here.
     """
     folder = Path(work_dir)
-    if not (folder / 'stages.json').is_file():
-        raise FileNotFoundError(f'{folder} holds no stages.json, so it is no work_dir of a run; give the --work-dir '
-                                'that the run was started with')
-    state = read_json(folder / 'stages.json')
-    check_run_format(state, folder)
+    state = _state_of(folder)
     stages = state['stages']
     # A stage that was redone is read from what it has written since; files of a stage that is not there are stale.
     selections = {name: _load(Selection.load, folder / name / 'selection.json') for name, entry in stages.items()
@@ -204,7 +203,8 @@ def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
         judged={name: read_judged(folder, name) for name in selections if (folder / name / 'judged.json').is_file()},
         refits=_found(refits),
         losses={name: curves for name, curves in losses.items() if curves},
-        distances={name: curves for name, curves in distances.items() if curves},
+        distances=with_others(folder, {name: curves for name, curves in distances.items() if curves},
+                              {other: _distances_of(other) for other in map(Path, beside)}),
         shown=_load(_read_shown, export / 'terms.json') or {},
         examples=_load(Examples.load, export / 'examples.json'),
         bench=_load(read_bench, export / BENCH),
@@ -217,6 +217,19 @@ def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = ()) -> Run:
                                                    *map(Path, retrained)]) for name, searched in searches.items()},
         processes=_found({name: read_pathways(folder / name) for name, entry in stages.items()
                           if entry['kind'] == 'distpro'}))
+
+
+def _state_of(folder: Path) -> dict:
+    if not (folder / 'stages.json').is_file():
+        raise FileNotFoundError(f'{folder} holds no stages.json, so it is no work_dir of a run; give the --work-dir '
+                                'that the run was started with')
+    state = read_json(folder / 'stages.json')
+    check_run_format(state, folder)
+    return state
+
+
+def _distances_of(folder: Path) -> dict[str, Distances]:
+    return {stage: read_distances(read_log(folder / stage)) for stage in _state_of(folder)['stages']}
 
 
 def _read_shown(path: Path) -> dict[str, list[Maps]]:

@@ -159,7 +159,7 @@ def test_a_sample_of_several_classes_is_refused():
         def get_cat_ids(self, idx):
             return [0, 1]
 
-    with pytest.raises(ValueError, match=r'exactly one class a sample, got \[0, 1\] for sample 0'):
+    with pytest.raises(ValueError, match=r'exactly one class a sample is needed, got \[0, 1\] for sample 0'):
         HoldOut(dataset=MultiLabel(), part='train', every=2)
 
 

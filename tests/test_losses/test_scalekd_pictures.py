@@ -4,10 +4,26 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from mmamd.distillation.losses.scalekd.feature_mimicking import alternative_distance, mimicking_loss
-from mmamd.distillation.losses.scalekd.pictures import attention, spectra
+from mmamd.distillation.losses.scalekd.pictures import attention, spectra, stages
 from mmamd.distillation.losses.scalekd.spectrum import alternative, dct2
+from mmamd.distillation.maps import as_maps
+from mmamd.distillation.outputs import Outputs
+from mmamd.passes import watch
+from mmamd.registry import MODELS
+
+
+class Classifier(nn.Module):
+    """As much of a classifier as running it takes."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images, mode):
+        return self.backbone(images)
 
 
 def shown(distiller):
@@ -22,6 +38,29 @@ def test_a_spectrum_is_the_share_of_the_direct_component():
     torch.testing.assert_close(found, (mean / mean[0, 0]).log10())
     # A constant has nothing else; one millionth is shown where there is nothing.
     assert spectra({'x': torch.ones(1, 1, 2, 2)}).panels['x'] == [[0., -6.], [-6., -6.]]
+
+
+def test_stages_of_a_teacher_end_where_its_maps_change_their_size():
+    swin = MODELS.build(dict(type='mmamd.MaskedSwin', arch=dict(embed_dims=8, depths=[2, 1, 1], num_heads=[1, 2, 4]),
+                             img_size=32, patch_size=2, window_size=4, out_indices=(2,)))
+    images = torch.randn(2, 3, 32, 32)
+    network = Classifier(swin).eval()
+    found = stages(Outputs(network, images, [], None, {}), swin)
+    assert {name: tuple(maps.shape) for name, maps in found.items()} == {
+        'backbone.stages.0.blocks.1': (2, 8, 16, 16), 'backbone.stages.1.blocks.0': (2, 16, 8, 8)}
+    with watch(network, found) as seen:
+        swin(images)
+    for name, maps in found.items():
+        assert torch.equal(maps, as_maps(seen[name], images))
+
+
+@pytest.mark.parametrize('depth, blocks', [(8, (1, 3, 5)), (3, (0, 1)), (1, ())])
+def test_a_transformer_without_stages_counts_as_four_parts(depth, blocks):
+    arch = dict(embed_dims=8, num_layers=depth, num_heads=2, feedforward_channels=8)
+    vit = MODELS.build(dict(type='mmamd.MaskedViT', arch=arch, img_size=8, patch_size=4))
+    found = stages(Outputs(Classifier(vit).eval(), torch.randn(2, 3, 8, 8), [], None, {}), vit)
+    assert {name: tuple(maps.shape) for name, maps in found.items()} == {
+        f'backbone.layers.{block}': (2, 8, 2, 2) for block in blocks}
 
 
 def test_queries_are_asked_in_the_middle_of_each_quarter():

@@ -70,6 +70,22 @@ def test_values_are_those_of_the_parts_with_the_weights_of_the_release(make_dist
     assert set(found) == {'alternative_distance'}
 
 
+@pytest.mark.parametrize('projector', ['linear', 'cap'])
+def test_two_stages_are_compared_each_with_the_teachers_own(make_distiller, projector):
+    options = dict(both_stages=True, projector=projector, tpp=False, dfm=False, kd=False)
+    term, student, teacher = outputs(make_distiller(losses=scalekd(**options)))
+    found, paths = term.compare(student, teacher, 0), term.paths[0]['original']
+    for path, of_student, of_teacher in (('early', 'backbone.layers.0', 'backbone.layers.0'),
+                                         ('student', 'backbone.ln1', 'backbone.ln1')):
+        projected = getattr(paths, path)(student.maps(of_student))
+        # The cross attention projector asks for a class token too where the teacher reads one, and it is left out.
+        maps = projected if projector == 'linear' else projected[:, -4:].transpose(1, 2).reshape(4, 8, 2, 2)
+        expected = 0.14 * mimicking_loss(maps, teacher.maps(of_teacher))
+        torch.testing.assert_close(found[f'loss_{path}_original'], expected)
+    early = found['loss_early_original']
+    assert gradient(early, paths.early) and not gradient(early, paths.student)
+
+
 def test_logits_have_half_the_gradient_of_their_divergence(make_distiller):
     term, student, teacher = outputs(make_distiller(losses=scalekd()))
     student.logits = student.logits.detach().requires_grad_()
@@ -100,7 +116,12 @@ def test_presets_and_what_replaces_their_weights(options, factors, kd, over):
      {'student_original', 'student_second', 'kd'}),
     (dict(tpp=False, dfm=False, kd=False, projector='linear'), {'original.student'}, {'student_original'}),
     (dict(tpp=False, first_view='dir', projector='conv'), {'original.student', 'alternative.student'},
-     {'student_original', 'student_alternative', 'kd'})])
+     {'student_original', 'student_alternative', 'kd'}),
+    (dict(tpp=False, dfm=False, kd=False, projector='linear', both_stages=True),
+     {'original.student', 'original.early'}, {'student_original', 'early_original'}),
+    (dict(tpp=False, both_stages=True),
+     {'original.student', 'original.early', 'alternative.student', 'alternative.early'},
+     {'student_original', 'early_original', 'student_alternative', 'early_alternative', 'kd'})])
 def test_parts_that_are_off_build_nothing(make_distiller, options, modules, values):
     term, student, teacher = outputs(make_distiller(losses=scalekd(**options)))
     names = [name.split('.') for name, _ in term.named_parameters()]
@@ -109,7 +130,8 @@ def test_parts_that_are_off_build_nothing(make_distiller, options, modules, valu
     found = term.compare(student, teacher, 0)
     assert set(found) == {'alternative_distance', *(f'loss_{value}' for value in values)}
     assert all(value.isfinite() for value in found.values())
-    assert len(term.pairs[0]) == 1 + options.get('tpp', True), 'an early stage that is not read is not watched'
+    reads_both = options.get('tpp', True) or options.get('both_stages', False)
+    assert len(term.pairs[0]) == 1 + reads_both, 'an early stage that is not read is not watched'
 
 
 @pytest.mark.parametrize('adaptive', [True, False])
@@ -208,6 +230,7 @@ def test_the_student_is_exported_without_what_taught_it(make_distiller, network_
     (dict(first_view='alt'), "first_view must be one of 'all', 'dir', got 'alt'"),
     (dict(preset='mine'), "preset must be one of 'released', 'paper', got 'mine'"),
     (dict(dual_path=True), 'dual_path=True has a second view in place of that of dfm, got both; set dfm=False'),
+    (dict(both_stages=True), 'both_stages=True compares the last stage but one, which tpp .* instead; set tpp=False'),
     (dict(projector='linear'), "tpp needs the cross attention projector, got projector='linear'; set tpp=False"),
     (dict(beta=1.5), r"beta must lie in \[0, 1\], got 1.5; it is the first view's share"),
     (dict(beta=-0.1), 'beta must be a finite number >= 0, got -0.1'), (dict(alpha=0.), 'alpha must be positive, got 0'),

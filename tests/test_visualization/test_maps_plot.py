@@ -46,6 +46,14 @@ def test_of_many_numbers_some_are_said(check_texts):
     check_texts(figure, least=20)
 
 
+def log_distance(folder, value):
+    """Has the student of a run log a distance; returns its folder."""
+    log, = folder.glob('student/*/vis_data/scalars.json')
+    log.write_text(''.join(json.dumps({**json.loads(line), '0.25.alternative_distance': value}) + '\n'
+                           for line in log.read_text().splitlines()))
+    return folder
+
+
 def test_distances_are_told_apart_by_network():
     rows = [{'step': 5, '0.30.alternative_distance': 1., 'loss': 9.}, {'step': 9, '0.30.alternative_distance': 0.5},
             {'step': 9, '0.60.alternative_distance': 2.}]
@@ -57,12 +65,26 @@ def test_distances_are_told_apart_by_network():
         distance_figure({})
 
 
+def test_distances_of_other_runs_are_drawn_beside_those_of_a_run(run_by, tmp_path):
+    folders = [log_distance(run_by('KD'), 1.), log_distance(run_by('AMD'), 2.)]
+    run = read_run(folders[0], beside=folders[1:])
+    assert {name: set(curve.values) for name, curve in run.distances['student'].items()} == {
+        'a run by KD: 0.25': {1.}, 'a run by AMD: 0.25': {2.}}
+    picture, = (picture for picture in make_pictures(run)[0] if picture.kind == 'distance')
+    assert [text.get_text() for text in picture.draw().axes[0].get_legend().get_texts()] == [
+        'a run by KD: 0.25', 'a run by AMD: 0.25']
+    with pytest.raises(ValueError, match=r'two runs are in folders of one name, .*, by which their curves'):
+        read_run(folders[0], beside=folders[:1])
+    with pytest.raises(ValueError, match=r'a run by MMD has logged no distance in student; name runs whose student'):
+        read_run(folders[0], beside=[run_by('MMD')])
+    with pytest.raises(FileNotFoundError, match='nowhere holds no stages.json'):
+        read_run(folders[0], beside=[tmp_path / 'nowhere'])
+
+
 def test_a_run_shows_what_its_terms_have_left(run_by):
     folder = run_by('KD')
     (folder / 'export' / 'terms.json').write_text(json.dumps({'student': [asdict(SHOWN)]}))
-    log, = folder.glob('student/*/vis_data/scalars.json')
-    log.write_text(''.join(json.dumps({**json.loads(line), '0.25.alternative_distance': 1.}) + '\n'
-                           for line in log.read_text().splitlines()))
+    log_distance(folder, 1.)
     pictures, _ = make_pictures(read_run(folder))
     names = [picture.name for picture in pictures]
     assert {'distance_student', 'spectrum_student'} < set(names)

@@ -5,8 +5,31 @@ Shapes: N samples, C channels, H x W positions, L queries, P positions of the st
 
 from torch import Tensor
 
+from mmamd.backbones.elastic_backbone import ElasticBackbone
+from mmamd.distillation.connectors import names_of
 from mmamd.distillation.losses.scalekd.spectrum import dct2
+from mmamd.distillation.maps import as_maps
+from mmamd.distillation.outputs import Outputs
+from mmamd.passes import one_tensor, watch
 from mmamd.structures import Maps
+
+PARTS = 4  # that a network without stages counts as
+
+
+def stages(teacher: Outputs, backbone: ElasticBackbone) -> dict[str, Tensor]:
+    """Maps (N, C, H, W) at the end of each of the teacher's stages but the last, by the names of their modules.
+
+    Stages are told by the size of their maps; a network whose maps have one size counts as four parts of as many
+    blocks. Runs the teacher once more.
+    """
+    names = names_of(teacher.network, backbone.hidden_state_modules[1:])  # without the embedding
+    with watch(teacher.network, names) as seen:
+        teacher.network(teacher.inputs, mode='tensor')
+    maps = [as_maps(one_tensor(seen, name, 'teacher'), teacher.inputs) for name in names]
+    ends = [i for i, state in enumerate(maps[:-1]) if state.shape != maps[i + 1].shape]
+    if not ends:
+        ends = sorted({part * len(names) // PARTS - 1 for part in range(1, PARTS)} - {-1})
+    return {names[i]: maps[i] for i in ends}
 
 
 def spectra(states: dict[str, Tensor]) -> Maps:

@@ -12,6 +12,7 @@ from mmamd.distillation.losses.scalekd.cross_attention import CrossAttentionProj
 from mmamd.distillation.maps import as_maps
 
 HEAD_WIDTH = 64  # channels of a head at least, where their number is not given
+KERNELS = {'linear': 1, 'conv': 3}  # of the projectors that have no attention
 
 
 class Form(NamedTuple):
@@ -69,6 +70,27 @@ class PositionwiseProjector(nn.Module):
             maps_NDHW = F.adaptive_avg_pool2d(maps_NDHW, self.size)
         weight = self.enter.weight[:, :maps_NDHW.shape[1]]
         return self.leave(F.conv2d(maps_NDHW, weight, self.enter.bias, padding=self.enter.padding))
+
+
+def positionwise_projector(names: tuple[str, str], student_maps: Tensor, teacher_maps: Tensor,
+                           projector: str) -> PositionwiseProjector:
+    """The projector without attention of two states.
+
+    Args:
+        names: Of the modules that they come from, for the message.
+        student_maps: Of the student, (N, D, H, W).
+        teacher_maps: Of the teacher, (N, C, H, W).
+        projector: ``'linear'`` or ``'conv'``.
+
+    Raises:
+        ValueError: If the student's maps are the smaller ones.
+    """
+    (own, *size), (width, *wanted) = student_maps.shape[1:], teacher_maps.shape[1:]
+    if size[0] < wanted[0] or size[1] < wanted[1]:
+        raise ValueError(f'cannot compare {names[0]!r} of the student, whose maps are {tuple(size)}, with '
+                         f'{names[1]!r} of the teacher, whose maps are {tuple(wanted)}: projector={projector!r} '
+                         "averages larger maps and makes none larger; set projector='cap'")
+    return PositionwiseProjector(own, width, tuple(wanted), KERNELS[projector])
 
 
 def cross_attention_projector(student_maps: Tensor, form: Form, heads: int | None, softmax_scale: float, windows: int,

@@ -9,22 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.backbones.tail import Tail
 from mmamd.distillation.connectors import check_pairs, names_of
 from mmamd.distillation.losses.logit import check_temperature
 from mmamd.distillation.losses.loss import Loss, check_weight
 from mmamd.distillation.losses.scalekd.feature_mimicking import alternative_distance, views
 from mmamd.distillation.losses.scalekd.parameter_perception import Paths
-from mmamd.distillation.losses.scalekd.pictures import attention, spectra
-from mmamd.distillation.losses.scalekd.projectors import Form, PositionwiseProjector, cross_attention_projector
+from mmamd.distillation.losses.scalekd.pictures import attention, spectra, stages
+from mmamd.distillation.losses.scalekd.projectors import (
+    KERNELS,
+    Form,
+    cross_attention_projector,
+    positionwise_projector,
+)
 from mmamd.distillation.losses.wsld import soft_cross_entropy
 from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.outputs import Outputs
 from mmamd.pruning.complexity import profiled_macs
 from mmamd.registry import MODELS
 from mmamd.structures import Maps
-
-KERNELS = {'linear': 1, 'conv': 3}  # of the projectors that have no attention
 
 
 class Preset(NamedTuple):
@@ -36,6 +38,7 @@ class Preset(NamedTuple):
     over_positions: str
 
 
+PROJECTORS = ('cap', *KERNELS)
 PRESETS = {
     # The authors' code: 0.08 and 0.06 for the two views, beside half of the task's own loss.
     'released': Preset(alpha=0.14, beta=0.08 / 0.14, kd_weight=0.5, over_positions='sum'),
@@ -57,6 +60,8 @@ class ScaleKDLoss(Loss):
             an elastic backbone, which knows them.
         projector: ``'cap'``, the cross attention projector; ``'linear'`` or ``'conv'``, which need maps that
             are no smaller than the teacher's and serve without ``tpp``.
+        both_stages: Whether the student's last stage but one is compared too, with what enters the teacher's last
+            stage and with the same weights; needs ``tpp=False``, which has another use for it.
         dfm: Whether there is a second view, without the direct component (dual-view feature mimicking).
         dual_path: Whether there is a second view of everything in its place; needs ``dfm=False``.
         first_view: What the first view sees: ``'all'``, or ``'dir'``, the direct component alone.
@@ -83,24 +88,24 @@ class ScaleKDLoss(Loss):
     macs = None
 
     def __init__(self, *, student_layers: Sequence[str] | None = None,
-                 projector: Literal['cap', 'linear', 'conv'] = 'cap', dfm: bool = True, dual_path: bool = False,
-                 first_view: Literal['all', 'dir'] = 'all', tpp: bool = True, adaptive_queries: bool = True,
-                 detach_queries: bool = False, kd: bool = True, preset: Literal['released', 'paper'] = 'released',
-                 alpha: float | None = None, beta: float | None = None, kd_weight: float | None = None,
-                 temperature: float = 1.0, heads: Sequence[int] | None = None,
-                 softmax_scale: Sequence[float] = (5.0, 5.0), windows: Sequence[int] = (1, 1),
-                 weight: float = 1.0) -> None:
+                 projector: Literal['cap', 'linear', 'conv'] = 'cap', both_stages: bool = False, dfm: bool = True,
+                 dual_path: bool = False, first_view: Literal['all', 'dir'] = 'all', tpp: bool = True,
+                 adaptive_queries: bool = True, detach_queries: bool = False, kd: bool = True,
+                 preset: Literal['released', 'paper'] = 'released', alpha: float | None = None,
+                 beta: float | None = None, kd_weight: float | None = None, temperature: float = 1.0,
+                 heads: Sequence[int] | None = None, softmax_scale: Sequence[float] = (5.0, 5.0),
+                 windows: Sequence[int] = (1, 1), weight: float = 1.0) -> None:
         super().__init__(weight=weight)
-        _check_choices(projector=(projector, ('cap', *KERNELS)), first_view=(first_view, ('all', 'dir')),
+        _check_choices(projector=(projector, PROJECTORS), first_view=(first_view, ('all', 'dir')),
                        preset=(preset, tuple(PRESETS)))
-        _check_parts(projector, dfm, dual_path, tpp)
+        _check_parts(projector, both_stages, dfm, dual_path, tpp)
         defaults = PRESETS[preset]
         alpha, beta, kd_weight = (default if own is None else own for own, default in zip(
             (alpha, beta, kd_weight), defaults[:3], strict=True))
         _check_weights(alpha, beta, kd_weight)
         check_temperature(temperature)
         self.student_layers = None if student_layers is None else _two_names(student_layers)
-        self.projector, self.tpp = projector, tpp
+        self.projector, self.tpp, self.both_stages = projector, tpp, both_stages
         self.adaptive_queries, self.detach_queries = adaptive_queries, detach_queries
         self.kd_weight, self.temperature = kd * kd_weight, temperature
         self.heads = (None, None) if heads is None else _pair('heads', heads, least=1, kind=int)
@@ -111,10 +116,10 @@ class ScaleKDLoss(Loss):
         self.paths = nn.ModuleList()  # of each teacher, by the names of the views
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        tail = _tail(teacher)
+        tail = _elastic(teacher).tail()
         own = _last_stages(student) if self.student_layers is None else self.student_layers
         pairs = list(zip(own, names_of(teacher, [tail.before, tail.behind]), strict=True))
-        return check_pairs(pairs if self.tpp else pairs[1:], student, teacher)
+        return check_pairs(pairs if self.tpp or self.both_stages else pairs[1:], student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
@@ -127,7 +132,7 @@ class ScaleKDLoss(Loss):
                         for index, teacher in enumerate(teachers))
 
     def _paths(self, pairs: list[tuple[str, str]], student: Outputs, teacher: Outputs) -> Paths:
-        """What a view learns, its parts in the order of the pairs: with ``tpp`` the proxy path is before the other."""
+        """What a view learns, its parts in the order of the pairs: an earlier stage's path is before the last one's."""
         maps = [in_form(as_maps, names, student, teacher) for names in pairs]
         # A class token is asked for where the teacher reads it; at the end it is compared with nothing.
         forms = [Form.of(state, teacher.inputs) for state in (
@@ -135,21 +140,22 @@ class ScaleKDLoss(Loss):
         if 'alternative' in self.views and forms[-1].size == (1, 1):
             raise ValueError(f'the maps of {pairs[-1][1]!r} of the teacher have one position, so nothing is left of '
                              'them without their direct component; set dfm=False')
-        if self.projector != 'cap':
-            (own, *size), (width, *wanted) = (state.shape[1:] for state in maps[-1])
-            if size[0] < wanted[0] or size[1] < wanted[1]:
-                raise ValueError(f'cannot compare {pairs[-1][0]!r} of the student, whose maps are {tuple(size)}, with '
-                                 f'{pairs[-1][1]!r} of the teacher, whose maps are {tuple(wanted)}: projector='
-                                 f"{self.projector!r} averages larger maps and makes none larger; set projector='cap'")
-            return Paths(PositionwiseProjector(own, width, tuple(wanted), KERNELS[self.projector]), forms[-1])
-        adaptive = self.tpp and self.adaptive_queries
-        options = list(zip(self.heads, self.softmax_scale, self.windows, (True, not adaptive), strict=True))
-        *proxy, last = (cross_attention_projector(own, form, *option) for (own, _), form, option in zip(
-            maps, forms, options[-len(pairs):], strict=True))
-        if not proxy:
+        *early, last = self._projectors(pairs, maps, forms)
+        if not early:
             return Paths(last, forms[-1])
-        return Paths(last, forms[-1], proxy=proxy[0], proxy_form=forms[0], adaptive=adaptive,
-                     detach=self.detach_queries)
+        return Paths(last, forms[-1], **{'proxy' if self.tpp else 'early': early[0]}, early_form=forms[0],
+                     adaptive=self.tpp and self.adaptive_queries, detach=self.detach_queries)
+
+    def _projectors(self, pairs: list[tuple[str, str]], maps: list[tuple[Tensor, Tensor]],
+                    forms: list[Form]) -> list[nn.Module]:
+        """From each of the student's maps to a state of the teacher's form."""
+        if self.projector != 'cap':
+            return [positionwise_projector(names, *states, self.projector)
+                    for names, states in zip(pairs, maps, strict=True)]
+        given = self.tpp and self.adaptive_queries  # queries of the last one
+        options = list(zip(self.heads, self.softmax_scale, self.windows, (True, not given), strict=True))
+        return [cross_attention_projector(own, form, *option) for (own, _), form, option in zip(
+            maps, forms, options[-len(pairs):], strict=True)]
 
     @torch.enable_grad()
     def _both_passes(self, student: Outputs, teacher: Outputs, index: int) -> None:
@@ -162,14 +168,15 @@ class ScaleKDLoss(Loss):
     def _projected(self, own: list[Tensor], teacher: Outputs, index: int) -> dict[str, dict[str, Tensor]]:
         """View -> path -> maps of the teacher's size, from those of the student's stages that are read."""
         *early, last = own
-        tail = _tail(teacher.network)
+        tail = _elastic(teacher.network).tail()
         return {name: paths(early[0] if early else None, last, tail.run) for name, paths in self.paths[index].items()}
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> dict[str, Tensor]:
         pairs = self.pairs[index]
         own, target = [student.maps(name) for name, _ in pairs], teacher.maps(pairs[-1][1])
         projected = self._projected(own, teacher, index)
-        found = {f'loss_{path}_{name}': self.views[name].compare(maps, target, self.over_positions)
+        targets = {'early': teacher.maps(pairs[0][1])} if self.both_stages else {}
+        found = {f'loss_{path}_{name}': self.views[name].compare(maps, targets.get(path, target), self.over_positions)
                  for name, paths in projected.items() for path, maps in paths.items()}
         *_, last_view = projected.values()  # the one that sees no direct component, where there is one
         found['alternative_distance'] = alternative_distance(last_view['student'], target)
@@ -181,7 +188,8 @@ class ScaleKDLoss(Loss):
     def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
         pairs = self.pairs[index]
         own = {f'student: {name}': student.maps(name) for name, _ in pairs}
-        found = [spectra({f'teacher: {name}': teacher.maps(name) for _, name in pairs} | own)]
+        states = stages(teacher, _elastic(teacher.network)) | {name: teacher.maps(name) for _, name in pairs[-1:]}
+        found = [spectra({f'teacher: {name}': maps for name, maps in states.items()} | own)]
         first, *_ = self.paths[index].values()
         if self.projector == 'cap' and self.windows[1] == 1:
             given = []
@@ -195,10 +203,11 @@ class ScaleKDLoss(Loss):
 
 # --- the networks ---
 
-def _tail(teacher: nn.Module) -> Tail:
+def _elastic(teacher: nn.Module) -> ElasticBackbone:
+    """The backbone of a teacher, which can run its last stage alone."""
     backbone = getattr(teacher, 'backbone', teacher)
     if isinstance(backbone, ElasticBackbone):
-        return backbone.tail()
+        return backbone
     raise ValueError(f"the teacher's {type(backbone).__name__} cannot run its last stage by itself; use an elastic "
                      'backbone, such as mmamd.MaskedViT, MaskedSwin or MaskedResNet, which takes the same weights')
 
@@ -219,9 +228,12 @@ def _check_choices(**options: tuple[str, tuple[str, ...]]) -> None:
             raise ValueError(f'{name} must be one of {", ".join(map(repr, known))}, got {value!r}')
 
 
-def _check_parts(projector: str, dfm: bool, dual_path: bool, tpp: bool) -> None:
+def _check_parts(projector: str, both_stages: bool, dfm: bool, dual_path: bool, tpp: bool) -> None:
     if dfm and dual_path:
         raise ValueError('dual_path=True has a second view in place of that of dfm, got both; set dfm=False')
+    if tpp and both_stages:
+        raise ValueError('both_stages=True compares the last stage but one, which tpp continues by the teacher '
+                         'instead; set tpp=False')
     if tpp and projector != 'cap':
         raise ValueError(f'tpp needs the cross attention projector, got projector={projector!r}; set tpp=False, or '
                          "projector='cap'")
