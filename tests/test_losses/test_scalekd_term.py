@@ -210,6 +210,8 @@ def test_mixed_labels_and_half_precision_give_finite_values(make_distiller):
         found = distiller(**data, targets=distiller.teach(data['inputs'], data['data_samples']), mode='loss')
     losses = [value for key, value in found.items() if 'loss' in key]
     assert len(losses) == 6 and all(value.isfinite() for value in losses)
+    sum(losses).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in distiller.parameters())
 
 
 def test_the_student_is_exported_without_what_taught_it(make_distiller, network_settings):

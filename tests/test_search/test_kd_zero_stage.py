@@ -193,10 +193,12 @@ def test_every_student_starts_from_the_same_weights_random_numbers_and_images(pr
     assert first['fitness'] == pytest.approx(first['task'] + first['gap'] + 1 - first['cka'])
 
 
-def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxies, monkeypatch):
-    found = proxies(proxy_epochs=4, give_up_after=0.5)
-    seen, epochs = found._seen, []
-    monkeypatch.setattr(StartHook, 'after_train_epoch', lambda self, runner: epochs.append(runner.epoch))
+@pytest.mark.parametrize('epochs, steps', [(1, 1), (3, 3), (4, 4)])
+def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxies, monkeypatch, epochs, steps):
+    """Of 32 images in batches of 16, also within an epoch."""
+    found = proxies(proxy_epochs=epochs, give_up_after=0.5)
+    seen, told = found._seen, []
+    monkeypatch.setattr(found, 'tell', told.append)
 
     def constant(network, *names):
         logits_NC, *others = seen(network, *names)
@@ -205,7 +207,10 @@ def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxi
     monkeypatch.setattr(found, '_seen', constant)
     with pytest.raises(Rejected, match='no better than chance'):
         found.evaluate(KD)
-    assert epochs == [0, 1] and len(found.context.bills) == 2, 'what it has taken counts'
+    assert len(told) == steps
+    student = found.context.macs_at(found.stage.scales(found.context)[0])
+    spent = found.stage.macs_of(found.context, epochs) * steps / (2 * epochs) + found.stage.held_out.num * student
+    assert found.context.bills[-1][2] == pytest.approx(spent, rel=0.01), 'what it has taken counts'
 
 
 def test_a_trial_that_is_not_given_up_takes_what_is_planned_and_tells_how_far_it_is(proxies, monkeypatch):
@@ -214,7 +219,7 @@ def test_a_trial_that_is_not_given_up_takes_what_is_planned_and_tells_how_far_it
     shares = []
     monkeypatch.setattr(found, 'tell', shares.append)
     found.evaluate(KD)
-    assert found.stage.judgements == 3, 'after two epochs, after three, and at the end'
+    assert found.stage.judgements == 2, 'in the middle and at the end'
     assert found.context.bills[-1][2] == pytest.approx(found.stage.macs_of_trial(found.context), rel=0.01)
     assert shares == [(step + 1) / 8 for step in range(8)], 'of 32 images in batches of 16, four times'
 

@@ -5,6 +5,7 @@ Legend: N images, C classes, D elements of an embedding.
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -145,13 +146,11 @@ class ProxyHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         self.macs += macs_of_step(runner) * len(data_batch['inputs'])
-        self.proxies.tell((runner.iter + 1) / runner.max_iters)
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        done, share = runner.epoch + 1, self.proxies.options.give_up_after
-        if share is not None and share * runner.max_epochs <= done < runner.max_epochs:
-            self.proxies.judge(distiller_of(runner.model))
+        done, share = runner.iter + 1, self.proxies.options.give_up_after
+        self.proxies.tell(done / runner.max_iters)
+        if share is not None and done == math.ceil(share * runner.max_iters) < runner.max_iters:
             self._count_judgement(runner)
+            self.proxies.judge(distiller_of(runner.model))
 
     def after_train(self, runner: Runner) -> None:
         self._count_judgement(runner)

@@ -45,8 +45,9 @@ class KDZeroSearch(Search):
         proxy_epochs: Takes its place. 0 is the paper's "training-free" search, as far as there is one: a single step,
             without which Eq. 2 is the same for all distillers.
         proxy_images: Images of such an epoch; None for all.
-        give_up_after: Share of those epochs after which a student that is no better than chance on the held-out images
-            is given up, and its distiller rejected; None judges all to the end. A single step is always judged.
+        give_up_after: Share of the steps after which a student that is no better than chance on the held-out images is
+            given up, and its distiller rejected; at its end such a student is rejected too. None, and a single step,
+            rejects none so.
         num_held_out: Images of the split ``val`` that students are judged by; all, when there are fewer.
         store: Where the trials are kept: URL of a database (``'postgresql://...'``), or path of a journal file for
             runs of one machine. Runs of one config that name the same share one population: each trains a part of the
@@ -160,8 +161,7 @@ class KDZero(Distil):
     @property
     def judgements(self) -> int:
         """How often the student of a trial is judged: at its end, and before it to see whether it is given up."""
-        share, epochs = self.options.give_up_after, self.recipe_epochs
-        return 1 + (0 if share is None else sum(share * epochs <= epoch for epoch in range(1, epochs)))
+        return 1 + (self.options.give_up_after not in (None, 1) and self.options.proxy_epochs != 0)
 
     def macs_of_trial(self, context: Context) -> float:
         """What the student of one distiller takes, as long as it is not given up."""
