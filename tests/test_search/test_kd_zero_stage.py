@@ -13,7 +13,7 @@ from mmengine.registry import HOOKS
 import mmamd
 from mmamd.distillation.distiller import distiller_of
 from mmamd.distillation.genome import Genome
-from mmamd.pipeline.stages import fingerprint
+from mmamd.pipeline.stages import Distil, fingerprint
 from mmamd.pipeline.status import format_status
 from mmamd.search.kd_zero.proxies import Proxies
 from mmamd.search.kd_zero.rejection import Rejected
@@ -123,6 +123,20 @@ def test_what_is_found_is_an_input_of_the_trainings_after_it(laid):
         assert student.model(context)['losses'] == student.losses | content
     assert digests[0] != digests[1]
     assert student.found == 'search/losses.json' and stage_named(context, 'search').found is None
+
+
+@pytest.mark.parametrize('method, trainings', [
+    ({'method': dict(type='mmamd.AMD', candidates='joint')}, ['joint', 'student']),
+    ({'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.refit': dict(num_images=32)}, ['student']),
+    ({'method': dict(type='mmamd.TAKD', assistants=[0.75, 0.5])}, ['assistant_0.75', 'assistant_0.50', 'student']),
+    ({'method': dict(type='mmamd.MMD', assistants=[0.5])}, ['assistant_0.50', 'student_0.50'])])
+def test_all_trainings_of_any_method_learn_by_what_is_found_before_them(laid, method, trainings):
+    context = laid(SEARCH, **method)
+    names = [stage.name for stage in context.stages]
+    found = {stage.name: stage.found for stage in context.stages if isinstance(stage, Distil)}
+    assert found.pop('search') is None
+    assert found == dict.fromkeys(trainings, 'search/losses.json')
+    assert all(names.index('search') < names.index(training) for training in trainings)
 
 
 @pytest.mark.slow
