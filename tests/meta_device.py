@@ -10,9 +10,11 @@ import torch
 
 @contextmanager
 def meta_device() -> Iterator[None]:
-    """Build networks on the meta device, the host's Swin too.
+    """Build networks on the meta device, the host's Swin and T2T-ViT too.
 
-    That one reads its drop path rates out of a tensor, which has no values there; so this tensor is made on the CPU.
+    The one reads its drop path rates out of a tensor, which has no values there, so this tensor is made on the CPU; the
+    other makes its positions by a constructor that asks for no device, in whose place stands one that does.
     """
-    with mock.patch.object(torch, 'linspace', partial(torch.linspace, device='cpu')), torch.device('meta'):
+    with (mock.patch.object(torch, 'linspace', partial(torch.linspace, device='cpu')),
+          mock.patch.object(torch, 'FloatTensor', partial(torch.tensor, dtype=torch.float32)), torch.device('meta')):
         yield

@@ -21,7 +21,9 @@ from mmamd.search.kd_zero.stage import KDZeroSearch
 CONFIGS = Path(__file__).parent.parent / 'configs'
 PATHS = sorted((CONFIGS / 'kd_zero').glob('*.py'))
 DIGITS = CONFIGS / 'kd_zero' / 'search_kd-zero_vit-tiny_digits.py'  # whose student is cut out of its teacher
-QUICK = ('resnet20', 'vgg13_mobilenet-v2', 'resnet56_deit-t')  # networks that are built in the default tier
+TRANSFORMERS = ('deit-t', 'pcpvt-t', 't2t-vit-7')
+# Networks that are built in the default tier.
+QUICK = ('resnet20', 'vgg13_mobilenet-v2', 'resnet56_deit-t', 'resnet56_t2t-vit-7', 'resnet56_pcpvt-t')
 
 
 def test_there_is_a_search_of_each_pair_and_a_use_of_what_is_found():
@@ -30,7 +32,8 @@ def test_there_is_a_search_of_each_pair_and_a_use_of_what_is_found():
         *(f'search_kd-zero_{pair}' for pair in (
             'resnet110_resnet20_cifar100', 'resnet20_cifar100', 'resnet32x4_resnet8x4_cifar100',
             'resnet32x4_shufflenet-v2_cifar100', 'resnet34_resnet18_imagenet', 'resnet50_mobilenet-v1_imagenet',
-            'resnet56_deit-t_cifar100', 'vgg13_mobilenet-v2_cifar100', 'vgg13_vgg8_cifar100',
+            'resnet56_deit-t_cifar100', 'resnet56_pcpvt-t_cifar100', 'resnet56_t2t-vit-7_cifar100',
+            'vgg13_mobilenet-v2_cifar100', 'vgg13_vgg8_cifar100',
             'vit-tiny_digits', 'wrn-40-2_shufflenet-v1_cifar100', 'wrn-40-2_wrn-16-2_cifar100'))]
 
 
@@ -94,7 +97,7 @@ def test_a_pair_of_the_paper_is_searched_as_published(path):
     evolution = Settings.from_cfg(cfg).search.evolution
     assert evolution.population == 20 and evolution.evaluations == 20 + 100 * 2 and cfg.search.proxy_share == 0.05
     epochs, lr, batch = ((100, 0.1, 256) if path.stem.endswith('imagenet') else
-                         (300, 5e-4, 64) if 'deit' in path.stem else (240, 0.05, 64))
+                         (300, 5e-4, 64) if path.stem.split('_')[3] in TRANSFORMERS else (240, 0.05, 64))
     is_light = any(name in path.stem for name in ('shufflenet', 'mobilenet-v2'))
     assert cfg.student.train_cfg.max_epochs == epochs and cfg.auto_scale_lr.base_batch_size == batch
     assert cfg.optim_wrapper.optimizer.lr == (0.01 if is_light else lr)  # CRD's for light networks

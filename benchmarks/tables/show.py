@@ -50,27 +50,49 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
-    by_name = _by_name(rows)
-    measured = [row for row in table.rows if row.name in by_name]
-    if not measured:
-        raise ValueError(f'{table.name}: no row has been run at the budget {budget!r}, so there is nothing to draw')
-    tops = [100 * np.mean([row['accuracy'] for row in by_name[row_.name].values()]) for row_ in measured]
-    errors = np.array([_interval(by_name[row.name]) for row in measured]).T
+    values = (_gains if table.gain else _tops)(table, budget, _by_name(rows))
+    measured = [row for row in table.rows if row.name in values]
+    tops = np.array([values[row.name][0] for row in measured])
+    errors = np.abs([values[row.name][1:] - tops[i] for i, row in enumerate(measured)]).T
+    shown = f'gain over "{table.reference}", points' if table.gain else 'top-1, %'
     fig, axes = plt.subplots(figsize=(7, 4 if table.axis else 1.5 + 0.35 * len(measured)), layout='constrained')
     if table.axis:
-        _draw_curves(axes, measured, np.array(tops), errors)
-        axes.set(xlabel=table.axis, ylabel='top-1, %')
+        _draw_curves(axes, measured, tops, errors)
+        axes.set(xlabel=table.axis, ylabel=shown)
     else:
         # Points: a bar would have to begin at 0, where differences of a point cannot be seen.
         axes.errorbar(tops, [row.name for row in measured], xerr=errors, marker='o', linestyle='', capsize=3)
         axes.invert_yaxis()
         axes.margins(y=0.1)
-        axes.set(xlabel='top-1, %')
+        axes.set(xlabel=shown)
     fig.suptitle(f'{table.title}, {budget} budget')  # of the figure: long names leave little width to the axes
     axes.grid(alpha=0.3, axis='y' if table.axis else 'x')
     path.parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(path, dpi=150)
     plt.close(fig)
+
+
+def _tops(table: Table, budget: str, by_name: dict[str, dict[int, dict]]) -> dict[str, np.ndarray]:
+    """Name of a row that was run -> its top-1 in percent, and the ends of its interval."""
+    found = {row.name: by_name[row.name] for row in table.rows if row.name in by_name}
+    if not found:
+        raise ValueError(f'{table.name}: no row has been run at the budget {budget!r}, so there is nothing to draw')
+    return {name: np.array([100 * np.mean([row['accuracy'] for row in seeds.values()]), *_interval(seeds)])
+            for name, seeds in found.items()}
+
+
+def _gains(table: Table, budget: str, by_name: dict[str, dict[int, dict]]) -> dict[str, np.ndarray]:
+    """Name of a row -> its paired difference to the reference in points, and the ends of its interval.
+
+    A row that has no seed in common with the reference is left out; the reference itself has 0.
+    """
+    found = {row.name: study.difference(by_name[row.name], by_name.get(table.reference, {})) for row in table.rows
+             if row.name in by_name}
+    found = {name: np.array(difference) for name, difference in found.items() if difference is not None}
+    if found.keys() <= {table.reference}:
+        raise ValueError(f'{table.name}: no row has been run at the budget {budget!r} with a seed that '
+                         f'{table.reference!r} has too, so there is no gain to draw; run that row and another one')
+    return found
 
 
 def _draw_curves(axes, measured: list[Row], tops: np.ndarray, errors: np.ndarray) -> None:
@@ -106,14 +128,14 @@ def _ours(seeds: dict[int, dict], reference: dict[int, dict]) -> tuple[str, ...]
 
 
 def _interval(seeds: dict[int, dict]) -> tuple[float, float]:
-    """How far the bootstrap interval of an accuracy reaches below and above it, in points."""
+    """Ends of the bootstrap interval of an accuracy, in percent."""
     right = np.stack([study.bits(row) for row in seeds.values()])
     rng = np.random.default_rng(0)
     num_seeds, num_images = right.shape
     draws = [right[rng.integers(num_seeds, size=num_seeds)][:, rng.integers(num_images, size=num_images)].mean()
              for _ in range(NUM_DRAWS)]
     low, high = np.quantile(draws, [0.025, 0.975])
-    return 100 * (right.mean() - low), 100 * (high - right.mean())
+    return 100 * low, 100 * high
 
 
 def _percent(paper: float | str | None) -> str:

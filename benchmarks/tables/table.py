@@ -53,6 +53,7 @@ class Table:
         at: Budget -> further overrides of all rows.
         notes: What is to be known of the figures that the paper prints.
         axis: What the ``x`` of the rows is; None for a figure of single points.
+        gain: Whether the figure draws what rows have more than the reference, seed by seed, and not what they have.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Table:
     at: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     axis: str | None = None
+    gain: bool = False
 
     def __post_init__(self) -> None:
         TABLES[self.name] = self

@@ -14,7 +14,7 @@ _base_ = [
     '../_base_/models/resnet56-to-deit-t-p8_100-classes.py',
     '../_base_/datasets/cifar100_32_holdout.py',
     '../_base_/methods/kd_zero.py',
-    '../_base_/schedules/kd_zero_crd_240e.py',
+    '../_base_/schedules/kd_zero_vit_300e.py',
     '../_base_/default_runtime.py']
 
 model = dict(
@@ -24,12 +24,3 @@ compression = dict(
     student_scale=0.73,  # of the teacher's MACs
     student_architecture=_base_.student_architecture)
 search = dict(layer=_base_.connect[-1])
-
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=5e-4, weight_decay=0.05),  # section 4.1
-    clip_grad=dict(max_norm=5.0))
-student = dict(
-    train_cfg=dict(max_epochs=300),
-    param_scheduler=[
-        dict(type='LinearLR', start_factor=1e-3, by_epoch=True, begin=0, end=20, convert_to_iter_based=True),
-        dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=True, begin=20, convert_to_iter_based=True)])

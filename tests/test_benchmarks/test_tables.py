@@ -6,7 +6,7 @@ import functools
 import json
 import runpy
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
@@ -280,15 +280,48 @@ def test_a_figure_of_several_curves_names_each(tmp_path, monkeypatch):
 
 
 def test_a_figure_of_several_curves_has_one_of_each_and_level_lines(monkeypatch, tmp_path):
-    """The gain over the size of the teacher: plain distillation, what was found, and the student alone below both."""
+    """Of top-1: plain distillation and what was found over an axis, and a row without a place on it."""
     drawn = []
     monkeypatch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: drawn.append(figure.axes[0]))
     rows = [row(name, 0, right) for name, right in (
         ('student alone', 1000), ('VGG13, KD', 1300), ('R110, KD', 1200), ('R110, KD-Zero', 1500))]
-    draw(TABLES['kd_zero_r20'], 'full', rows, tmp_path / 'gain.png')
+    monkeypatch.setattr('tables.table.TABLES', {})  # where a table registers itself
+    draw(replace(TABLES['kd_zero_r20'], gain=False), 'full', rows, tmp_path / 'tops.png')
     assert drawn[0].get_legend_handles_labels()[1] == ['student alone', 'KD', 'KD-Zero']
     kd = drawn[0].containers[0].lines[0].get_xydata()
     assert kd.tolist() == [[1.74, pytest.approx(40)], [9.46, pytest.approx(1300 / 30)]]  # by the teacher's size
+    assert drawn[0].get_ylabel() == 'top-1, %'
+
+
+@pytest.mark.parametrize('name', ['kd_zero_r20', 'kd_zero_w16'])
+def test_what_the_size_of_the_teacher_does_is_drawn_as_a_gain_over_the_student_alone(monkeypatch, tmp_path, name):
+    """KD-Zero's Figure 2: paired differences with their intervals, over the teachers' parameters."""
+    drawn = []
+    monkeypatch.setattr(Figure, 'savefig', lambda figure, *args, **kwargs: drawn.append(figure.axes[0]))
+    rows = [row(name, seed, right) for name, seed, right in (
+        ('student alone', 0, 1000), ('student alone', 1, 1200), ('VGG13, KD', 0, 1300), ('VGG13, KD', 1, 1500),
+        ('R110, KD', 1, 1350), ('R110, KD-Zero', 0, 940), ('R32x4, KD', 5, 2000))]
+    draw(TABLES[name], 'full', rows, tmp_path / 'gain.png')
+    assert drawn[0].get_ylabel() == 'gain over "student alone", points'
+    assert drawn[0].get_xlabel() == 'parameters of the teacher, M'
+    kd, found = (container.lines[0].get_xydata().tolist() for container in drawn[0].containers)
+    # 300 of 3,000 images in both seeds; 150 in the seed that both have; 60 fewer. R32x4 shares no seed.
+    assert kd == [[1.74, pytest.approx(5)], [9.46, pytest.approx(10)]] and found == [[1.74, pytest.approx(-2)]]
+    alone, = (line for line in drawn[0].lines if line.get_label() == 'student alone')
+    assert set(alone.get_ydata()) == {0}
+    ends = drawn[0].containers[0].lines[2][0].get_segments()  # of the intervals, those of the table's cells
+    seeds = {row_name: {each['seed']: each for each in rows if each['point'] == row_name}
+             for row_name in ('student alone', 'R110, KD', 'VGG13, KD')}
+    for ((_, low), (_, high)), row_name in zip(ends, ('R110, KD', 'VGG13, KD'), strict=True):
+        assert (low, high) == pytest.approx(study.difference(seeds[row_name], seeds['student alone'])[1:])
+
+
+@pytest.mark.parametrize('rows', [[], [('student alone', 0)], [('VGG13, KD', 0)],
+                                  [('student alone', 1), ('VGG13, KD', 0)]],
+                         ids=['nothing', 'reference', 'no reference', 'no seed in common'])
+def test_a_gain_over_what_was_not_run_is_refused(tmp_path, rows):
+    with pytest.raises(ValueError, match="kd_zero_r20: .*'student alone' has too, so there is no gain to draw; run"):
+        draw(TABLES['kd_zero_r20'], 'full', [row(*each, 900) for each in rows], tmp_path / 'none.png')
 
 
 def test_a_table_is_run_on_digits_with_what_its_rows_share_made_once(command, tmp_path, capsys):
