@@ -1,6 +1,7 @@
 """Every config of ScaleKD distils the network of another recipe into a plain one, of which it knows the last stages."""
 
 import copy
+import re
 from functools import cache
 from pathlib import Path
 
@@ -130,6 +131,20 @@ def test_a_step_trains_the_student_and_what_teaches_it(path):
     found = distiller(images, samples, mode='loss', targets=distiller.teach(images, samples))
     sum(value for key, value in found.items() if 'loss' in key).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in distiller.parameters())
+
+
+@pytest.mark.parametrize('options, gmacs', [
+    (dict(dfm=False, tpp=False), '0.048'), (dict(tpp=False), '0.096'), (dict(dfm=False), '0.138'), ({}, '0.276')])
+def test_parts_cost_what_the_documentation_says(options, gmacs):
+    path = CONFIGS / 'scalekd' / 'vit-micro_resnet20_cifar100.py'
+    term = distiller_of(path, losses=dict(
+        scalekd={**read(path).model.losses.scalekd.to_dict(), **options})).terms['scalekd']
+    page = (CONFIGS.parent / 'docs' / 'scalekd.md').read_text()
+    row, = re.findall(r'^[|] ViT-micro to ResNet-20 [|](.*)[|]$', page, re.MULTILINE)
+    *costs, parameters = [cell.strip() for cell in row.split('|')[2:]]
+    assert f'{term.macs / 1e9:.3f}' == gmacs and gmacs in costs
+    if not options:
+        assert f'{sum(p.numel() for p in term.parameters()) / 1e6:.1f} M' == parameters
 
 
 @pytest.mark.slow
