@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, force_full_init
 
+from mmamd.datasets.wrapper import DatasetWrapper
 from mmamd.registry import DATASETS
 from mmamd.seeds import derive_seed
 
@@ -31,7 +32,7 @@ def randomness_of(seed: int) -> Iterator[None]:
 
 
 @DATASETS.register_module()
-class RepeatedViews:
+class RepeatedViews(DatasetWrapper):
     """A training set of which each image has numbered views.
 
     What its transforms draw is a function of (seed, view, place of the image), and what others draw does not depend on
@@ -49,33 +50,9 @@ class RepeatedViews:
     """
 
     def __init__(self, *, dataset: BaseDataset | dict, seed: int, lazy_init: bool = False) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.seed = seed
         self.view = 0
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
-
-    @property
-    def metainfo(self) -> dict:
-        """The wrapped data set's meta information."""
-        return self.dataset.metainfo
-
-    def full_init(self) -> None:
-        """Load the wrapped data set. Does nothing the second time."""
-        if not self._fully_initialized:
-            self.dataset.full_init()
-            self._fully_initialized = True
-
-    @force_full_init
-    def get_data_info(self, idx: int) -> dict:
-        """Annotation of an image."""
-        return self.dataset.get_data_info(idx)
-
-    @force_full_init
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Classes of an image."""
-        return self.dataset.get_cat_ids(idx)
+        super().__init__(dataset=dataset, lazy_init=lazy_init)
 
     @force_full_init
     def __getitem__(self, idx: int) -> dict:
@@ -94,10 +71,6 @@ class RepeatedViews:
             raise ValueError(f'image {idx} of the training set has sample_idx={number!r}, expected {idx}, by which '
                              f'it is known: {why}')
         return sample
-
-    @force_full_init
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(view={self.view}, seed={self.seed}, dataset={self.dataset!r})'
