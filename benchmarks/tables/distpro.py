@@ -8,10 +8,9 @@ from typing import Any
 
 import study
 
-from tables.options import FROM_REFIT
 from tables.table import Row, Table
 from tables.terms import ALONE, KD, LOGITS, STAGES
-from tables.vit import RECIPES, REFIT, TEACHERS
+from tables.vit import FROM_REFIT, RECIPES, REFIT, TEACHERS
 
 LEVELS = [('backbone.relu', 'backbone.relu'), *STAGES]
 FOUND = study.ROOT / 'results' / 'distpro' / 'process_resnet20_resnet8.json'

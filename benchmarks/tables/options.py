@@ -1,12 +1,9 @@
 """Options of ours, each beside the run without it at the cost of one plain distillation; where a joint stage starts."""
 
-from tables.ablations import OURS, RULE
+from tables.ablations import OURS
 from tables.table import Row, Table
-from tables.vit import RECIPES, REFIT, TEACHERS
+from tables.vit import FROM_REFIT, PUBLISHED_RULE, RECIPES, REFIT, TEACHERS
 
-FROM_REFIT = {'method': dict(type='mmamd.AMD', candidates='refit'), RULE: 'npsd_cost'}
-OF_REFIT = ('Candidates of AMD are refit and chosen by npsd_cost, which is the default here; the paper trains them '
-            'jointly.')
 AT_ONE_COST = {**REFIT, 'compression.num_candidates': 4, 'compression.budget': 1.0}  # of one plain distillation
 FEW = {'compression.importance.num_images': 256, 'compression.refit': dict(num_images=1536, num_images_candidates=384)}
 KEPT = {'teacher_cache': dict(views=4), 'model.losses.feat.weight': 0.}
@@ -14,7 +11,7 @@ KEPT = {'teacher_cache': dict(views=4), 'model.losses.feat.weight': 0.}
 OPTIONS = Table(
     name='options', title='Options at equal cost', source='ours', recipes=RECIPES, teachers=TEACHERS,
     overrides=FROM_REFIT, reference='as it is', notes=OURS,
-    at={'micro': AT_ONE_COST},
+    at={'micro': AT_ONE_COST, 'full': {'compression.budget': 1.0}},
     rows=(Row('as it is'),
           Row('without L_feat', {'model.losses.feat.weight': 0.}),
           Row('averaged weights', {'student.average': dict(share=0.1)}),
@@ -26,6 +23,7 @@ OPTIONS = Table(
 
 STARTS = Table(
     name='starts', title='Where a joint stage starts', source='ours', recipes=RECIPES, teachers=TEACHERS,
+    overrides=PUBLISHED_RULE,
     reference='none', notes=(*OURS, 'A joint stage of three epochs before five of the student, as in samplers.'),
     at={'micro': {**REFIT, 'custom_hooks.0.sampler': 'smallest_random'}},
     rows=tuple(Row(start, {'method': dict(type='mmamd.AMD', candidates='joint', start=start)})

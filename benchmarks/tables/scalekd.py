@@ -6,11 +6,11 @@ ResNet-20.
 
 from typing import Any
 
-from tables.options import AT_ONE_COST, FROM_REFIT
+from tables.options import AT_ONE_COST
 from tables.table import Row, Table
 from tables.terms import ALONE as WITHOUT_STATES
 from tables.terms import KD, instead
-from tables.vit import RECIPES, TEACHERS
+from tables.vit import FROM_REFIT, RECIPES, TEACHERS
 
 TERM = 'model.losses.scalekd'
 # A student that is drawn anew needs more epochs than one that is cut out of its teacher.

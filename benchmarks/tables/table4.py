@@ -1,9 +1,8 @@
 """Table 4 of the supplement: the terms of the loss, each left out in turn."""
 
-from tables.options import FROM_REFIT, OF_REFIT
 from tables.table import Row, Table
 from tables.terms import DKD
-from tables.vit import RECIPES, REFIT, TEACHERS
+from tables.vit import FROM_REFIT, OF_REFIT, RECIPES, REFIT, TEACHERS
 
 TABLE = Table(
     name='table4', title='Terms of the loss', source='AMD, supplement, Table 4',

@@ -1,8 +1,7 @@
 """Table 5 of the supplement: how many candidates the assistant is chosen among."""
 
-from tables.options import FROM_REFIT, OF_REFIT
 from tables.table import Row, Table
-from tables.vit import RECIPES, REFIT, TEACHERS
+from tables.vit import FROM_REFIT, OF_REFIT, RECIPES, REFIT, TEACHERS
 
 PAPER = {1: (78.39, '2x'), 3: (79.46, '2x'), 6: (79.84, '2.1x'), 9: (80.19, '2.2x'), 15: (80.22, '2.6x')}
 

@@ -1,8 +1,7 @@
 """Table 6 of the supplement: several teachers, one after the other."""
 
-from tables.options import FROM_REFIT, OF_REFIT
 from tables.table import Row, Table
-from tables.vit import RECIPES, REFIT, TEACHERS
+from tables.vit import FROM_REFIT, OF_REFIT, RECIPES, REFIT, TEACHERS
 
 TABLE = Table(
     name='table6', title='Multi-teacher distillation', source='AMD, supplement, Table 6 and section 6',
