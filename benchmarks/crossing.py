@@ -25,7 +25,7 @@ def table(lines: dict[str, Line], ours: Collection[str], others: Collection[str]
         budgets: Ascending.
 
     Returns:
-        None where our lines have at most one budget among them, which nothing crosses.
+        Nothing where our lines have at most one budget among them, which nothing crosses.
     """
     if len({budget for name in ours for budget in lines.get(name, ())}) < 2:
         return []

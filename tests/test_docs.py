@@ -1,6 +1,7 @@
 """The documentation and the README are true: each command in them runs here, or says what it needs that is not here."""
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -144,6 +145,15 @@ def test_what_is_said_to_have_been_measured_of_a_term_or_method_is_in_the_record
     for cell, shorts in named:
         if shorts:
             assert not figures(cell) - set().union(*(figures(records[short]) for short in shorts)), cell
+
+
+def test_every_recorded_table_has_its_figure_in_a_record():
+    records = ''.join(path.read_text() for path in (ROOT / 'results').glob('*.md'))
+    tables = [path for path in (ROOT / 'results' / 'tables').glob('*.jsonl')
+              if len({json.loads(line)['point'] for line in path.read_text().splitlines()}) > 1]
+    assert len(tables) > 5
+    assert [path.stem for path in tables if not path.with_suffix('.png').is_file()
+            or f'](tables/{path.stem}.png)' not in records] == []
 
 
 def test_the_first_table_of_costs_is_of_the_record():

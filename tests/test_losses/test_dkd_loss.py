@@ -102,4 +102,9 @@ def test_term_takes_its_targets_from_the_task(make_distiller):
     network = make_distiller().network
     own, other = (Outputs(network, None, samples, each, {}) for each in (student, teacher))
     term = MODELS.build(dict(type='mmamd.DKDLoss'))
-    assert term.compare(own, other, 0) == dkd_loss(student, teacher, target, zeta=1.0, eta=8.0, temperature=4.0)
+    whole = dkd_loss(student, teacher, target, zeta=1.0, eta=8.0, temperature=4.0)
+    assert term.compare(own, other, 0) == whole
+    grows = MODELS.build(dict(type='mmamd.DKDLoss', warmup=1 / 12))
+    for progress, factor in ((0., 0.), (1 / 24, 0.5), (1 / 12, 1.), (1., 1.)):
+        own.progress = progress
+        torch.testing.assert_close(grows.compare(own, other, 0), factor * whole)

@@ -18,6 +18,7 @@ from mmamd.distillation.losses.genome import check_batch, genome_loss
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.maps import as_levels, in_form
 from mmamd.distillation.outputs import Outputs
+from mmamd.distillation.warmup import check_warmup, grown
 from mmamd.registry import MODELS
 
 POOLS = (4, 2, 1)  # sides to which maps are pooled, beside the full ones
@@ -101,8 +102,7 @@ class ReviewKDLoss(Loss):
                  warmup: float = 0.0, weight: float = 1.0) -> None:
         super().__init__(weight=weight)
         are_pairs(layers)  # refuses what is neither
-        if isinstance(warmup, bool) or not isinstance(warmup, (int, float)) or not 0 <= warmup <= 1:
-            raise ValueError(f'warmup must be a share of the stage in [0, 1], got {warmup!r}; 0 is none')
+        check_warmup(warmup)
         self.layers = layers
         self.genome = None if genome is None else _of_maps(genome)
         self.warmup = warmup
@@ -128,7 +128,7 @@ class ReviewKDLoss(Loss):
             own, others = in_form(as_levels, names, student, teacher)
             met, deeper = self.fusions[index][i](own, deeper)
             losses.append(self._distance(met, others, student, teacher, len(self.pairs[0]) * index + i))
-        return sum(losses) * (min(1., student.progress / self.warmup) if self.warmup else 1.)
+        return sum(losses) * grown(student.progress, self.warmup)
 
     def _distance(self, met: Tensor, others: Tensor, student: Outputs, teacher: Outputs, place: int) -> Tensor:
         """Of fused maps and the teacher's, the ``place``-th of all."""
