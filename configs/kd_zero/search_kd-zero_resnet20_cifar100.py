@@ -9,7 +9,7 @@ Command: tools/dist_train.sh configs/kd_zero/search_kd-zero_resnet20_cifar100.py
 Hardware: one CPU core. Hours: not measured.
 Schedule: 64 distillers, each tried for an epoch of 22,528 images, then student 12 epochs; SGD, 5e-2, 128 images a step
     (ours; the paper tries 220 for 12 epochs of all images).
-Measured: not run.
+Measured: not run. A shorter search was: results/2026-11-26_kd_zero.md.
 """
 _base_ = [
     '../_base_/models/resnet20-to-8_100-classes.py',
