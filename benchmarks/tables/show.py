@@ -53,7 +53,8 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     values = (_gains if table.gain else _tops)(table, budget, _by_name(rows))
     measured = [row for row in table.rows if row.name in values]
     tops = np.array([values[row.name][0] for row in measured])
-    errors = np.abs([values[row.name][1:] - tops[i] for i, row in enumerate(measured)]).T
+    errors = np.array([(value - low, high - value) for value, low, high in map(values.get, [
+        row.name for row in measured])]).T
     shown = f'gain over "{table.reference}", points' if table.gain else 'top-1, %'
     fig, axes = plt.subplots(figsize=(7, 4 if table.axis else 1.5 + 0.35 * len(measured)), layout='constrained')
     if table.axis:

@@ -30,7 +30,7 @@ class FewShot(Subset):
     def choose(self) -> list[int]:
         if self.shots is None:
             return list(range(len(self.dataset)))
-        of_class: dict[int, list[int]] = {}
+        of_class: dict[int, list[int]] = {label: [] for label in range(len(self.metainfo.get('classes') or ()))}
         for index, label in enumerate(labels_of(self.dataset, 'few shots are counted within a class')):
             of_class.setdefault(label, []).append(index)
         least = min(of_class, key=lambda label: len(of_class[label]))

@@ -14,6 +14,9 @@ class Subset(DatasetWrapper, ABC):
 
     They are taken by the wrapped data set's own ``get_subset``: a pipeline that asks for a replacement of a broken
     image gets one of the same subset.
+
+    Raises:
+        TypeError: If ``dataset`` is no data set that has parts.
     """
 
     @abstractmethod
@@ -22,7 +25,11 @@ class Subset(DatasetWrapper, ABC):
 
     def _loaded(self) -> None:
         self._indices = self.choose()
-        self.dataset = self.dataset.get_subset(self._indices)
+        try:
+            self.dataset = self.dataset.get_subset(self._indices)
+        except (AttributeError, NotImplementedError) as error:  # of the host's wrappers
+            raise TypeError(f'no part of a {type(self.dataset).__name__} can be taken; take it of each data set that '
+                            'is wrapped there') from error
 
     @force_full_init
     def _get_ori_dataset_idx(self, idx: int) -> int:
@@ -49,7 +56,7 @@ def labels_of(dataset: BaseDataset, instead: str) -> list[int]:
     """
     try:
         return [_only_class(dataset.get_cat_ids(index), index) for index in range(len(dataset))]
-    except NotImplementedError as error:
+    except (AttributeError, NotImplementedError) as error:
         raise ValueError(f'the images of a {type(dataset).__name__} have no one class each to be split by; '
                          f'{instead}.') from error
 

@@ -1,6 +1,8 @@
 """What a data set over another one answers by asking it."""
 
-from mmengine.dataset import BaseDataset, force_full_init
+from typing import Any
+
+from mmengine.dataset import force_full_init
 
 from mmamd.registry import DATASETS
 
@@ -9,15 +11,15 @@ class DatasetWrapper:
     """A data set over another one.
 
     Args:
-        dataset: A data set, which is left as it is, or its config; an un-prefixed type is looked up in the default
-            scope.
+        dataset: A data set of MMEngine or a wrapper of one, which is left as it is, or its config; an un-prefixed type
+            is looked up in the default scope.
         lazy_init: Whether to leave loading the annotations to the first use.
 
     Raises:
         TypeError: If ``dataset`` is neither a config nor a data set.
     """
 
-    def __init__(self, *, dataset: BaseDataset | dict, lazy_init: bool = False) -> None:
+    def __init__(self, *, dataset: Any, lazy_init: bool = False) -> None:
         if not (isinstance(dataset, dict) or hasattr(dataset, 'full_init')):  # the host's wrappers have no common class
             raise TypeError(f'dataset must be a config (dict) or a data set of MMEngine, got {type(dataset).__name__}.')
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset

@@ -37,7 +37,7 @@ def with_others(run: Path, own: dict[str, Distances], others: dict[Path, dict[st
         ``own`` if there are no others; else each network has the name of its run's folder before its own.
 
     Raises:
-        ValueError: Another run has logged nothing in any of these stages, or two folders have one name.
+        ValueError: The run has logged none, another one none in any of its stages, or two folders have one name.
     """
     if not others:
         return own
@@ -45,10 +45,13 @@ def with_others(run: Path, own: dict[str, Distances], others: dict[Path, dict[st
     if len({folder.resolve().name for folder in folders}) < len(folders):
         raise ValueError(f'two runs are in folders of one name, {", ".join(map(str, folders))}, by which their curves '
                          'would be told apart; give another copy or link of one of them')
+    if not own:
+        raise ValueError(f'{run} has logged no distance itself; begin with a run whose student has learnt by '
+                         'mmamd.ScaleKDLoss')
     for other, stages in others.items():
         if not any(stages.get(stage) for stage in own):
-            raise ValueError(f'{other} has logged no distance in {", ".join(own) or "any stage of " + str(run)}; name '
-                             'runs whose student has learnt by mmamd.ScaleKDLoss')
+            raise ValueError(f'{other} has logged no distance in {", ".join(own)}; name runs whose student has learnt '
+                             'by mmamd.ScaleKDLoss')
     return {stage: {f'{folder.resolve().name}: {network}': curve for folder, stages in {run: own, **others}.items()
                     for network, curve in stages.get(stage, {}).items()} for stage in own}
 

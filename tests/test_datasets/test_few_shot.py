@@ -59,3 +59,9 @@ def test_more_shots_than_a_class_has_images_and_several_classes_are_refused():
         FewShot(dataset=Labelled(classes=[0, 1]), shots=1)
     with pytest.raises(TypeError, match='got str'):
         FewShot(dataset='cifar100', shots=1)
+
+
+def test_a_class_without_images_is_refused_too(monkeypatch):
+    monkeypatch.setattr('test_few_shot.LABELS', [0, 0, 1])
+    with pytest.raises(ValueError, match='shots=1 are more than the 0 images of class 2 of this Labelled'):
+        FewShot(dataset=Labelled(), shots=1)

@@ -207,10 +207,10 @@ def test_every_student_starts_from_the_same_weights_random_numbers_and_images(pr
     assert first['fitness'] == pytest.approx(first['task'] + first['gap'] + 1 - first['cka'])
 
 
-@pytest.mark.parametrize('epochs, steps', [(1, 1), (3, 3), (4, 4)])
-def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxies, monkeypatch, epochs, steps):
+@pytest.mark.parametrize('epochs, share, steps', [(1, 0.5, 1), (3, 0.5, 3), (3, 0.6, 4), (4, 0.5, 4)])
+def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxies, monkeypatch, epochs, share, steps):
     """Of 32 images in batches of 16, also within an epoch."""
-    found = proxies(proxy_epochs=epochs, give_up_after=0.5)
+    found = proxies(proxy_epochs=epochs, give_up_after=share)
     seen, told = found._seen, []
     monkeypatch.setattr(found, 'tell', told.append)
 
@@ -225,6 +225,16 @@ def test_a_student_that_is_no_better_than_chance_is_given_up_in_the_middle(proxi
     student = found.context.macs_at(found.stage.scales(found.context)[0])
     spent = found.stage.macs_of(found.context, epochs) * steps / (2 * epochs) + found.stage.held_out.num * student
     assert found.context.bills[-1][2] == pytest.approx(spent, rel=0.01), 'what it has taken counts'
+
+
+@pytest.mark.parametrize('share, steps, expected', [
+    (0.5, 30, 15), (0.5, 31, 16), (0.9, 2, None), (0.5, 1, None), (1., 8, None), (None, 8, None)])
+def test_a_student_is_judged_once_before_its_end_where_there_is_a_step_before_it(share, steps, expected):
+    assert KDZeroSearch(give_up_after=share).step_of_judgement(steps) == expected
+
+
+def test_a_single_batch_is_judged_at_its_end_alone(proxies):
+    assert proxies(proxy_images=16, give_up_after=0.5).stage.judgements == 1
 
 
 def test_a_trial_that_is_not_given_up_takes_what_is_planned_and_tells_how_far_it_is(proxies, monkeypatch):

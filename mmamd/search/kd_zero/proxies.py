@@ -5,7 +5,6 @@ Legend: N images, C classes, D elements of an embedding.
 
 import copy
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -146,9 +145,9 @@ class ProxyHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         self.macs += macs_of_step(runner) * len(data_batch['inputs'])
-        done, share = runner.iter + 1, self.proxies.options.give_up_after
+        done = runner.iter + 1
         self.proxies.tell(done / runner.max_iters)
-        if share is not None and done == math.ceil(share * runner.max_iters) < runner.max_iters:
+        if done == self.proxies.options.step_of_judgement(runner.max_iters):
             self._count_judgement(runner)
             self.proxies.judge(distiller_of(runner.model))
 

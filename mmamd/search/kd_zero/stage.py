@@ -1,6 +1,7 @@
 """KD-Zero as a stage: a distiller is searched for the student of a run, by students that are trained for a short while.
 """
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -46,8 +47,8 @@ class KDZeroSearch(Search):
             without which Eq. 2 is the same for all distillers.
         proxy_images: Images of such an epoch; None for all.
         give_up_after: Share of the steps after which a student that is no better than chance on the held-out images is
-            given up, and its distiller rejected; at its end such a student is rejected too. None, and a single step,
-            rejects none so.
+            given up, and its distiller rejected; at its end such a student is rejected too. None, and
+            ``proxy_epochs=0``, reject none so.
         num_held_out: Images of the split ``val`` that students are judged by; all, when there are fewer.
         store: Where the trials are kept: URL of a database (``'postgresql://...'``), or path of a journal file for
             runs of one machine. Runs of one config that name the same share one population: each trains a part of the
@@ -84,6 +85,11 @@ class KDZeroSearch(Search):
         for name, cls, given in (('space', Space, self.space), ('evolution', Evolution, evolution),
                                  ('fitness', Fitness, self.fitness), ('bounds', Bounds, self.bounds)):
             object.__setattr__(self, name, section(f'search.{name}', cls, given))
+
+    def step_of_judgement(self, steps: int) -> int | None:
+        """After how many of its steps a student is judged before its end; None if it is not."""
+        step = None if self.give_up_after is None else math.ceil(self.give_up_after * steps)
+        return step if step is not None and step < steps else None
 
     def term_of(self, genome: Genome | str) -> dict:
         """A distiller as a term of the loss, by its name."""
@@ -161,7 +167,9 @@ class KDZero(Distil):
     @property
     def judgements(self) -> int:
         """How often the student of a trial is judged: at its end, and before it to see whether it is given up."""
-        return 1 + (self.options.give_up_after not in (None, 1) and self.options.proxy_epochs != 0)
+        epochs = self.recipe_epochs
+        steps = epochs * max(1, self.images_seen // epochs // self.loader.settings['batch_size'])
+        return 1 + (self.options.step_of_judgement(steps) is not None)
 
     def macs_of_trial(self, context: Context) -> float:
         """What the student of one distiller takes, as long as it is not given up."""

@@ -26,7 +26,7 @@ def stages(teacher: Outputs, backbone: ElasticBackbone) -> dict[str, Tensor]:
     with watch(teacher.network, names) as seen:
         teacher.network(teacher.inputs, mode='tensor')
     maps = [as_maps(one_tensor(seen, name, 'teacher'), teacher.inputs) for name in names]
-    ends = [i for i, state in enumerate(maps[:-1]) if state.shape != maps[i + 1].shape]
+    ends = [i for i, state in enumerate(maps[:-1]) if state.shape[2:] != maps[i + 1].shape[2:]]
     if not ends:
         ends = sorted({part * len(names) // PARTS - 1 for part in range(1, PARTS)} - {-1})
     return {names[i]: maps[i] for i in ends}

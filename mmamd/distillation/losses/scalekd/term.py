@@ -134,9 +134,9 @@ class ScaleKDLoss(Loss):
     def _paths(self, pairs: list[tuple[str, str]], student: Outputs, teacher: Outputs) -> Paths:
         """What a view learns, its parts in the order of the pairs: an earlier stage's path is before the last one's."""
         maps = [in_form(as_maps, names, student, teacher) for names in pairs]
-        # A class token is asked for where the teacher reads it; at the end it is compared with nothing.
-        forms = [Form.of(state, teacher.inputs) for state in (
-            *(teacher.states[others] for _, others in pairs[:-1]), maps[-1][1])]
+        # A class token is asked for where the teacher's last stage reads it; it is compared with nothing.
+        forms = [Form.of(teacher.states[names[1]] if self.tpp and names != pairs[-1] else state, teacher.inputs)
+                 for names, (_, state) in zip(pairs, maps, strict=True)]
         if 'alternative' in self.views and forms[-1].size == (1, 1):
             raise ValueError(f'the maps of {pairs[-1][1]!r} of the teacher have one position, so nothing is left of '
                              'them without their direct component; set dfm=False')
