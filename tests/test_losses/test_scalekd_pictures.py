@@ -54,6 +54,12 @@ def test_stages_of_a_teacher_end_where_its_maps_change_their_size():
         assert torch.equal(maps, as_maps(seen[name], images))
 
 
+def test_blocks_that_widen_maps_of_one_size_are_one_stage():
+    network = MODELS.build(dict(type='mmamd.MaskedMobileNetV2', widen_factor=0.25, out_indices=(7,)))
+    found = stages(Outputs(Classifier(network).eval(), torch.randn(2, 3, 64, 64), [], None, {}), network)
+    assert [tuple(maps.shape[2:]) for maps in found.values()] == [(32, 32), (16, 16), (8, 8), (4, 4)]
+
+
 @pytest.mark.parametrize('depth, blocks', [(8, (1, 3, 5)), (3, (0, 1)), (1, ())])
 def test_a_transformer_without_stages_counts_as_four_parts(depth, blocks):
     arch = dict(embed_dims=8, num_layers=depth, num_heads=2, feedforward_channels=8)

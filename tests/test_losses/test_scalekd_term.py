@@ -193,6 +193,13 @@ def test_candidates_of_a_cnn_and_two_architectures_are_trained():
         assert all(p.grad is not None and p.grad.isfinite().all() for p in distiller.terms.parameters())
 
 
+@pytest.mark.parametrize('projector', ['linear', 'cap'])
+def test_two_stages_of_narrower_candidates_are_projected_from_their_leading_channels(projector):
+    distiller = cnn_distiller(scalekd(both_stages=True, projector=projector, tpp=False))
+    assert all(value > 0 and math.isfinite(value) for value in steps(distiller))
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in distiller.terms.parameters())
+
+
 def test_looking_what_is_trained_leaves_batch_norms_of_the_term_as_they_were():
     norms = [module for module in external(scalekd(**LAYERS)).terms.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) == 4 and all(norm.training and norm.num_batches_tracked == 0 for norm in norms)

@@ -77,6 +77,8 @@ def test_distances_of_other_runs_are_drawn_beside_those_of_a_run(run_by, tmp_pat
         read_run(folders[0], beside=folders[:1])
     with pytest.raises(ValueError, match=r'a run by MMD has logged no distance in student; name runs whose student'):
         read_run(folders[0], beside=[run_by('MMD')])
+    with pytest.raises(ValueError, match='a run by MMD has logged no distance itself; begin with a run whose student'):
+        read_run(tmp_path / 'a run by MMD', beside=folders[:1])
     with pytest.raises(FileNotFoundError, match='nowhere holds no stages.json'):
         read_run(folders[0], beside=[tmp_path / 'nowhere'])
 
