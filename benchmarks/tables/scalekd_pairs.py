@@ -73,10 +73,9 @@ MAIN = Table(
 SWIN = Table(
     name='scalekd_swin', title='ScaleKD of a small Swin', source='ours', recipes={
         'micro': 'scalekd/swin-micro_resnet20_cifar100.py'},
-    overrides=KD, at=MICRO, reference='baseline',
+    teachers={'micro': 'results/teachers/swin-micro_cifar100.pth'}, overrides=KD, at=MICRO, reference='baseline',
     rows=(Row('baseline', ALONE), Row('FD', FD), Row('CAP', CAP), Row('ScaleKD', {})),
-    notes=('FD averages the maps of ResNet-20, 8 x 8, to the 4 x 4 of Swin-micro.',
-           'Its teacher is trained first: configs/teacher/teacher_swin-micro_cifar100.py, or --teacher FILE.'))
+    notes=('FD averages the maps of ResNet-20, 8 x 8, to the 4 x 4 of Swin-micro.',))
 
 PROBES = {
     'from scratch': '33.86/60.30/66.77/72.65/81.76', 'CLIP, LAION-300M': '-/-/71.96/77.21/84.07',
