@@ -8,7 +8,7 @@ Command: tools/dist_train.sh configs/scalekd/vit-micro_mixer-micro_cifar100.py 1
     Data elsewhere: --cfg-options data_root=/path/to/cifar100
 Hardware: one CPU core, or one GPU. Hours: not measured.
 Schedule: student 12 epochs; AdamW, 1e-3, 128 images a step (ours).
-Measured: not run.
+Measured: not run. In 8 epochs of 10,000 images it was: results/2026-11-26_scalekd.md.
 """
 _base_ = [
     '../_base_/models/vit-micro-p4_100-classes.py',
