@@ -51,6 +51,11 @@ NETWORKS = ('deit-b_imagenet', 'deit-s_imagenet', 'resnet20_cifar100', 'resnet50
 BASELINES = ('resnet20_cifar100', 'swin-micro_cifar100', 'vit-micro_cifar100')  # those that have a result of their own
 
 
+def is_transfer(path):
+    """Whether a config goes on from a student that another run has made."""
+    return path.stem.startswith('transfer_')
+
+
 def each(paths):
     """Parametrise a test over configs, each named by its stem."""
     return pytest.mark.parametrize('path', paths, ids=lambda path: path.stem)
@@ -113,7 +118,7 @@ def card_of(path):
 def test_recipe_card_has_every_field(path):
     title, card = card_of(path)
     assert re.fullmatch(r'.+ -> .+[.]', title)
-    third = 'Weights' if path.parent.name == 'teacher' else 'Teacher'
+    third = 'Weights' if path.parent.name == 'teacher' or is_transfer(path) else 'Teacher'
     assert tuple(card) == (*COMMON[:2], third, *COMMON[2:])
     assert all(card.values())
 
@@ -141,6 +146,8 @@ def test_recipe_card_gives_the_schedule_of_the_config(path):
     cfg, schedule = read(path), card_of(path)[1]['Schedule']
     if path.parent.name == 'teacher':
         expected = [f'{cfg.train_cfg.max_epochs} epochs']
+    elif is_transfer(path):
+        expected = [f'{cfg.train_cfg.max_iters:,} steps']
     elif path.parent.name in ('kd', 'scalekd', 'kd_zero', 'distpro'):
         expected = [f'student {cfg.student.train_cfg.max_epochs} epochs']
     else:
@@ -276,6 +283,8 @@ def _without_pipeline(loader: dict) -> tuple[dict, list[dict]]:
 
 
 def _images(dataset: dict) -> tuple[str, str | None]:
+    if dataset.type == 'mmamd.FewShot':
+        dataset = dataset.dataset
     source = dataset.get('dataset', dataset)
     return source.get('split') or source.get('ann_file') or source.data_prefix, dataset.get('part')
 

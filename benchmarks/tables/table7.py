@@ -62,8 +62,8 @@ def _rows(pair: int, layers: list[tuple[str, str]], boundaries: dict[str, list[t
                  'model.losses.sskd': sskd, **_prepared(sskd=dict(sskd, learns='head'))},
         'TAKD': {'method.type': 'mmamd.TAKD', **ALONE, **LOGITS},
         # Lambda is 1 in its code: no labels.
-        'DGKD': {'method.type': 'mmamd.DGKD', **ALONE, 'model.losses.ce.weight': 0., 'model.losses.logit.weight': 0.,
-                 'student.losses.dgkd': dict(type='mmamd.DGKDLoss')},
+        'DGKD': {'method.type': 'mmamd.DGKD', **ALONE, 'model.losses.logit.weight': 0.,
+                 'student.losses.ce': dict(weight=0.), 'student.losses.dgkd': dict(type='mmamd.DGKDLoss')},
         'AMD': {}}
     at = {name: {'full': {'pretrain.train_cfg.max_epochs': epochs}} for name, epochs in PREPARING.items()}
     for budget, pairs in boundaries.items():
