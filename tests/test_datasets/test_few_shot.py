@@ -2,6 +2,7 @@ import pytest
 from mmengine.registry import DefaultScope
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS as HOST_DATASETS
+from numbered import numbers
 
 from mmamd.datasets import FewShot
 
@@ -22,10 +23,6 @@ class Labelled(BaseDataset):
 
     def get_cat_ids(self, idx):
         return super().get_cat_ids(idx) if self.classes_of is None else self.classes_of
-
-
-def numbers(dataset):
-    return [dataset[index]['number'] for index in range(len(dataset))]
 
 
 @pytest.mark.parametrize('shots, expected', [(1, [0, 1, 5]), (2, [0, 1, 2, 4, 5, 7]), (None, list(range(8)))])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.registry import DefaultScope
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS as HOST_DATASETS
+from numbered import Numbered, numbers
 
 from mmamd.datasets import HoldOut, split_by_class, split_in_blocks
 
@@ -49,22 +49,6 @@ def test_a_block_that_is_no_number_of_images_is_refused(block):
 
 # --- the data set ---
 
-LABELS = [0, 1, 0, 1, 0, 1, 0, 0]  # every=2: held out are 2, 6 of class 0 and 3 of class 1
-
-
-class Numbered(BaseDataset):
-    """Sample i is the number i, of class LABELS[i]."""
-
-    METAINFO = {'classes': ('even', 'odd')}
-
-    def __init__(self, labels=tuple(LABELS), **kwargs):
-        self.labels = labels
-        super().__init__(ann_file='', **kwargs)
-
-    def load_data_list(self):
-        return [dict(number=number, gt_label=label) for number, label in enumerate(self.labels)]
-
-
 @pytest.fixture(autouse=True)
 def host_scope():
     """Run under MMPretrain's scope, with `Numbered` registered there as a user's own data set would be."""
@@ -72,10 +56,6 @@ def host_scope():
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         yield
     HOST_DATASETS.module_dict.pop('Numbered')
-
-
-def numbers(dataset):
-    return [dataset[index]['number'] for index in range(len(dataset))]
 
 
 def test_it_builds_from_a_config_whose_inner_type_belongs_to_the_default_scope():
