@@ -140,18 +140,28 @@ def test_the_normalizer_is_the_number_of_images_times_the_mean_over_pairs_of_the
 def test_value_of_the_term_by_hand_and_that_both_ways_count():
     term = built(num_images=3, negatives=1)
     contrast = term.contrasts[0]
-    # Of 3 images 2 are drawn. Sample of image i has the other one, whichever is drawn, at right angles in both banks.
-    contrast.teacher_bank[:] = torch.tensor([0., 1.])
-    contrast.student_bank[:] = torch.tensor([0., -1.])
+    # Of 3 images 2 are drawn. Image 1 has what its networks see; each other one, whichever is drawn, is at right angles.
+    contrast.teacher_bank[:] = torch.tensor([[0., 1.], [1., 0.], [0., 1.]])
+    contrast.student_bank[:] = torch.tensor([[0., -1.], [1., 0.], [0., -1.]])
     student, teacher = outputs(torch.tensor([[5., 0.]]), [1]), outputs(torch.tensor([[2., 0.]]), [1])
     # Positive: cosine 1, e = exp(1). Negatives: cosine 0, e = 1. Both are compared with 1/3, both ways alike.
     one_way = math.log(1 + 1 / (3 * math.e)) + math.log(1 + 3)
     assert term.compare(student, teacher, 0).item() == pytest.approx(2 * one_way)
-    # The teacher's (0, 1) meets the student's bank at cosine -1 and has cosine 0 with its own student.
+    # The teacher's (0, 1) has cosine 0 with the image's place in the student's bank, and -1 with the others.
     teacher = outputs(torch.tensor([[0., 2.]]), [1])
-    from_student = math.log(1 + 1 / 3) + math.log(1 + 3)
     from_teacher = math.log(1 + 1 / 3) + math.log(1 + 3 / math.e)
-    assert term.compare(student, teacher, 0).item() == pytest.approx(from_student + from_teacher)
+    assert term.compare(student, teacher, 0).item() == pytest.approx(one_way + from_teacher)
+
+
+def test_a_drift_of_all_embeddings_does_not_pass_for_telling_images_apart():
+    term = built(num_images=9, negatives=3, temperature=0.2)
+    for bank in (term.contrasts[0].student_bank, term.contrasts[0].teacher_bank):
+        bank[:] = torch.tensor([1., 0.])  # all images look alike
+    # The least that a guess of one in four can have, each way: h = 1/4 of all.
+    guessed = -math.log(1 / 4) - 3 * math.log(3 / 4)
+    for angle in torch.linspace(0., math.pi, 9):
+        turned = outputs(torch.stack([angle.cos(), angle.sin()]).unsqueeze(0), [4])
+        assert term.compare(turned, turned, 0) >= 2 * guessed
 
 
 def test_the_term_calls_the_function_with_what_was_drawn_of_the_banks():
@@ -163,7 +173,7 @@ def test_the_term_calls_the_function_with_what_was_drawn_of_the_banks():
     expected = 0.
     for anchor, bank in ((own, contrast.teacher_bank), (other, contrast.student_bank)):
         negatives = without_own(anchor @ bank[drawn].T, drawn, places)
-        expected += crd_loss((own * other).sum(1), negatives, 9, 0.2, contrast.log_normalizer)
+        expected += crd_loss((anchor * bank[places]).sum(1), negatives, 9, 0.2, contrast.log_normalizer)
     student, teacher = outputs(own, places.tolist()), outputs(other, places.tolist())
     torch.testing.assert_close(term.compare(student, teacher, 0), expected)
     first = term.compare(student, teacher, 0)

@@ -141,10 +141,11 @@ class Contrast(nn.Module):
 class CRDLoss(Loss):
     """:func:`crd_loss` both ways: the student's embedding among the teacher's of other images, and the reverse.
 
-    The positive is the pair that student and teacher make of the image now, as in the paper; their code takes it from
-    the banks, which are random in the first epoch. Negatives are any other images, also of the same class, and the same
-    ones for all samples of a step, drawn by (seed, iteration). Labels are not read, so soft labels change nothing; of
-    images that are mixed each is known by the place of its first one.
+    The positive is what the bank has of the image, as in their code, so it is random in the first epoch. It has to be
+    as old as the negatives: beside a positive of now, embeddings that all drift the same way leave every negative
+    behind, and the term falls without telling images apart. Negatives are any other images, also of the same class, and
+    the same ones for all samples of a step, drawn by (seed, iteration). Labels are not read, so soft labels change
+    nothing; of images that are mixed each is known by the place of its first one.
 
     The banks are one student's, so it cannot train several candidates in one step. A bank has M x D numbers, for each
     teacher one of the student and one of the teacher, and they are in each checkpoint.
@@ -212,8 +213,8 @@ class CRDLoss(Loss):
         # Cosines are divided by T, so that they are wanted to more digits than bfloat16 has.
         with torch.autocast(places_N.device.type, enabled=False):
             student_ND, teacher_ND = self._embedded(student, teacher, index)
-            positive_N = (student_ND * teacher_ND).sum(dim=1)
-            return sum(crd_loss(positive_N, without_own(anchor_ND @ bank[drawn].T, drawn, places_N), self.num_images,
+            return sum(crd_loss((anchor_ND * bank[places_N]).sum(dim=1),
+                                without_own(anchor_ND @ bank[drawn].T, drawn, places_N), self.num_images,
                                 self.temperature, log_normalizer)
                        for anchor_ND, bank in ((student_ND, contrast.teacher_bank),
                                                (teacher_ND, contrast.student_bank)))
