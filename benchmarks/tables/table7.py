@@ -12,6 +12,7 @@ PAPER = {
     'FT': (75.15, 71.52, 73.42), 'CRD': (76.04, 71.68, 74.06), 'SSKD': (76.04, 71.49, 75.33),
     'TAKD': (75.04, 70.77, 73.67), 'DGKD': (76.24, 71.92, 74.40), 'AMD': (76.06, 71.95, 74.47)}
 PREPARING = {'AB': 30, 'FT': 30, 'SSKD': 60}  # epochs before the 240 of the distillation, at full size
+PARAPHRASER_LR = 0.01  # as in CRD's benchmark; at the 0.05 of the distillation its restored states grow without bound
 BEFORE = dict(ce=dict(weight=0.), logit=dict(weight=0.), feat=dict(weight=0.))  # nothing but what prepares
 
 
@@ -26,9 +27,10 @@ def before_relu(own: int, others: int) -> list[tuple[str, str]]:
     return [(f'backbone.layer{i}.{own}.relu:in', f'backbone.layer{i}.{others}.relu:in') for i in (1, 2, 3)]
 
 
-def _prepared(**losses) -> dict:
-    """Overrides of a training that comes before the distillation."""
-    return {'pretrain': dict(train_cfg=dict(max_epochs=1), trains='student', losses={**BEFORE, **losses})}
+def _prepared(lr: float | None = None, **losses) -> dict:
+    """Overrides of a training that comes before the distillation, at its learning rate or at another."""
+    rate = {} if lr is None else {'optim_wrapper': dict(optimizer=dict(lr=lr))}
+    return {'pretrain': dict(train_cfg=dict(max_epochs=1), trains='student', losses={**BEFORE, **losses}, **rate)}
 
 
 def _rows(pair: int, layers: list[tuple[str, str]], boundaries: dict[str, list[tuple[str, str]]]) -> tuple[Row, ...]:
@@ -56,7 +58,7 @@ def _rows(pair: int, layers: list[tuple[str, str]], boundaries: dict[str, list[t
         'PKT': alone('pkt', 'PKTLoss', layer=POOLED, weight=30000.),
         'AB': {**KD, **ALONE, 'model.losses.logit.weight': 0.},
         'FT': {**KD, **ALONE, 'model.losses.logit.weight': 0., 'model.losses.ft': ft,
-               **_prepared(ft=dict(ft, learns='paraphraser', weight=1.))},
+               **_prepared(ft=dict(ft, learns='paraphraser', weight=1.), lr=PARAPHRASER_LR)},
         'CRD': alone('crd', 'CRDLoss'),
         'SSKD': {**KD, **ALONE, **LOGITS,
                  'model.losses.sskd': sskd, **_prepared(sskd=dict(sskd, learns='head'))},
