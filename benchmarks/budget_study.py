@@ -142,6 +142,11 @@ def unit_of(task, budget, present):
     return mean_macs(present['plain KD']) / BUDGETS[budget]
 
 
+def drawn_rows():
+    """The rows that the figure shows."""
+    return [row for points in by_line().values() for seeds in points.values() for row in seeds.values()]
+
+
 def accuracy(seeds):
     """Top-1 in percent, one a seed."""
     return 100 * np.array([row['accuracy'] for row in seeds.values()])
@@ -174,8 +179,7 @@ def figure(path):
     axes.autoscale(axis='x')
     axes.legend(loc='lower right')
     axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=150)
+    study.save_figure(fig, path, drawn_rows())
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ shared machine does not repeat; the processor time of the process that finished 
 
 import argparse
 import base64
+import hashlib
 import json
 import os
 import resource
@@ -241,3 +242,17 @@ def bits(row: dict) -> np.ndarray:
     """1 where the student was right, in the order of the judging images."""
     packed = np.frombuffer(base64.b64decode(row['right']), dtype=np.uint8)
     return np.unpackbits(packed)[:row.get('images', JUDGED_A_CLASS * NUM_CLASSES)].astype(float)
+
+
+# --- figures ---
+
+def save_figure(fig, path: Path, rows: list[dict]) -> None:
+    """Write a figure, with the rows that it draws in its metadata, by which one that has fallen behind is known."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(path, dpi=150, metadata={'Title': title_of(rows)})
+
+
+def title_of(rows: list[dict]) -> str:
+    """How many rows, and a digest of what a figure takes from them, in whatever order they were finished."""
+    drawn = sorted([row['point'], row['seed'], row['accuracy'], row['macs']] for row in rows)
+    return f'{len(drawn)} rows, {hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16]}'

@@ -68,8 +68,7 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
         axes.set(xlabel=shown)
     fig.suptitle(f'{table.title}, {budget} budget')  # of the figure: long names leave little width to the axes
     axes.grid(alpha=0.3, axis='y' if table.axis else 'x')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=150)
+    study.save_figure(fig, path, rows)
     plt.close(fig)
 
 

@@ -14,7 +14,9 @@ import pytest
 import regret_study
 import sampler_study
 import study
+from matplotlib.figure import Figure
 from mmengine.config import Config
+from PIL import Image
 
 from mmamd.files.run_config import write_run_config
 
@@ -140,6 +142,23 @@ def test_lines_of_the_budget_study_are_measured_here_or_in_another_study():
     assert {task for *_, task in budget_study.POINTS.values()} == set(budget_study.TASKS) == set(budget_study.TITLES)
     recorded = {row['point'] for row in study.read_rows(budget_study.ROWS)}
     assert recorded and recorded <= set(budget_study.POINTS)
+
+
+def test_a_figure_says_which_rows_it_draws_in_whatever_order_they_came(tmp_path):
+    rows = [row('kd', 0, 1500), row('kd', 1, 1600)]
+    study.save_figure(Figure(), tmp_path / 'new' / 'figure.png', rows)
+    title = Image.open(tmp_path / 'new' / 'figure.png').text['Title']
+    assert title == study.title_of(rows[::-1]) != study.title_of([rows[0], row('kd', 1, 1601)])
+    assert title.startswith('2 rows, ')
+
+
+def test_recorded_figures_draw_all_the_rows_that_there_are():
+    tables = [path for path in (study.ROOT / 'results' / 'tables').glob('*.jsonl')
+              if path.with_suffix('.png').is_file()]
+    rows = {path.with_suffix('.png'): study.read_rows(path) for path in tables}
+    rows[budget_study.ROWS.with_name('budgets.png')] = budget_study.drawn_rows()
+    behind = [path.name for path, drawn in rows.items() if Image.open(path).text.get('Title') != study.title_of(drawn)]
+    assert len(rows) > 5 and not behind, 'draw them anew, by tools/table.py --show --figure or budget_study.py figure'
 
 
 def test_table_of_a_budget_pairs_each_line_with_both_ways_of_plain_distillation():

@@ -140,7 +140,7 @@ def test_the_normalizer_is_the_number_of_images_times_the_mean_over_pairs_of_the
 def test_value_of_the_term_by_hand_and_that_both_ways_count():
     term = built(num_images=3, negatives=1)
     contrast = term.contrasts[0]
-    # Of 3 images 2 are drawn. Image 1 has what its networks see; each other one, whichever is drawn, is at right angles.
+    # Of 3 images 2 are drawn. Image 1 has what its networks see; the other one, whichever it is, is at right angles.
     contrast.teacher_bank[:] = torch.tensor([[0., 1.], [1., 0.], [0., 1.]])
     contrast.student_bank[:] = torch.tensor([[0., -1.], [1., 0.], [0., -1.]])
     student, teacher = outputs(torch.tensor([[5., 0.]]), [1]), outputs(torch.tensor([[2., 0.]]), [1])
