@@ -5,8 +5,8 @@ Row: no row; a small network of our own on the paper's data.
 Weights: none, trained from scratch.
 Command: tools/train.py configs/teacher/teacher_vit-micro_cifar100.py --amp --cfg-options optim_wrapper.dtype=bfloat16
 Hardware: one H100. Hours: not measured.
-Schedule: 100 epochs, AdamW, 2e-3, 512 images a step; RandAugment, of five batches two by CutMix and one by mixup, averaged
-    weights (ours).
+Schedule: 100 epochs, AdamW, 2e-3, 512 images a step; RandAugment, of five batches two by CutMix and one by mixup,
+    averaged weights (ours).
 Measured: not run. The teacher of the records under results/ was trained otherwise, for 26 epochs.
 """
 _base_ = [
