@@ -6,7 +6,6 @@ steps of the student, teacher included, in the precision that is asked for. Load
     python benchmarks/refit.py [--network ViT-micro] [--dtype bfloat16]
 """
 
-import copy
 import time
 
 import networks
@@ -15,34 +14,23 @@ import torch
 from side_by_side import Row, parse_args, report, timed
 from steps import Steps
 
-from mmamd.pipeline.stages.refit import steps_of
-from mmamd.pruning.refit import refit
-from mmamd.tasks import task_of
-
-NUM_IMAGES, BATCH = 768, 64  # of the refit
+NUM_IMAGES = 768  # of the refit
 EPOCH = 10_000  # images of the studies
 TARGET = 0.2
 
 
 def rows_of(name, options):
     steps = Steps(name, networks.NINE, options)
-    teacher = steps.distiller.teacher
-    batches = [networks.images(teacher, BATCH, options.device) for _ in range(NUM_IMAGES // BATCH)]
-    task = task_of(teacher)
-    candidates = {candidate.key: copy.deepcopy(teacher) for candidate in steps.candidates}
+    everyone = steps.candidates
 
     def family():
-        for candidate in steps.candidates:
-            candidates[candidate.key].load_state_dict(teacher.state_dict())
-            candidates[candidate.key].backbone.activate(candidate.kept)
-        refit(steps_of(teacher, task, True), {key: steps_of(each, task, True) for key, each in candidates.items()},
-              batches)
+        steps.refit(everyone, NUM_IMAGES)
 
     steps.distil()
     rounds, begin = [], time.perf_counter()
     while len(rounds) < 3 or time.perf_counter() - begin < options.seconds:
         step = np.median([timed(steps.distil, options.device) for _ in range(5)])
-        rounds.append((timed(family, options.device) / len(candidates), step * EPOCH / options.batch_size))
+        rounds.append((timed(family, options.device) / len(everyone), step * EPOCH / options.batch_size))
     own, epoch = np.array(rounds).T
     low, middle, high = np.quantile(own / epoch, [0.25, 0.5, 0.75])
     yield Row(f'{name}: refit of a candidate over an epoch of plain KD', middle, low, high, np.median(own),

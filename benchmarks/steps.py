@@ -1,13 +1,17 @@
 """The steps of the method, each ready to be timed on one batch of random images."""
 
 import argparse
+import copy
 from collections.abc import Sequence
 
 import networks
 import torch
 
+from mmamd.pipeline.stages.refit import BATCH, steps_of
 from mmamd.pruning.importance import unit_scores
+from mmamd.pruning.refit import macs_of_products, refit
 from mmamd.structures import Candidate, Cost
+from mmamd.tasks import task_of
 
 
 class Steps:
@@ -59,6 +63,27 @@ class Steps:
             self.distiller.activate(candidate)
             self.network(self._inputs, mode='tensor')
         self.distiller.train()
+
+    def refit(self, candidates: Sequence[Candidate], num_images: int) -> None:
+        """Candidates of their own weights, all refit in one walk on so many images, in float32 as in the pipeline."""
+        own = {candidate.key: self._of_own_weights(candidate) for candidate in candidates}
+        batches = [networks.images(self.distiller.teacher, BATCH, self._inputs.device)
+                   for _ in range(max(1, num_images // BATCH))]
+        task = task_of(self.distiller.teacher)
+        refit(steps_of(self.distiller.teacher, task, True), {
+            key: steps_of(network, task, True) for key, network in own.items()}, batches)
+
+    def refit_macs(self, candidates: Sequence[Candidate]) -> float:
+        """MACs of that an image."""
+        task, image = task_of(self.distiller.teacher), self._inputs[:1].cpu()
+        products = [macs_of_products(steps_of(self._of_own_weights(candidate).cpu(), task, True), torch.zeros_like(
+            image, dtype=torch.float32)) for candidate in candidates]
+        return self.teacher_macs + sum(candidate.cost.macs for candidate in candidates) + sum(products)
+
+    def _of_own_weights(self, candidate: Candidate) -> torch.nn.Module:
+        network = copy.deepcopy(self.distiller.teacher)
+        network.backbone.activate(candidate.kept)
+        return network
 
     def macs(self, *costs: Cost) -> float:
         """A training step of networks of these costs and one forward pass of the teacher, in MACs an image.

@@ -1,5 +1,7 @@
 """Every benchmark measures what it says, on a network small enough for a test; times are not looked at."""
 
+import copy
+
 import candidate_cost
 import communication
 import exported_student
@@ -86,8 +88,9 @@ def test_whole_method_in_macs_is_the_sum_over_its_stages():
     # Units of the teacher's forward pass: by hand, with 45,000 training, 5,000 held-out and 2,048 scored images.
     an_image = {'score': 3., 'select': 3.5, 'student': 0.8, 'kd': 1.3, '0.10 0.50 0.90': 5.5,
                 '0.10 0.50': 2.8, '0.10 0.90': 4.0, '0.10': 1.3, '0.50': 2.5, '0.90': 3.7}
-    found = whole_method.whole(an_image, candidates, options)
+    found = whole_method.whole(an_image, 1000., candidates, options)
     assert found['kd'] == 3 * 2048 + 8 * 45000 * 1.3
+    assert found[whole_method.REFIT] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 1000)
     assert found['random'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 2.5)
     assert found['smallest_random'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 3.4)
     assert found['all'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 5.5)
@@ -95,6 +98,18 @@ def test_whole_method_in_macs_is_the_sum_over_its_stages():
     assert found['falling'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 199 / 118)
     # A third of the stage 3.7, a third (2.5 + 3.7) / 2, a third 2.5.
     assert found['progressive'] == pytest.approx(3 * 2048 + 5000 * 3.5 + 8 * 45000 * 0.8 + 3 * 45000 * 3.1)
+
+
+def test_refits_cost_the_passes_and_the_products_of_an_image(tiny, options):
+    steps = Steps(tiny, (0.2, 0.5, 0.9), options)
+    passes = steps.teacher_macs + sum(candidate.cost.macs for candidate in steps.candidates[:2])
+    one, other = (steps.refit_macs([candidate]) - steps.teacher_macs - candidate.cost.macs
+                  for candidate in steps.candidates[:2])
+    assert 0 < one < other
+    assert steps.refit_macs(steps.candidates[:2]) == passes + one + other
+    before = copy.deepcopy(steps.distiller.teacher.state_dict())
+    steps.refit(steps.candidates, 64)
+    assert all(torch.equal(value, before[key]) for key, value in steps.distiller.teacher.state_dict().items())
 
 
 def test_steps_are_those_of_the_method(tiny, options):
