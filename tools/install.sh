@@ -25,7 +25,7 @@ build_mmcv() {
     install_once torch 'PyTorch (about 5 GB) and what mmcv is built with' $TORCH 'setuptools>=77,<81' wheel ninja psutil
     local wheels=${WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/mmamd}/${TORCH%% *}
     if ! compgen -G "$wheels/mmcv-*.whl" > /dev/null; then
-        echo "[install] building mmcv, ten to twenty minutes ..."
+        echo "[install] building mmcv, ten to thirty minutes ..."
         MMCV_WITH_OPS=1 "$VENV/bin/python" -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation \
             --wheel-dir "$wheels" "$(grep -o '^mmcv==[^ ]*' requirements/seg.txt)"
     fi

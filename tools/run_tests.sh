@@ -2,7 +2,7 @@
 # Installs the test extras, lints, and runs the default tier of the tests. Arguments are passed to pytest.
 # With --onedl as the first argument: on the maintained forks of the OpenMMLab packages, in .venv-onedl.
 # With --seg, first or after --onedl: the tests that need MMSegmentation, and those alone, in .venv-seg or
-# .venv-onedl-seg. For .venv-seg the full mmcv is built from source, which takes ten to twenty minutes the first time;
+# .venv-onedl-seg. For .venv-seg the full mmcv is built from source, which takes ten to thirty minutes the first time;
 # its wheel is kept in $WHEELS.
 # With --slow before the others: the slow tier, and that alone; without --seg, what of it needs no MMSegmentation.
 # With --all as the first argument: the default tier, then --seg; fails if one of them does.
