@@ -61,7 +61,7 @@ class SandwichSparsityHook(ConfiguredHook):
                              f'{[candidate.scale for candidate in distiller.candidates]}; raise it, or leave it out')
         if self.halve_after and self.halve_after[-1] >= max_epochs:
             raise ValueError(f'halve_after={self.halve_after} leaves no epoch of {max_epochs} after the last halving; '
-                             'name epochs before the last, or train for more')
+                             'name epochs before the last, or train for more; compression.budget may have shortened it')
         if not self.halve_after:
             return
         self._judge = next((name for name, term in distiller.terms.items() if isinstance(term, LogitLoss)), None)

@@ -184,4 +184,5 @@ def _check_distinct(networks: list[tuple[str, dict[str, int]]]) -> None:
 
 
 def _is_scale(scale: object) -> bool:
-    return isinstance(scale, (int, float)) and 0 < scale < 1  # NaN compares false
+    # NaN compares false. By its key, since within half a millionth of 0 or 1 it would have another network's name.
+    return isinstance(scale, (int, float)) and 0 < scale < 1 and 0 < float(scale_key(scale)) < 1

@@ -25,7 +25,13 @@ def smallest_that_keeps(measurements: Sequence[Measurement], reference: Measurem
         keep: The share, of the teacher's performance.
         sizes: Scales to choose among, ascending.
         gain: See :data:`GAIN`.
+
+    Raises:
+        ValueError: If the teacher has no performance to keep.
     """
+    if not reference.value > 0:
+        raise ValueError(f'the teacher has {reference.value:g} on the held-out images, of which nothing can be kept; '
+                         'look at its weights and at the labels, or give compression.student_scale as a number')
     wanted = keep * reference.value
     found = {m.scale: predicted(m.value, reference.value, gain) for m in measurements if m.collapsed is None}
     return next((size for size in sizes if found.get(size, 0.) >= wanted), sizes[-1])

@@ -161,6 +161,13 @@ def test_halving_with_no_epoch_after_it_is_refused(tiny_config, tmp_path):
             tmp_path / 'run')
 
 
+def test_halving_that_a_budget_leaves_no_epoch_for_is_refused_before_anything_runs(tiny_config, tmp_path):
+    hooks = [NPSD, dict(type='mmamd.SandwichSparsityHook', halve_after=[2])]
+    refused(tiny_config(custom_hooks=hooks, **{'compression.budget': 2.}),
+            r'halve_after=\[2\] leaves no epoch of [12] after .* compression.budget may have shortened it',
+            tmp_path / 'run')
+
+
 def test_halving_by_a_loss_that_is_not_computed_is_refused(tiny_config, tmp_path):
     hooks = [NPSD, dict(type='mmamd.SandwichSparsityHook', halve_after=[1])]
     refused(tiny_config(custom_hooks=hooks, **{'model.losses.logit.weight': 0.}),

@@ -1,5 +1,6 @@
 """Runs that ask their teachers once a view of an image."""
 
+import contextlib
 import copy
 import json
 import shutil
@@ -12,11 +13,13 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, DefaultScope
 
 import mmamd
+from mmamd.datasets import StreamSampler
 from mmamd.distillation.distiller import distiller_of
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.stages import teacher_cache
 from mmamd.pipeline.stages.teacher_cache import (
+    TeacherCacheHook,
     TeacherCacheSettings,
     cache_folder,
     cache_hook,
@@ -244,3 +247,64 @@ def test_dense_logits_are_refused(config, tmp_path):
     context.__dict__['logits_shape'] = (10, 4, 4)
     with pytest.raises(ValueError, match=r'one vector of logits an image, .* shape \(10, 4, 4\)'):
         check_cache(stage, distiller, context)
+
+
+# --- between epochs ---
+
+class Shared:
+    """A cache of nine images in one view, of which another process writes rows as soon as it may."""
+
+    def __init__(self, there=()):
+        self.there, self.kept = set(there), {}
+
+    def missing(self):
+        return [image for image in range(9) if image not in self.there]
+
+    def put(self, image, logits):
+        assert image not in self.there, 'a row that is there stays as it is'
+        self.there.add(image)
+        self.kept[image] = logits
+
+
+def end_of_epoch(cache, rank, monkeypatch, sampler=None, renormalise=lambda x: x, between=lambda: None):
+    """What a hook spends at the end of an epoch on one of two processes; ``between`` is what happens in a barrier."""
+    spent, teacher = [], lambda inputs, mode: inputs
+    distiller = SimpleNamespace(
+        teachers=[teacher], renormalisations=[renormalise], data_preprocessor=lambda data, training: data,
+        teacher_networks=[SimpleNamespace(cost=SimpleNamespace(macs=7))])
+    loader = SimpleNamespace(dataset=[dict(inputs=torch.tensor([float(i)])) for i in range(9)],
+                             collate_fn=lambda samples: samples[0], sampler=sampler)
+    runner = SimpleNamespace(epoch=0, max_epochs=4, model=distiller, train_dataloader=loader,
+                             optim_wrapper=SimpleNamespace(optim_context=lambda model: contextlib.nullcontext()))
+    monkeypatch.setattr(teacher_cache, 'distiller_of', lambda model: model)
+    monkeypatch.setattr(teacher_cache, 'get_rank', lambda: rank)
+    monkeypatch.setattr(teacher_cache, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(teacher_cache, 'barrier', between)
+    TeacherCacheHook([cache], 2, spent.append).after_train_epoch(runner)
+    return spent
+
+
+def test_two_processes_share_what_an_epoch_has_dropped_and_both_know_what_it_costs(monkeypatch):
+    """The quick one writes its rows between the other's look and its first question."""
+    cache, passed = Shared(there=[8]), []
+
+    def quick():
+        passed.append(None)
+        if len(passed) == 2:  # both have looked
+            for image in (0, 2, 4, 6):
+                cache.put(image, None)
+    assert end_of_epoch(cache, 1, monkeypatch, between=quick) == [8 * 7]
+    assert cache.missing() == []
+    assert len(passed) == 3  # and none begins an epoch of the same view before the other has written
+
+
+def test_a_teacher_of_another_normalisation_is_asked_in_its_own_when_an_epoch_ends(monkeypatch):
+    cache = Shared()
+    end_of_epoch(cache, 0, monkeypatch, renormalise=lambda x: 10 * x + 1)
+    assert {image: logits.item() for image, logits in cache.kept.items()} == {0: 1., 2: 21., 4: 41., 6: 61., 8: 81.}
+
+
+def test_a_stream_drops_no_image_and_asks_about_none_when_an_epoch_ends(monkeypatch):
+    cache = Shared()
+    assert end_of_epoch(cache, 0, monkeypatch, sampler=StreamSampler(range(9), 3)) == []
+    assert cache.missing() == list(range(9))

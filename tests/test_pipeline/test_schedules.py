@@ -1,12 +1,13 @@
 """One loop: schedules in epochs, and in steps with epochs of so many."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import mmamd
-from mmamd.pipeline.stages.training import in_epochs
+from mmamd.pipeline.stages.training import checkpoints_by_epoch, in_epochs
 
 LOADER = dict(batch_size=16, sampler=dict(type='InfiniteSampler', shuffle=True), batch_sampler=None)
 
@@ -74,6 +75,12 @@ def test_checkpoints_between_the_ends_of_epochs_are_refused(tiny_config, tmp_pat
     with pytest.raises(ValueError, match=r"checkpoint.interval=5 steps is no multiple of an epoch of 'student' \(7"):
         mmamd.compress(config, work_dir=tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_checkpoints_by_steps_of_epochs_that_count_none_are_refused_with_a_batch_sampler_too():
+    stage = SimpleNamespace(name='student', loader=SimpleNamespace(settings=dict(batch_sampler=dict(type='Any'))))
+    with pytest.raises(ValueError, match=r"interval=5 steps is no multiple of an epoch of 'student' \(not counted in"):
+        checkpoints_by_epoch(dict(checkpoint=dict(by_epoch=False, interval=5)), stage)
 
 
 @pytest.mark.slow

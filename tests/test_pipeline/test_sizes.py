@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
@@ -23,6 +24,7 @@ from mmamd.pipeline.stages.size import read_size
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import format_status
 from mmamd.pipeline.summary import _students_named, format_summary
+from mmamd.selection.keep import smallest_that_keeps
 from mmamd.selection.size_text import size_sentences
 
 SMALL = {'student.train_cfg.max_epochs': 1, 'visualizer': None, 'train_dataloader.num_workers': 0,
@@ -91,6 +93,12 @@ def test_terminal_and_status_name_every_student(family_run):
 # --- a size that the run finds ---
 
 AUTO = {'compression.student_scale': 'auto', 'compression.keep': 0.999}
+
+
+def test_of_a_teacher_that_has_nothing_nothing_can_be_kept():
+    teacher = SimpleNamespace(value=0.)
+    with pytest.raises(ValueError, match='the teacher has 0 on the held-out images, .*give compression.student_scale'):
+        smallest_that_keeps([], teacher, 0.9, [0.1, 0.2])
 
 
 @pytest.mark.slow

@@ -59,7 +59,8 @@ def test_a_grid_point_equal_to_the_student_is_the_student():
     assert scale_grid(2, 0.333333) == [0.333333, 2 / 3]  # equal to the six decimals that a scale is named by
 
 
-@pytest.mark.parametrize('student', [0, 1, 0.0, 1.0, -0.1, 1.5, math.nan, '0.1', None])
+@pytest.mark.parametrize('student', [0, 1, 0.0, 1.0, -0.1, 1.5, math.nan, '0.1', None,
+                                     1e-7, 0.9999999])  # by the six decimals of a name these are 0 and 1
 def test_student_scale_outside_the_unit_interval_is_an_error(student):
     with pytest.raises(ValueError, match=r'student scale must lie in \(0, 1\), got'):
         scale_grid(9, student)

@@ -122,11 +122,11 @@ class Distil(TrainingStage):
             raise ValueError(f"pretrain.trains must be 'student' or 'losses', got {self.trains!r}")
         if not self.is_candidate:
             self._check_other(context)
-        self.epochs(context)  # refuses a budget that leaves none
+        epochs = self.epochs(context)  # refuses a budget that leaves none
         distiller = self.untrained(context)
         check_single_images(self, distiller.network, context.input_shape, context.task)
         if self.sampler is not None:
-            self.sampler.check(distiller, self.schedule['train_cfg']['max_epochs'])
+            self.sampler.check(distiller, epochs)
         self._check_average(distiller)
         self._check_teachers(distiller, context)
         if any(term.needs_places for term in distiller.terms.values()):
@@ -142,7 +142,8 @@ class Distil(TrainingStage):
         teachers = [asdict(Network(other.architecture, None, cost=other.cost) if each == BLACK_BOX else pruned)
                     for each in self.teachers]
         are_pruned = [each != BLACK_BOX for each in self.teachers]
-        key = digest([self.losses, self.distiller, are_pruned, len(candidates), self.is_candidate, self.trains])
+        key = digest([self.losses, self.distiller, self.architecture, self.images.num, are_pruned, len(candidates),
+                      self.is_candidate, self.trains])
         if key not in context.built:
             with torch.random.fork_rng(devices=[]):
                 context.built[key] = MODELS.build(self._model(teachers, None, candidates))

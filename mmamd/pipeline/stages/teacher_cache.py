@@ -18,6 +18,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmamd.checks import Count
+from mmamd.datasets import StreamSampler
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.json_file import read_json, write_json
@@ -29,6 +30,7 @@ from mmamd.pipeline.plain import digest, merge, plain
 from mmamd.pipeline.stages.data import check_places
 from mmamd.pipeline.stages.stage import network_identity
 from mmamd.structures import Network
+from mmamd.weights.networks import with_preprocessor
 
 if TYPE_CHECKING:
     from mmamd.pipeline.stages.distil import Distil
@@ -144,11 +146,12 @@ class TeacherCacheHook(Hook):
 
     An epoch that drops its last images leaves them without a row, and each would ask for a whole batch of a later
     epoch. So they are asked about when the epoch ends, one by one: what a row holds then depends on no other image.
+    A stream drops none, it deals them out in its next epoch; there an image is asked about when it comes.
 
     Args:
         caches: One a teacher.
         views: Number of views.
-        spend: Called with the MACs that the teachers have taken between epochs.
+        spend: Called with the MACs that the teachers of all processes have taken between epochs.
     """
 
     def __init__(self, caches: list[TeacherCache], views: int, spend: Callable[[float], None]) -> None:
@@ -167,16 +170,22 @@ class TeacherCacheHook(Hook):
             cache.view = view
 
     def after_train_epoch(self, runner: Runner) -> None:
-        if runner.epoch + self.views >= runner.max_epochs:
-            return  # the view does not come again
+        does_view_return = runner.epoch + self.views < runner.max_epochs
+        if not does_view_return or isinstance(runner.train_dataloader.sampler, StreamSampler):
+            return
         barrier()  # every process has written its rows
+        missing = [cache.missing() for cache in self.caches]
+        barrier()  # and has looked, before any goes on writing
         distiller, loader = distiller_of(runner.model), runner.train_dataloader
-        for teacher, network, cache in zip(distiller.teachers, distiller.teacher_networks, self.caches, strict=True):
-            for image in cache.missing()[get_rank()::get_world_size()]:
+        for cache, images, teacher, renormalise in zip(
+                self.caches, missing, distiller.teachers, distiller.renormalisations, strict=True):
+            for image in images[get_rank()::get_world_size()]:
                 data = distiller.data_preprocessor(loader.collate_fn([loader.dataset[image]]), training=True)
                 with torch.no_grad(), runner.optim_wrapper.optim_context(runner.model):
-                    cache.put(image, teacher(data['inputs'], mode='tensor'))
-                self._spend(network.cost.macs)
+                    cache.put(image, teacher(renormalise(data['inputs']), mode='tensor'))
+        barrier()  # an epoch of the same view may be next, and rows that are there must stay
+        self._spend(sum(len(images) * network.cost.macs for images, network in zip(
+            missing, distiller.teacher_networks, strict=True)))
 
 
 def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> TeacherCacheHook:
@@ -185,7 +194,8 @@ def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> Te
     settings, wrapper = stage.teacher_cache, stage.schedule['optim_wrapper']
     top_k = settings.top_k if num_classes > max(MOST_WHOLE, settings.top_k) else None
     common = {'data': stage.images, 'seed': stage.seed, 'top_k': top_k,
-              'augmentation': [stage.loader.identity()['dataset'], stage.architecture.get('data_preprocessor')],
+              'augmentation': [stage.loader.identity()['dataset'], with_preprocessor(
+                  stage.architecture, stage.distiller.get('data_preprocessor')).get('data_preprocessor')],
               'precision': {key: wrapper.get(key) for key in PRECISION}}
     folders = [cache_folder(context.work_dir / FOLDER, {'teacher': network_identity(teacher), **common})
                for teacher in teachers]

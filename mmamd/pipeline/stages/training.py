@@ -205,7 +205,8 @@ def checkpoints_by_epoch(default_hooks: dict | None, stage: TrainingStage) -> di
     if not hook or hook.get('by_epoch', True):
         return default_hooks
     sampler = stage.loader.settings.get('sampler') or {}
-    steps = sampler.get('num_samples', 0) // stage.loader.settings['batch_size']
+    # Without num_samples epochs are not counted in steps, and a loader of a batch sampler has no batch_size.
+    steps = sampler['num_samples'] // stage.loader.settings['batch_size'] if 'num_samples' in sampler else 0
     interval = hook.get('interval', -1)
     if not steps or interval % steps:
         raise ValueError(f"default_hooks.checkpoint.interval={interval} steps is no multiple of an epoch of "
