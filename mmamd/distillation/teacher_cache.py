@@ -129,11 +129,13 @@ class TeacherCache:
         if self.view not in self._files:
             path = self.folder / f'view_{self.view}.bin'
             size = self._num_images * self._type.itemsize
-            # Writing to a mapped file on a full disk kills the process without a word.
+            # Writing to a mapped file on a full disk kills the process without a word. Rows that are not there yet take
+            # no room, also of a file that is there.
+            taken = path.stat().st_blocks * 512 if path.exists() else 0
             free = shutil.disk_usage(self.folder).free
-            if not path.exists() and free < size:
-                raise OSError(f'view {self.view} of the teacher\'s logits needs {size} bytes in {self.folder}, where '
-                              f'{free} are free; make room, or set fewer teacher_cache.views')
+            if free < size - taken:
+                raise OSError(f'view {self.view} of the teacher\'s logits needs {size - taken} more bytes in '
+                              f'{self.folder}, where {free} are free; make room, or set fewer teacher_cache.views')
             with open(path, 'ab') as file:
                 file.truncate(size)  # several processes may do so at once: what is there is kept
             self._files[self.view] = np.asarray(np.memmap(path, self._type, 'r+', shape=(self._num_images,)))

@@ -134,8 +134,24 @@ def test_what_float16_cannot_hold_is_refused(cache, value):
 
 def test_a_disk_without_room_is_refused_before_anything_is_mapped(cache, monkeypatch):
     monkeypatch.setattr(teacher_cache.shutil, 'disk_usage', lambda _: SimpleNamespace(free=49))
-    with pytest.raises(OSError, match="view 0 of the teacher's logits needs 50 bytes .* 49 are free; make room"):
+    with pytest.raises(OSError, match="view 0 of the teacher's logits needs 50 more bytes .* 49 are free; make room"):
         cache.logits(samples(0), lambda: torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize('is_full, free', [(False, 8191), (True, 0)])
+def test_of_a_file_that_is_there_the_rows_that_are_not_still_need_room(tmp_path, monkeypatch, is_full, free):
+    """A run that goes on finds a file of its whole size, which takes the room of its rows alone."""
+    size = 1024 * (4 + 2 * 2)
+    with open(tmp_path / 'view_0.bin', 'wb') as file:
+        file.write(bytes(size) if is_full else b'')
+        file.truncate(size)
+    monkeypatch.setattr(teacher_cache.shutil, 'disk_usage', lambda _: SimpleNamespace(free=free))
+    again = TeacherCache(tmp_path, num_images=1024, num_classes=2, top_k=None)
+    if is_full:
+        assert len(again.missing()) == 1024
+    else:
+        with pytest.raises(OSError, match=f'needs {size} more bytes .* {free} are free'):
+            again.missing()
 
 
 def test_a_file_takes_two_bytes_a_logit(cache, tmp_path):
