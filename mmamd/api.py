@@ -144,7 +144,7 @@ def export_model(work_dir: str | Path, forms: Sequence[str] = ('pth',), scale: f
     cfg, network, candidate = load_candidate(work_dir, scale)
     folder = Path(work_dir) / 'exported' / candidate.key if out is None else Path(out)
     with as_its_run(cfg):
-        samples = None if all(FORMS[name].is_exact for name in forms) else samples_of(cfg, work_dir)
+        samples = None if all(FORMS[name].is_exact for name in forms) else samples_of(cfg, work_dir, network)
         return export_candidate(cfg, network, candidate, forms, folder, force=force, samples=samples,
                                 pixels=with_preprocessing, say=say)
 

@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import torch
+import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
@@ -62,7 +64,7 @@ def run_bench(work_dir: Path, batch_sizes: list[int], threads: int | None, devic
     with as_its_run(cfg), _threads(threads) as num_threads:
         shape = tuple(build_network(networks['teacher']).backbone.input_shape)
         clock = _Clock(batch_sizes, num_threads, torch.device(device), seconds, shape)
-        samples, missing = samples_of(cfg, work_dir), {}
+        samples, missing = partial(samples_of, cfg, work_dir), {}
         rows = [row for name, network in networks.items()
                 for row in _measure(clock, name, network, cfg, samples if name in students else None, missing)]
     found = {'networks': rows, 'device': str(clock.device), 'processor': _processor(clock.device),
@@ -125,9 +127,9 @@ class _Clock:
         return found
 
 
-def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: Samples | None,
+def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: Callable[[nn.Module], Samples] | None,
              missing: dict[str, str]) -> Iterator[dict]:
-    """The rows of a network: by torch, by ONNX Runtime and, where there are ``samples``, in integers."""
+    """The rows of a network: by torch, by ONNX Runtime and, where there are ``samples`` for it, in integers."""
     config, small = stand_alone(cfg, network)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -150,10 +152,11 @@ def _measure(clock: _Clock, name: str, network: Network, cfg: Config, samples: S
         yield row('ONNX Runtime', 'float32', 'model.onnx', by_onnx('model.onnx'))
         if samples is None:
             return
+        own = samples(small)
         try:
-            quantise(folder / 'model.onnx', folder / 'int8.onnx', samples.calibration())
+            quantise(folder / 'model.onnx', folder / 'int8.onnx', own.calibration())
             comparison = compare(read_onnx(folder / 'int8.onnx'), lambda images: small(images, mode='tensor'),
-                                 samples.test())
+                                 own.test())
         except (ValueError, FileNotFoundError) as error:  # of the data
             missing[f'{name} in int8'] = str(error)
             return

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
@@ -18,30 +19,30 @@ NUM_TEST = 2000  # evenly spread: a difference of two networks on them has a sta
 MOST_A_BATCH = 64
 
 
-def samples_of(cfg: Config, work_dir: str | Path) -> Samples:
-    """Training images as they are tested, and labelled test images, of a run.
+def samples_of(cfg: Config, work_dir: str | Path, network: nn.Module) -> Samples:
+    """Training images as they are tested, and labelled test images, of a run, preprocessed for one of its networks.
 
     Its data sets are read when images are asked for, :func:`mmamd.pipeline.finished_run.as_its_run`; what is wrong with
     them then raises ValueError or FileNotFoundError.
     """
     seed = RunState(Path(work_dir)).content['seed']
     context = Context(cfg, Settings.from_cfg(cfg), Path(work_dir), seed, spend=lambda *_: None)
-    return Samples(lambda: _calibration(context), lambda: _test(context))
+    return Samples(lambda: _calibration(context, network), lambda: _test(context, network))
 
 
-def _calibration(context: Context) -> Iterator[Tensor]:
+def _calibration(context: Context, network: nn.Module) -> Iterator[Tensor]:
     dataset = drawn_images(context, NUM_CALIBRATION)
-    batches = image_batches(context, dataset, context.network.data_preprocessor, _batch_size(context), 'calibration',
+    batches = image_batches(context, dataset, network.data_preprocessor, _batch_size(context), 'calibration',
                             augmented=False)
     return (_of_the_networks_size(context, images) for images in batches)
 
 
-def _test(context: Context) -> Iterator[tuple[Tensor, Tensor]]:
+def _test(context: Context, network: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
     dataset = context.dataset('test')
     num = min(NUM_TEST, len(dataset))
     spread = Subset(dataset, [i * len(dataset) // num for i in range(num)])
     for batch in DataLoader(spread, batch_size=_batch_size(context), collate_fn=context.task.collate):
-        data = context.task.preprocess(context.network, batch, training=False)
+        data = context.task.preprocess(network, batch, training=False)
         yield _of_the_networks_size(context, data['inputs']), context.task.hard_targets(data['data_samples'])
 
 

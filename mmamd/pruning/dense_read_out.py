@@ -41,8 +41,7 @@ class DenseReadOut(ReadOut):
         chosen = some_positions(inner[0, 0].numel(), inner.device)
         return tuple(maps.flatten(2)[:, :, chosen].transpose(1, 2).flatten(0, 1) for maps in (inner, target))
 
-    def assign(self, found: Solution, equations: Equations) -> None:
-        weight = self.linear.weight
-        weight.copy_(found.weight_KC.T.reshape(weight.shape))
+    def assign(self, found: Solution, equations: Equations, first: int = 0) -> None:
+        self.linear.weight[:, first:] = found.weight_KC.T[..., None, None].to(self.linear.weight)
         if found.bias_C is not None:
             self.linear.bias.copy_(found.bias_C)

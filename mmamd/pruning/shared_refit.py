@@ -95,11 +95,12 @@ class JointStep(RefitStep):
 
     def enter(self, x: Tensor) -> Tensor:
         inner = [step.enter(own) for step, own in self._each(x)]
-        return torch.cat([F.pad(each, (0, self._largest.num_inputs - each.shape[-1])) for each in inner])
+        return torch.cat([F.pad(each, (0, self._lacking(step)))
+                          for each, step in zip(inner, self._steps, strict=True)])
 
     def close(self, inner: Tensor, x: Tensor) -> Tensor:
         parts = inner.chunk(len(self._steps))
-        return torch.cat([step.close(part[..., :step.num_inputs], own)
+        return torch.cat([step.close(part[..., :part.shape[-1] - self._lacking(step)], own)
                           for part, (step, own) in zip(parts, self._each(x), strict=True)])
 
     def leave(self, total: Tensor, x: Tensor) -> Tensor:
@@ -114,6 +115,10 @@ class JointStep(RefitStep):
 
     def assign(self, found: Solution, equations: Equations) -> None:
         self._largest.assign(found, equations)
+
+    def _lacking(self, step: LinearStep) -> int:
+        """How many of the largest candidate's inputs a step is without: none of a read-out, which may read maps."""
+        return self._largest.num_inputs - step.num_inputs
 
     def _each(self, x: Tensor) -> Iterator[tuple[LinearStep, Tensor]]:
         """Each candidate's step with its own stream, while the network runs as it."""

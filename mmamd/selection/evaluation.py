@@ -84,7 +84,7 @@ class CandidateValLoop(BaseLoop):
     def _run_iter(self, data_batch: dict) -> None:
         data = self._panel.data_preprocessor(data_batch, training=False)
         for name in self._panel.networks:
-            outputs = self._panel.ready(name)(**data, mode='predict')
+            outputs = self._panel.predict(name, data)
             self._evaluators[name].process(data_samples=outputs, data_batch=data_batch)
 
     def measurements(self, metric: str, percent: bool) -> tuple[dict[str, Measurement], list[Measurement]]:

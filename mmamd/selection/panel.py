@@ -8,6 +8,7 @@ from mmengine.model import BaseModel
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.recalibration import load_statistics, restore_statistics, statistics
+from mmamd.distillation.renormalisation import renormalisation
 from mmamd.registry import MODELS
 from mmamd.structures import Network
 from mmamd.weights.networks import build_network
@@ -19,7 +20,8 @@ class Panel(BaseModel):
 
     Args:
         networks: Name -> fields of :class:`mmamd.structures.Network`.
-        data_preprocessor: Not read: each batch is preprocessed as the first network wants it.
+        data_preprocessor: Not read: each batch is preprocessed as the first network wants it, and from that normalised
+            anew for those that want it otherwise.
     """
 
     def __init__(self, networks: dict[str, dict], data_preprocessor: Any = None) -> None:
@@ -29,10 +31,13 @@ class Panel(BaseModel):
             place = str(network.architecture), network.weights
             if place not in modules:
                 modules[place] = build_network(replace(network, statistics=None))
-        super().__init__(data_preprocessor=next(iter(modules.values())).data_preprocessor)
+        first = next(iter(modules.values())).data_preprocessor
+        super().__init__(data_preprocessor=first)
         self.networks = described
         self._module_of = {name: modules[str(each.architecture), each.weights] for name, each in described.items()}
         self.judged = nn.ModuleList(modules.values())
+        self._renormalisations = nn.ModuleList(renormalisation(first, each.data_preprocessor) for each in self.judged)
+        self._renormalisation_of = dict(zip(self.judged, self._renormalisations, strict=True))
         files = {network.statistics for network in described.values() if network.statistics is not None}
         self._statistics = {file: load_statistics(file) for file in files}
         self._own_statistics = {module: statistics(module) for module in modules.values()}
@@ -46,6 +51,11 @@ class Panel(BaseModel):
         restore_statistics(module, self._own_statistics[module] if network.statistics is None else
                            self._statistics[network.statistics][network.key])
         return module
+
+    def predict(self, name: str, data: dict) -> list:
+        """What a network says of a batch, preprocessed as the first one wants it."""
+        module = self.ready(name)
+        return module(**{**data, 'inputs': self._renormalisation_of[module](data['inputs'])}, mode='predict')
 
     def forward(self, inputs, data_samples=None, mode: str = 'tensor'):
         raise NotImplementedError('a panel has no output of its own; ask for a network with ready(name)')

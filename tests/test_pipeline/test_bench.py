@@ -2,12 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 import mmamd
+from mmamd.files.run_config import read_run_config
 from mmamd.pipeline import bench
+from mmamd.pipeline.finished_run import as_its_run
+from mmamd.pipeline.samples import samples_of
+from mmamd.weights.networks import build_network, find_network
 
 
 @pytest.fixture(scope='module')
@@ -43,6 +49,30 @@ def test_what_integers_lose_is_said_in_the_table_and_in_the_report(timed):
     rows = [line for line in table.splitlines() if line.startswith(('network', 'teacher', 'assistant', 'student'))]
     assert sentence in table and len(rows) == 1 + 7 * 2 and max(map(len, rows)) <= 80
     assert (run / 'report.html').read_text() == f'drawn of {found}'
+
+
+def test_integers_of_a_student_with_a_preprocessor_of_its_own_are_held_to_images_that_it_makes(
+        finished_run, digits, monkeypatch):
+    work_dir, (images, labels) = finished_run[0], digits('test')
+    cfg, student, calibrated = read_run_config(work_dir), find_network(work_dir, 'student'), []
+    student = replace(student, architecture={
+        **student.architecture, 'data_preprocessor': dict(num_classes=10, mean=[255.] * 3, std=[30.] * 3)})
+    quantise = bench.quantise
+
+    def looking(path, out, calibration):
+        calibrated.extend(calibration)
+        quantise(path, out, calibrated)
+
+    monkeypatch.setattr(bench, 'quantise', looking)
+    clock = bench._Clock([1], 1, torch.device('cpu'), 0., (3, 8, 8))
+    with as_its_run(cfg):
+        *_, row = bench._measure(clock, 'student', student, cfg, partial(samples_of, cfg, work_dir), {})
+        with torch.no_grad():
+            right, otherwise = ((build_network(student)(each).argmax(1) == labels).double().mean().item()
+                                for each in ((images * 95.9 + 77.8 - 255) / 30, images))
+    assert row['comparison']['reference'] == pytest.approx(right) != pytest.approx(otherwise)
+    pixels = torch.cat(calibrated)
+    assert pixels.min() == -8.5 and pixels.max() <= 0  # 0 and 255
 
 
 def test_a_run_whose_student_is_not_there_is_refused(timed, tmp_path):

@@ -17,7 +17,7 @@ def test_the_test_images_are_those_of_the_summary_and_the_training_images_are_no
     cfg = read_run_config(work_dir)
     student = mmamd.load_student(work_dir)
     with as_its_run(cfg):
-        samples = samples_of(cfg, work_dir)
+        samples = samples_of(cfg, work_dir, student)
         found = compare(student, student, samples.test())
         calibration = torch.cat(list(samples.calibration()))
     assert (found.num_images, found.value) == (100, pytest.approx(summary['student']['value']))

@@ -181,6 +181,31 @@ def test_candidates_are_made_good_without_training(read, tmp_path):
     assert list(found.errors)[-1] == 'head.conv_seg'
 
 
+@pytest.mark.parametrize('start', ['nested', 'together'])
+def test_candidates_of_a_transformer_share_a_refit_of_a_dense_head(start, read, tmp_path):
+    config = read(**{
+        'model.teacher': None, 'compression.refit': dict(num_images=16), 'compression.importance.check_teacher': False,
+        'method.start': start, 'joint.train_cfg': dict(max_iters=1, epoch_iters=1),
+        'student.train_cfg': dict(max_iters=1, epoch_iters=1)})
+    config.compression.prune = ('head', 'neuron')
+    config.model.architecture = dict(
+        type='EncoderDecoder', train_cfg=dict(), test_cfg=dict(mode='whole'),
+        backbone=dict(type='mmamd.MaskedViT', img_size=(48, 64), patch_size=8, out_type='featmap', arch=dict(
+            embed_dims=12, num_layers=2, num_heads=3, feedforward_channels=24)),
+        decode_head=dict(type='FCNHead', in_channels=12, in_index=-1, channels=12, num_convs=0, concat_input=False,
+                         num_classes=4, loss_decode=dict(type='CrossEntropyLoss')))
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MODELS.build(config.model.architecture)
+        network.init_weights()
+    torch.save({'state_dict': network.state_dict()}, tmp_path / 'teacher.pth')
+    config.model.teacher = str(tmp_path / 'teacher.pth')
+    mmamd.compress(config, work_dir=tmp_path / 'run')
+    found = Refitted.load(tmp_path / 'run' / 'refit' / 'refit.json').networks
+    before, after = next(iter(found.values())).errors['head.conv_seg']
+    assert after < before
+
+
 def other_student(strides=(1, 2, 1, 1)):
     architecture = Config.fromfile(TINY).model.architecture.to_dict()
     architecture.pop('auxiliary_head')

@@ -4,11 +4,15 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.runner import Runner
+from mmpretrain.structures import DataSample
 
 from mmamd.backbones.recalibration import batch_norms, save_statistics, statistics
 from mmamd.registry import MODELS
 from mmamd.selection.panel import Panel
 from mmamd.structures import Cost, Network
+from mmamd.weights.networks import build_network
 
 ARCHITECTURE = dict(
     type='ImageClassifier', _scope_='mmpretrain', backbone=dict(type='mmamd.MaskedCifarResNet', depth=20, img_size=8),
@@ -88,6 +92,39 @@ def test_a_panel_is_built_from_a_config_and_does_not_change_it(described):
     panel = MODELS.build(dict(type='mmamd.Panel', networks=networks))
     assert repr(networks) == before
     assert panel.networks['small'] == Network.from_dict(networks['small'])
+
+
+class FirstScore(BaseMetric):
+    """Mean probability of the first class."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [float(sample['pred_score'][0]) for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return {'score': sum(results) / len(results)}
+
+
+@pytest.mark.parametrize('first', ['teacher', 'student'])
+def test_each_network_is_judged_on_images_that_its_own_preprocessor_has_made(described, first, tmp_path):
+    plain = dict(mean=[100., 110., 120.], std=[50.] * 3, to_rgb=True)
+    other = dict(mean=[1., 2., 3.], std=[200., 250., 300.], to_rgb=False)
+    networks = dict(
+        teacher=described('again.pth', 1., architecture=dict(ARCHITECTURE, data_preprocessor=plain)),
+        student=described('other.pth', architecture=dict(OTHER, data_preprocessor=other)))
+    networks = {first: networks.pop(first), **networks}
+    images = torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    runner = Runner(
+        Panel(networks), str(tmp_path), val_evaluator=[FirstScore()], val_cfg=dict(type='mmamd.CandidateValLoop'),
+        val_dataloader=dict(
+            dataset=[dict(inputs=image, data_samples=DataSample()) for image in images], batch_size=4,
+            collate_fn=dict(type='default_collate'), sampler=dict(type='DefaultSampler', shuffle=False)),
+        log_level='ERROR', default_scope='mmpretrain')
+    found = runner.val()
+    for name, network in networks.items():
+        alone = build_network(Network.from_dict(network))
+        said = alone.test_step(dict(inputs=images, data_samples=[DataSample() for _ in images]))
+        expected = torch.stack([sample.pred_score[0] for sample in said]).mean().item()
+        assert found[f'{name}/score'] == pytest.approx(expected, abs=1e-6), name
 
 
 def test_a_panel_has_no_output_of_its_own(described):

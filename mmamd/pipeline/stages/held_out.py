@@ -64,7 +64,10 @@ class HeldOut:
 
     @torch.no_grad()
     def judge(self, context: Context, networks: dict[str, nn.Module], seed: int) -> dict[str, float]:
-        """Name -> performance as a fraction, of networks in eval mode; nothing is printed, and no rank waits for it."""
+        """Name -> performance as a fraction, of networks in eval mode whose preprocessors are alike.
+
+        Nothing is printed, and no rank waits for it.
+        """
         evaluators = {name: self._build_evaluator(context.dataset('val')) for name in networks}
         for batch, data in self.batches(context, next(iter(networks.values())), seed):
             for name, network in networks.items():
