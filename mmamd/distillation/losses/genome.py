@@ -22,7 +22,6 @@ from mmamd.distillation.vectors import pooled
 from mmamd.notices import notice
 from mmamd.registry import KD_CALIBRATIONS, KD_DISTANCES, KD_TRANSFORMS, MODELS
 from mmamd.structures import Maps
-from mmamd.tasks import task_of
 
 
 def genome_loss(genome: Genome, student: Tensor, teacher: Tensor, student_NC: Tensor, teacher_NC: Tensor,
@@ -113,7 +112,7 @@ class GenomeLoss(Loss):
         check_batch(self, self.genome, student)
         target = None
         if KD_CALIBRATIONS.module_dict[self.genome.calibration].needs_target:
-            target = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
+            target = student.hard_targets()
         return genome_loss(self.genome, *self.knowledge(student, teacher, index), student.logits, teacher.logits,
                            target, partial(self._rand, student, index))
 
