@@ -3,15 +3,13 @@
 Shapes: N samples, C channels, H x W positions, M channels within the fusion.
 """
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmamd.distillation.connectors import connectable
 from mmamd.distillation.generation import MaskSeed
-from mmamd.distillation.genome import NUM_TRANSFORMS, Genome
+from mmamd.distillation.genome import Genome
 from mmamd.distillation.losses.feature import Layers, LayersLoss
 from mmamd.distillation.losses.genome import check_batch, genome_loss
 from mmamd.distillation.losses.loss import at_least_float32
@@ -128,7 +126,7 @@ class ReviewKDLoss(LayersLoss):
         """Of fused maps and the teacher's, the ``place``-th of all."""
         if self.genome is None:
             return hcl_loss(met, others)
-        rand = partial(_rand, self.masks, student.progress, place)
+        rand = self.masks.for_transforms(student.progress, place)
         return genome_loss(self.genome, met, others, student.logits, teacher.logits, rand=rand)
 
 
@@ -137,7 +135,3 @@ def _of_maps(text: str) -> Genome:
     if genome.input != 'feature' or genome.calibration != 'no':
         raise ValueError(f'genome must be one of in:[feature] and cal:[no], which compares maps alone, got {text!r}')
     return genome.canonical()
-
-
-def _rand(masks: MaskSeed, progress: float, place: int, slot: int, *shape: int) -> Tensor:
-    return masks.rand(*shape, progress=progress, index=NUM_TRANSFORMS * place + slot)
