@@ -3,10 +3,13 @@
 Legend: C channels.
 """
 
+from collections.abc import Callable
+
 import torch
 from mmengine.dist import get_rank
 from torch import Tensor, nn
 
+from mmamd.distillation.genome import NUM_TRANSFORMS
 from mmamd.seeds import derive_seed
 
 
@@ -31,6 +34,12 @@ class MaskSeed:
     def rand(self, *shape: int, progress: float, index: int) -> Tensor:
         """Uniform numbers in [0, 1), on the CPU."""
         return torch.rand(shape, generator=self.generator(progress, index))
+
+    def for_transforms(self, progress: float, place: int) -> Callable[..., Tensor]:
+        """``rand(slot, *shape)`` of a genome's transforms, the slots of one place: a teacher, or a layer of one."""
+        def rand(slot: int, *shape: int) -> Tensor:
+            return self.rand(*shape, progress=progress, index=NUM_TRANSFORMS * place + slot)
+        return rand
 
     def generator(self, progress: float, index: int, device: torch.device | str = 'cpu') -> torch.Generator:
         """What draws them; on another device others, and no copy."""

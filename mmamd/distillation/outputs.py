@@ -7,6 +7,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from mmamd.distillation.maps import as_maps
+from mmamd.tasks import task_of
 
 
 @dataclass
@@ -36,6 +37,10 @@ class Outputs:
     def maps(self, name: str) -> Tensor:
         """The state of a module as maps. Raises ValueError as :func:`mmamd.distillation.maps.as_maps`."""
         return as_maps(self.states[name], self.inputs)
+
+    def hard_targets(self) -> Tensor:
+        """What is right of each sample, as of :meth:`mmamd.tasks.Task.hard_targets`, on the device of the logits."""
+        return task_of(self.network).hard_targets(self.samples).to(self.logits.device)
 
     def detached(self) -> 'Outputs':
         """The same without its graph."""

@@ -47,6 +47,11 @@ class Loader:
 
     settings: dict
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether an epoch is of so many steps, and goes on in the pass over the images where the last one ended."""
+        return (self.settings.get('sampler') or {}).get('type') == 'mmamd.StreamSampler'
+
     def identity(self) -> dict:
         loader = plain(self.settings)
         for key in ('pin_memory', 'persistent_workers', 'prefetch_factor'):

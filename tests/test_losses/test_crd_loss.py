@@ -197,6 +197,20 @@ def test_banks_after_a_step_by_hand():
     assert int(term.iteration) == 1
 
 
+@pytest.mark.parametrize('overflowed', [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_leaves_the_bank_of_its_network_as_it_was(overflowed):
+    term = built()
+    contrast = term.contrasts[0]
+    before = {name: bank.clone() for name, bank in contrast.named_buffers()}
+    student = outputs(torch.tensor([[overflowed, 7.], [-3., 0.]]), [2, 0])
+    teacher = outputs(torch.tensor([[-1., 0.], [2., overflowed]]), [2, 0])
+    term.after_step(student, [teacher])
+    assert (contrast.student_bank != before['student_bank']).any(dim=1).tolist() == [True, False, False, False]
+    assert (contrast.teacher_bank != before['teacher_bank']).any(dim=1).tolist() == [False, False, True, False]
+    later = outputs(torch.ones(1, 2), [2])
+    assert term.compare(later, later, 0).isfinite()
+
+
 def test_what_it_remembers_survives_a_checkpoint():
     one, other = built(), built()
     student, teacher = (outputs(torch.randn(2, 2), [1, 3]) for _ in range(2))

@@ -62,6 +62,13 @@ def test_masks_follow_from_seed_step_and_teacher_alone():
     assert not any(torch.equal(other, first) for other in others)
 
 
+def test_each_of_a_genomes_transforms_draws_by_its_slot_and_place_alone():
+    masks = MaskSeed()
+    drawn = [masks.for_transforms(0.25, place)(slot, 4, 3) for place in range(2) for slot in range(3)]
+    for index, each in enumerate(drawn):
+        assert torch.equal(each, masks.rand(4, 3, progress=0.25, index=index))
+
+
 def test_a_resumed_run_masks_as_an_uninterrupted_one(make_distiller):
     terms = []
     for _ in range(2):

@@ -285,7 +285,7 @@ def test_images_that_are_not_square_and_logits_of_positions_are_refused(make_dis
     with pytest.raises(ValueError, match='must be square for that, got 8 x 4; crop or resize them to a square'):
         turned(torch.zeros(1, 3, 8, 4))
     term, network = SSKDLoss(similarity=0.), make_distiller().network
-    outputs = Outputs(network, torch.zeros(1, 3, 8, 4), SAMPLES[:1], None, {})
+    outputs = Outputs(network, torch.zeros(1, 3, 8, 4), SAMPLES[:1], torch.zeros(1, 3), {})
     with pytest.raises(ValueError, match='must be square for that, got 8 x 4'):
         term.build(outputs, [outputs], 0)
     term.pairs, term.heads = [[('backbone', 'backbone')]], nn.ModuleList([nn.Identity()])

@@ -13,7 +13,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, DefaultScope
 
 import mmamd
-from mmamd.datasets import StreamSampler
 from mmamd.distillation.distiller import distiller_of
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
@@ -266,21 +265,21 @@ class Shared:
         self.kept[image] = logits
 
 
-def end_of_epoch(cache, rank, monkeypatch, sampler=None, renormalise=lambda x: x, between=lambda: None):
+def end_of_epoch(cache, rank, monkeypatch, is_stream=False, renormalise=lambda x: x, between=lambda: None):
     """What a hook spends at the end of an epoch on one of two processes; ``between`` is what happens in a barrier."""
     spent, teacher = [], lambda inputs, mode: inputs
     distiller = SimpleNamespace(
         teachers=[teacher], renormalisations=[renormalise], data_preprocessor=lambda data, training: data,
         teacher_networks=[SimpleNamespace(cost=SimpleNamespace(macs=7))])
     loader = SimpleNamespace(dataset=[dict(inputs=torch.tensor([float(i)])) for i in range(9)],
-                             collate_fn=lambda samples: samples[0], sampler=sampler)
+                             collate_fn=lambda samples: samples[0])
     runner = SimpleNamespace(epoch=0, max_epochs=4, model=distiller, train_dataloader=loader,
                              optim_wrapper=SimpleNamespace(optim_context=lambda model: contextlib.nullcontext()))
     monkeypatch.setattr(teacher_cache, 'distiller_of', lambda model: model)
     monkeypatch.setattr(teacher_cache, 'get_rank', lambda: rank)
     monkeypatch.setattr(teacher_cache, 'get_world_size', lambda: 2)
     monkeypatch.setattr(teacher_cache, 'barrier', between)
-    TeacherCacheHook([cache], 2, spent.append).after_train_epoch(runner)
+    TeacherCacheHook([cache], 2, is_stream, spent.append).after_train_epoch(runner)
     return spent
 
 
@@ -306,5 +305,5 @@ def test_a_teacher_of_another_normalisation_is_asked_in_its_own_when_an_epoch_en
 
 def test_a_stream_drops_no_image_and_asks_about_none_when_an_epoch_ends(monkeypatch):
     cache = Shared()
-    assert end_of_epoch(cache, 0, monkeypatch, sampler=StreamSampler(range(9), 3)) == []
+    assert end_of_epoch(cache, 0, monkeypatch, is_stream=True) == []
     assert cache.missing() == list(range(9))

@@ -4,14 +4,13 @@ Shapes: N samples, L tokens, C channels.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from mmamd.distillation.connectors import Connectors, are_pairs
-from mmamd.distillation.losses.feature import layer_pairs
-from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.connectors import Connectors
+from mmamd.distillation.losses.feature import Layers, LayersLoss
+from mmamd.distillation.losses.loss import at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -37,7 +36,7 @@ def ab_loss(student: Tensor, teacher: Tensor, margin: float = 1.0) -> Tensor:
 
 
 @MODELS.register_module()
-class ABLoss(Loss):
+class ABLoss(LayersLoss):
     """Sum over layers of ``2^(i - n + 1)`` times :func:`ab_loss`, i of n counted from 0: the last layer has weight 1.
 
     A term of the section ``pretrain``, in which the student is trained by it, and refused elsewhere: the paper trains
@@ -57,18 +56,12 @@ class ABLoss(Loss):
     joint = False
     pretrains = True
 
-    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', margin: float = 1.0,
-                 weight: float = 3e-3) -> None:
-        super().__init__(weight=weight)
-        are_pairs(layers)  # refuses what is neither
+    def __init__(self, *, layers: Layers = 'auto', margin: float = 1.0, weight: float = 3e-3) -> None:
+        super().__init__(layers=layers, weight=weight)
         if not 0 < margin < math.inf:
             raise ValueError(f'margin must be a positive finite number, got {margin!r}; 1.0 is usual')
-        self.layers = layers
         self.margin = margin
         self.connectors = nn.ModuleList()
-
-    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         self.connectors.extend(Connectors(pairs, student, teacher)

@@ -4,14 +4,10 @@ Legend: N samples, C channels, (H, W) positions.
 """
 
 import math
-from collections.abc import Sequence
 
-import torch.nn as nn
 from torch import Tensor
 
-from mmamd.distillation.connectors import are_pairs
-from mmamd.distillation.losses.feature import layer_pairs
-from mmamd.distillation.losses.loss import Loss
+from mmamd.distillation.losses.feature import Layers, LayersLoss
 from mmamd.distillation.maps import check_positions
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.vectors import rescaled, unit
@@ -59,7 +55,7 @@ def check_power(p: float) -> None:
 
 
 @MODELS.register_module()
-class ATLoss(Loss):
+class ATLoss(LayersLoss):
     """Sum over layers of :func:`at_loss`; of tokens the class token takes no part, as it has no position.
 
     Args:
@@ -73,16 +69,10 @@ class ATLoss(Loss):
         ValueError: ``layers`` is something else, or ``p`` is less than 1.
     """
 
-    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', p: float = 2.0,
-                 weight: float = 1000.0) -> None:
-        super().__init__(weight=weight)
-        are_pairs(layers)  # refuses what is neither
+    def __init__(self, *, layers: Layers = 'auto', p: float = 2.0, weight: float = 1000.0) -> None:
+        super().__init__(layers=layers, weight=weight)
         check_power(p)
-        self.layers = layers
         self.p = p
-
-    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):

@@ -130,11 +130,16 @@ class Contrast(nn.Module):
 
     @torch.no_grad()
     def remember(self, places_N: Tensor, student_ND: Tensor, teacher_ND: Tensor, momentum: float) -> None:
-        """Move the images' directions in the banks towards new ones; of an image that comes twice the first counts."""
+        """Move the images' directions in the banks towards new ones; of an image that comes twice the first counts.
+
+        Where a new one is not finite the bank keeps what it has: a step that a loss scaler leaves out, as something has
+        overflowed in it, is remembered before that is known.
+        """
         first = torch.from_numpy(np.unique(places_N.cpu().numpy(), return_index=True)[1]).to(places_N.device)
         places = places_N[first]
         for bank, new_ND in ((self.student_bank, student_ND), (self.teacher_bank, teacher_ND)):
-            bank[places] = F.normalize(momentum * bank[places] + (1 - momentum) * new_ND[first], dim=1)
+            moved = F.normalize(momentum * bank[places] + (1 - momentum) * new_ND[first], dim=1)
+            bank[places] = torch.where(moved.isfinite().all(dim=1, keepdim=True), moved, bank[places])
 
 
 @MODELS.register_module()

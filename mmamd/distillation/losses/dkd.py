@@ -11,7 +11,6 @@ from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.warmup import check_warmup, grown
 from mmamd.registry import MODELS
-from mmamd.tasks import task_of
 
 
 def dkd_loss(student_NC: Tensor, teacher_NC: Tensor, target_N: Tensor, zeta: float, eta: float,
@@ -107,6 +106,6 @@ class DKDLoss(Loss):
         self.warmup = warmup
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        target_N = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
+        target_N = student.hard_targets()
         loss = dkd_loss(student.logits, teacher.logits, target_N, self.zeta, self.eta, self.temperature)
         return grown(student.progress, self.warmup) * loss

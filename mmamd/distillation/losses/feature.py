@@ -19,6 +19,7 @@ from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
+Layers = str | Sequence[int | tuple[str, str]]  # 'auto', numbers of hidden states, or pairs of names of modules
 NUM_AUTO_BLOCKS = 7  # block outputs that 'auto' takes beside the embedding
 
 
@@ -99,8 +100,7 @@ def resolve_layers(spec: str | Sequence[int], num_blocks: int) -> list[int]:
     return layers
 
 
-def layer_pairs(layers: str | Sequence[int | tuple[str, str]], student: nn.Module,
-                teacher: nn.Module) -> list[tuple[str, str]]:
+def layer_pairs(layers: Layers, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
     """Names of the modules whose states a term compares: the student's and the teacher's.
 
     Args:
@@ -120,8 +120,28 @@ def layer_pairs(layers: str | Sequence[int | tuple[str, str]], student: nn.Modul
     return [(own[i], teachers[i]) for i in resolve_layers(layers, len(own) - 1)]
 
 
+class LayersLoss(Loss):
+    """What terms have in common that compare the states of several layers.
+
+    Args:
+        layers: As of :class:`FeatureLoss`.
+        weight: Factor of the term.
+
+    Raises:
+        ValueError: ``layers`` is something else.
+    """
+
+    def __init__(self, *, layers: Layers = 'auto', weight: float = 1.0) -> None:
+        super().__init__(weight=weight)
+        are_pairs(layers)  # refuses what is neither
+        self.layers = layers
+
+    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
+        return layer_pairs(self.layers, student, teacher)
+
+
 @MODELS.register_module()
-class FeatureLoss(Loss):
+class FeatureLoss(LayersLoss):
     """:func:`feature_loss` over some layers; what differs in shape is made comparable by :class:`Connectors`.
 
     Args:
@@ -133,16 +153,10 @@ class FeatureLoss(Loss):
         weight: Factor of the term; AMD's beta.
     """
 
-    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', normalize: bool = False,
-                 weight: float = 1.0) -> None:
-        super().__init__(weight=weight)
-        are_pairs(layers)  # refuses what is neither
-        self.layers = layers
+    def __init__(self, *, layers: Layers = 'auto', normalize: bool = False, weight: float = 1.0) -> None:
+        super().__init__(layers=layers, weight=weight)
         self.normalize = normalize
         self.connectors = nn.ModuleList()
-
-    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         self.connectors.extend(Connectors(pairs, student, teacher)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmamd.distillation.connectors import aligned, check_pairs, same_architecture
 from mmamd.distillation.generation import MaskSeed
-from mmamd.distillation.genome import EXAMPLE, NUM_TRANSFORMS, Genome
+from mmamd.distillation.genome import EXAMPLE, Genome
 from mmamd.distillation.layers import check_layer, layer_pair
 from mmamd.distillation.losses.logit_correlation import MOST_CLASSES, correlation_maps
 from mmamd.distillation.losses.loss import Loss, at_least_float32
@@ -22,7 +22,6 @@ from mmamd.distillation.vectors import pooled
 from mmamd.notices import notice
 from mmamd.registry import KD_CALIBRATIONS, KD_DISTANCES, KD_TRANSFORMS, MODELS
 from mmamd.structures import Maps
-from mmamd.tasks import task_of
 
 
 def genome_loss(genome: Genome, student: Tensor, teacher: Tensor, student_NC: Tensor, teacher_NC: Tensor,
@@ -113,9 +112,9 @@ class GenomeLoss(Loss):
         check_batch(self, self.genome, student)
         target = None
         if KD_CALIBRATIONS.module_dict[self.genome.calibration].needs_target:
-            target = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
+            target = student.hard_targets()
         return genome_loss(self.genome, *self.knowledge(student, teacher, index), student.logits, teacher.logits,
-                           target, partial(self._rand, student, index))
+                           target, self.masks.for_transforms(student.progress, index))
 
     def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
         shapes = student.logits.shape, teacher.logits.shape
@@ -135,9 +134,6 @@ class GenomeLoss(Loss):
     def _maps(self, state: Tensor, images: Tensor) -> Tensor:
         """A state as maps, an embedding as those of one position."""
         return as_maps(state, images) if self.genome.input == 'feature' else pooled(state, images)[:, :, None, None]
-
-    def _rand(self, student: Outputs, index: int, slot: int, *shape: int) -> Tensor:
-        return self.masks.rand(*shape, progress=student.progress, index=NUM_TRANSFORMS * index + slot)
 
 
 def check_batch(term: Loss, genome: Genome, student: Outputs) -> None:

@@ -10,7 +10,6 @@ from mmamd.distillation.losses.logit import check_temperature
 from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
-from mmamd.tasks import task_of
 
 
 def nkd_loss(student_NC: Tensor, teacher_NC: Tensor, target_N: Tensor, gamma: float = 1.5,
@@ -82,5 +81,5 @@ class NKDLoss(Loss):
         self.temperature = temperature
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        target_N = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
+        target_N = student.hard_targets()
         return nkd_loss(student.logits, teacher.logits, target_N, self.gamma, self.temperature)

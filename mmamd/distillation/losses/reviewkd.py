@@ -3,19 +3,16 @@
 Shapes: N samples, C channels, H x W positions, M channels within the fusion.
 """
 
-from collections.abc import Sequence
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmamd.distillation.connectors import are_pairs, connectable
+from mmamd.distillation.connectors import connectable
 from mmamd.distillation.generation import MaskSeed
-from mmamd.distillation.genome import NUM_TRANSFORMS, Genome
-from mmamd.distillation.losses.feature import layer_pairs
+from mmamd.distillation.genome import Genome
+from mmamd.distillation.losses.feature import Layers, LayersLoss
 from mmamd.distillation.losses.genome import check_batch, genome_loss
-from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.losses.loss import at_least_float32
 from mmamd.distillation.maps import as_levels, in_form
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.warmup import check_warmup, grown
@@ -79,7 +76,7 @@ class Fusion(nn.Module):
 
 
 @MODELS.register_module()
-class ReviewKDLoss(Loss):
+class ReviewKDLoss(LayersLoss):
     """Sum over layers of :func:`hcl_loss`, the student's states being fused from the deepest to the shallowest.
 
     A distiller of KD-Zero may take the place of that distance (its Table 2). Tokens become maps, without the class
@@ -98,18 +95,13 @@ class ReviewKDLoss(Loss):
         ValueError: ``layers`` or ``genome`` is none of these, or ``warmup`` no share.
     """
 
-    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', genome: str | None = None,
-                 warmup: float = 0.0, weight: float = 1.0) -> None:
-        super().__init__(weight=weight)
-        are_pairs(layers)  # refuses what is neither
+    def __init__(self, *, layers: Layers = 'auto', genome: str | None = None, warmup: float = 0.0,
+                 weight: float = 1.0) -> None:
+        super().__init__(layers=layers, weight=weight)
         check_warmup(warmup)
-        self.layers = layers
         self.genome = None if genome is None else _of_maps(genome)
         self.warmup = warmup
         self.fusions = nn.ModuleList()
-
-    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
@@ -134,7 +126,7 @@ class ReviewKDLoss(Loss):
         """Of fused maps and the teacher's, the ``place``-th of all."""
         if self.genome is None:
             return hcl_loss(met, others)
-        rand = partial(_rand, self.masks, student.progress, place)
+        rand = self.masks.for_transforms(student.progress, place)
         return genome_loss(self.genome, met, others, student.logits, teacher.logits, rand=rand)
 
 
@@ -143,7 +135,3 @@ def _of_maps(text: str) -> Genome:
     if genome.input != 'feature' or genome.calibration != 'no':
         raise ValueError(f'genome must be one of in:[feature] and cal:[no], which compares maps alone, got {text!r}')
     return genome.canonical()
-
-
-def _rand(masks: MaskSeed, progress: float, place: int, slot: int, *shape: int) -> Tensor:
-    return masks.rand(*shape, progress=progress, index=NUM_TRANSFORMS * place + slot)

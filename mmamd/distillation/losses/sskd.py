@@ -18,7 +18,6 @@ from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.vectors import pooled, unit
 from mmamd.passes import one_tensor, watch
 from mmamd.registry import MODELS
-from mmamd.tasks import task_of
 
 TURNS = (1, 2, 3)  # by 90 degrees each
 
@@ -193,8 +192,7 @@ class SSKDLoss(Loss):
         student_RC = student.made[self][0]
         values = {}
         if self.transformed:
-            target_N = task_of(student.network).hard_targets(student.samples).to(student_RC.device)
-            target_R = target_N.repeat_interleave(len(TURNS))
+            target_R = student.hard_targets().repeat_interleave(len(TURNS))
             check_logits_and_target('SSKD', student_RC, teacher_RC, target_R)
             values['loss_transformed'] = self.transformed * ranked_loss(student_RC, teacher_RC, target_R,
                                                                         **self.transformed_options)

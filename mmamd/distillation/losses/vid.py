@@ -4,15 +4,14 @@ Shapes: N samples, L tokens, C channels.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmamd.distillation.connectors import Linear, are_pairs, connectable
-from mmamd.distillation.losses.feature import layer_pairs
-from mmamd.distillation.losses.loss import Loss, at_least_float32
+from mmamd.distillation.connectors import Linear, connectable
+from mmamd.distillation.losses.feature import Layers, LayersLoss
+from mmamd.distillation.losses.loss import at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
 
@@ -67,7 +66,7 @@ class Gaussian(nn.Module):
 
 
 @MODELS.register_module()
-class VIDLoss(Loss):
+class VIDLoss(LayersLoss):
     """Sum over layers of :func:`vid_loss` under a trained :class:`Gaussian` each, as in the paper and CRD's benchmark.
 
     The variance is a parameter, as the paper has it; in a known reimplementation it is none and keeps its first value,
@@ -79,14 +78,9 @@ class VIDLoss(Loss):
         weight: Factor of the term; 1 is CRD's benchmark for convolutional pairs.
     """
 
-    def __init__(self, *, layers: str | Sequence[int | tuple[str, str]] = 'auto', weight: float = 1.0) -> None:
-        super().__init__(weight=weight)
-        are_pairs(layers)  # refuses what is neither
-        self.layers = layers
+    def __init__(self, *, layers: Layers = 'auto', weight: float = 1.0) -> None:
+        super().__init__(layers=layers, weight=weight)
         self.gaussians = nn.ModuleList()
-
-    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for pairs, teacher in zip(self.pairs, teachers, strict=True):

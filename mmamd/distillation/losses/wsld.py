@@ -12,7 +12,6 @@ from mmamd.distillation.losses.logit import check_temperature
 from mmamd.distillation.losses.loss import Loss, at_least_float32
 from mmamd.distillation.outputs import Outputs
 from mmamd.registry import MODELS
-from mmamd.tasks import task_of
 
 # Cross-entropy of a teacher below which it counts as sure, in nats: a ratio to 0 would be no number.
 LEAST = 1e-7
@@ -79,5 +78,5 @@ class WSLDLoss(Loss):
         self.temperature = temperature
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
-        target_N = task_of(student.network).hard_targets(student.samples).to(student.logits.device)
+        target_N = student.hard_targets()
         return wsld_loss(student.logits, teacher.logits, target_N, self.temperature)

@@ -18,7 +18,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmamd.checks import Count
-from mmamd.datasets import StreamSampler
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.json_file import read_json, write_json
@@ -151,12 +150,15 @@ class TeacherCacheHook(Hook):
     Args:
         caches: One a teacher.
         views: Number of views.
+        is_stream: Whether epochs are of a stream.
         spend: Called with the MACs that the teachers of all processes have taken between epochs.
     """
 
-    def __init__(self, caches: list[TeacherCache], views: int, spend: Callable[[float], None]) -> None:
+    def __init__(self, caches: list[TeacherCache], views: int, is_stream: bool,
+                 spend: Callable[[float], None]) -> None:
         self.caches = caches
         self.views = views
+        self.is_stream = is_stream
         self._spend = spend
 
     def before_train(self, runner: Runner) -> None:
@@ -171,7 +173,7 @@ class TeacherCacheHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         does_view_return = runner.epoch + self.views < runner.max_epochs
-        if not does_view_return or isinstance(runner.train_dataloader.sampler, StreamSampler):
+        if not does_view_return or self.is_stream:
             return
         barrier()  # every process has written its rows
         missing = [cache.missing() for cache in self.caches]
@@ -200,4 +202,4 @@ def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> Te
     folders = [cache_folder(context.work_dir / FOLDER, {'teacher': network_identity(teacher), **common})
                for teacher in teachers]
     return TeacherCacheHook([TeacherCache(folder, stage.images.num, num_classes, top_k) for folder in folders],
-                            settings.views, partial(context.spend, stage.name, 0.))
+                            settings.views, stage.loader.is_stream, partial(context.spend, stage.name, 0.))

@@ -56,9 +56,9 @@ class TrainingStage(Stage, is_kind=False):
     @property
     def images_seen(self) -> int:
         """Images that all processes together see in all epochs."""
-        sampler = self.loader.settings.get('sampler') or {}
-        is_stream = sampler.get('type') == 'mmamd.StreamSampler'
-        images_of_an_epoch = sampler['num_samples'] * self.processes if is_stream else self.images.num
+        images_of_an_epoch = self.images.num
+        if self.loader.is_stream:
+            images_of_an_epoch = self.loader.settings['sampler']['num_samples'] * self.processes
         return images_of_an_epoch * self.schedule['train_cfg']['max_epochs']
 
     def trainings(self, work_dir: Path) -> int:

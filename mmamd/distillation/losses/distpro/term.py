@@ -11,15 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmamd.distillation.connectors import are_pairs
 from mmamd.distillation.generation import MaskSeed
 from mmamd.distillation.losses.distpro.normalisation import check_normalisation, normalised
 from mmamd.distillation.losses.distpro.pathways import Pathway, check_rule, lay_pathways
 from mmamd.distillation.losses.distpro.pictures import level_maps
 from mmamd.distillation.losses.distpro.process import Process, cut_of
 from mmamd.distillation.losses.distpro.transforms import KINDS, untouched
-from mmamd.distillation.losses.feature import layer_pairs
-from mmamd.distillation.losses.loss import Loss, at_least_float32, check_weight
+from mmamd.distillation.losses.feature import Layers, LayersLoss
+from mmamd.distillation.losses.loss import at_least_float32, check_weight
 from mmamd.distillation.losses.reviewkd import hcl_loss
 from mmamd.distillation.maps import as_levels, in_form
 from mmamd.distillation.outputs import Outputs
@@ -41,7 +40,7 @@ DISTANCES = {'hcl': hcl_loss, 'mse': mse_loss}
 
 
 @MODELS.register_module()
-class ProcessLoss(Loss):
+class ProcessLoss(LayersLoss):
     """Weighted sum over pathways of the distance of a transformed level of the student to a level of the teacher.
 
     The weights follow a process over the progress of the stage. A pathway whose weight lies below the threshold is not
@@ -79,14 +78,13 @@ class ProcessLoss(Loss):
 
     def __init__(self, *, file: str | None = None,
                  mode: Literal['process', 'use_last', 'equal', 'search'] | None = None,
-                 layers: str | Sequence[int | tuple[str, str]] = 'auto', rule: str | Sequence | None = None,
-                 level_map: Sequence[int] | None = None, transform: Literal['auto', 'cnn', 'transformer'] = 'auto',
+                 layers: Layers = 'auto', rule: str | Sequence | None = None, level_map: Sequence[int] | None = None,
+                 transform: Literal['auto', 'cnn', 'transformer'] = 'auto',
                  distance: Literal['auto', 'hcl', 'mse'] = 'auto', normalisation: str = 'biased_softmax',
                  scale: str | float = 'num_pathways', init: float = 1.0,
                  interpolate: Literal['weights', 'alphas'] = 'weights', threshold: float = 0.0,
                  relative_to_max: bool = False, weight: float = 1.0) -> None:
-        super().__init__(weight=weight)
-        are_pairs(layers)  # refuses what is neither
+        super().__init__(layers=layers, weight=weight)
         if mode is None:
             mode = 'equal' if file is None else 'process'
         for name, value, known in (('mode', mode, MODES), ('transform', transform, ('auto', *KINDS)),
@@ -104,16 +102,13 @@ class ProcessLoss(Loss):
         self.files = () if file is None else (str(file),)
         if mode == 'process' and len(self.process.steps) < 2:
             raise ValueError(f"{file} has one point, and between points is interpolated; set mode='use_last'")
-        self.mode, self.layers, self.rule, self.level_map = mode, layers, rule, level_map
+        self.mode, self.rule, self.level_map = mode, rule, level_map
         self.transform, self.distance = transform, distance
         self.normalisation, self.scale, self.init, self.interpolate = normalisation, scale, init, interpolate
         self.threshold, self.relative_to_max = threshold, relative_to_max
         self.transforms = nn.ModuleList()  # of each teacher, one a pathway
 
     # --- construction ---
-
-    def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
-        return layer_pairs(self.layers, student, teacher)
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         num_levels = len(self.pairs[0])
