@@ -142,9 +142,9 @@ def unit_of(task, budget, present):
     return mean_macs(present['plain KD']) / BUDGETS[budget]
 
 
-def drawn_rows():
-    """The rows that the figure shows."""
-    return [row for points in by_line().values() for seeds in points.values() for row in seeds.values()]
+def drawn_rows(lines):
+    """The rows that a figure of some lines shows."""
+    return [row for points in lines.values() for seeds in points.values() for row in seeds.values()]
 
 
 def accuracy(seeds):
@@ -164,7 +164,8 @@ def figure(path):
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(figsize=(8, 5), layout='constrained')
-    for line, points in by_line().items():
+    lines = by_line()
+    for line, points in lines.items():
         points = sorted(((mean_macs(seeds) / TASKS[''][3], accuracy(seeds)) for seeds in points.values()),
                         key=lambda point: point[0])
         costs, means = [c for c, _ in points], [tops.mean() for _, tops in points]
@@ -179,7 +180,7 @@ def figure(path):
     axes.autoscale(axis='x')
     axes.legend(loc='lower right')
     axes.grid(alpha=0.3)
-    study.save_figure(fig, path, drawn_rows())
+    study.save_figure(fig, path, drawn_rows(lines))
 
 
 if __name__ == '__main__':

@@ -14,17 +14,19 @@ import torch
 from side_by_side import Row, parse_args, report, timed
 from steps import Steps
 
-NUM_IMAGES = 768  # of the refit
+from mmamd.pipeline.config.compression import RefitSettings
+
+NUM_IMAGES = RefitSettings().num_images_candidates
 EPOCH = 10_000  # images of the studies
 TARGET = 0.2
 
 
 def rows_of(name, options):
     steps = Steps(name, networks.NINE, options)
-    everyone = steps.candidates
+    everyone, batches = steps.candidates, steps.refit_batches(NUM_IMAGES)
 
     def family():
-        steps.refit(everyone, NUM_IMAGES)
+        steps.refit(everyone, batches)
 
     steps.distil()
     rounds, begin = [], time.perf_counter()

@@ -64,11 +64,14 @@ class Steps:
             self.network(self._inputs, mode='tensor')
         self.distiller.train()
 
-    def refit(self, candidates: Sequence[Candidate], num_images: int) -> None:
-        """Candidates of their own weights, all refit in one walk on so many images, in float32 as in the pipeline."""
+    def refit_batches(self, num_images: int) -> list[torch.Tensor]:
+        """So many images to refit on, as the pipeline has them."""
+        return [networks.images(self.distiller.teacher, BATCH, self._inputs.device)
+                for _ in range(num_images // BATCH)]
+
+    def refit(self, candidates: Sequence[Candidate], batches: list[torch.Tensor]) -> None:
+        """Candidates of their own weights, all refit in one walk, in float32 as in the pipeline."""
         own = {candidate.key: self._of_own_weights(candidate) for candidate in candidates}
-        batches = [networks.images(self.distiller.teacher, BATCH, self._inputs.device)
-                   for _ in range(max(1, num_images // BATCH))]
         task = task_of(self.distiller.teacher)
         refit(steps_of(self.distiller.teacher, task, True), {
             key: steps_of(network, task, True) for key, network in own.items()}, batches)

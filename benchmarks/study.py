@@ -11,7 +11,6 @@ shared machine does not repeat; the processor time of the process that finished 
 
 import argparse
 import base64
-import hashlib
 import json
 import os
 import resource
@@ -30,6 +29,7 @@ from side_by_side import device_name
 import mmamd
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.lock import WorkDirTaken
+from mmamd.pipeline.plain import digest
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
@@ -255,4 +255,4 @@ def save_figure(fig, path: Path, rows: list[dict]) -> None:
 def title_of(rows: list[dict]) -> str:
     """How many rows, and a digest of what a figure takes from them, in whatever order they were finished."""
     drawn = sorted([row['point'], row['seed'], row['accuracy'], row['macs']] for row in rows)
-    return f'{len(drawn)} rows, {hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16]}'
+    return f'{len(drawn)} rows, {digest(drawn)}'

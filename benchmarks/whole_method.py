@@ -10,6 +10,7 @@ the paper reports, for joint training, and is that of the default sampler.
 """
 
 import time
+from functools import partial
 
 import networks
 import numpy as np
@@ -18,9 +19,9 @@ from steps import Steps
 
 from mmamd.distillation import SandwichSparsityHook
 from mmamd.distillation.samplers import SAMPLERS
+from mmamd.pipeline.config.compression import RefitSettings
 
 NUM_TRAIN, NUM_HELD_OUT, NUM_SCORED = 45_000, 5_000, 2_048  # images of the recipes on CIFAR-100
-NUM_REFIT_CANDIDATES, NUM_REFIT = 768, 3_072  # on which candidates are refit, and the chosen one and the student
 REFIT = 'candidates refit'
 ASSISTANT = 0.5  # scale of the assistant that teaches the student
 TARGET = 2.2
@@ -37,8 +38,10 @@ def rows_of(name, options):
            for draws in draws_of(everyone).values() for _, draw in draws}}
     for function in measured.values():
         function()
-    refits = [(everyone, NUM_REFIT_CANDIDATES), ([steps.student, assistant], NUM_REFIT)]
-    seconds = sum(timed(lambda each=each: steps.refit(*each), options.device) for each in refits)
+    of_refit = RefitSettings()
+    refits = [(everyone, of_refit.num_images_candidates), ([steps.student, assistant], of_refit.num_images)]
+    seconds = sum(timed(partial(steps.refit, candidates, steps.refit_batches(num)), options.device)
+                  for candidates, num in refits)
     rounds, begin = [], time.perf_counter()
     while len(rounds) < 3 or time.perf_counter() - begin < options.seconds:
         rounds.append(whole({key: timed(function, options.device) / options.batch_size

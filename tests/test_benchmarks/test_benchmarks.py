@@ -108,7 +108,7 @@ def test_refits_cost_the_passes_and_the_products_of_an_image(tiny, options):
     assert 0 < one < other
     assert steps.refit_macs(steps.candidates[:2]) == passes + one + other
     before = copy.deepcopy(steps.distiller.teacher.state_dict())
-    steps.refit(steps.candidates, 64)
+    steps.refit(steps.candidates, steps.refit_batches(64))
     assert all(torch.equal(value, before[key]) for key, value in steps.distiller.teacher.state_dict().items())
 
 

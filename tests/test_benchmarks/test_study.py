@@ -156,7 +156,7 @@ def test_recorded_figures_draw_all_the_rows_that_there_are():
     tables = [path for path in (study.ROOT / 'results' / 'tables').glob('*.jsonl')
               if path.with_suffix('.png').is_file()]
     rows = {path.with_suffix('.png'): study.read_rows(path) for path in tables}
-    rows[budget_study.ROWS.with_name('budgets.png')] = budget_study.drawn_rows()
+    rows[budget_study.ROWS.with_name('budgets.png')] = budget_study.drawn_rows(budget_study.by_line())
     behind = [path.name for path, drawn in rows.items() if Image.open(path).text.get('Title') != study.title_of(drawn)]
     assert len(rows) > 5 and not behind, 'draw them anew, by tools/table.py --show --figure or budget_study.py figure'
 

@@ -29,7 +29,6 @@ from mmamd.pipeline.plain import digest, merge, plain
 from mmamd.pipeline.stages.data import check_places
 from mmamd.pipeline.stages.stage import network_identity
 from mmamd.structures import Network
-from mmamd.weights.networks import with_preprocessor
 
 if TYPE_CHECKING:
     from mmamd.pipeline.stages.distil import Distil
@@ -196,8 +195,8 @@ def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> Te
     settings, wrapper = stage.teacher_cache, stage.schedule['optim_wrapper']
     top_k = settings.top_k if num_classes > max(MOST_WHOLE, settings.top_k) else None
     common = {'data': stage.images, 'seed': stage.seed, 'top_k': top_k,
-              'augmentation': [stage.loader.identity()['dataset'], with_preprocessor(
-                  stage.architecture, stage.distiller.get('data_preprocessor')).get('data_preprocessor')],
+              'augmentation': [stage.loader.identity()['dataset'], stage.architecture.get(
+                  'data_preprocessor', stage.distiller.get('data_preprocessor'))],
               'precision': {key: wrapper.get(key) for key in PRECISION}}
     folders = [cache_folder(context.work_dir / FOLDER, {'teacher': network_identity(teacher), **common})
                for teacher in teachers]
