@@ -95,11 +95,11 @@ class Plan:
         common = dict(teachers=tuple(who if each == self.teacher else each for each in teachers), into=scales,
                       is_candidate=other is None, budget=self._context.settings.compression.budget,
                       architecture=other or self._context.architecture, sampler=self._context.settings.sampler
-                      if several else None, recalibration=None if other else recalibration_settings(self._context),
-                      **self._training())
+                      if several else None, **self._training())
         if not several and self._context.cfg.get('pretrain'):
             start, common = self._pretrained(name, start, common)
-        stage = Distil(name=name, section=section, start=start, **common, **self._scheduled(section, without))
+        stage = Distil(name=name, section=section, start=start, **common,
+                       **self._scheduled(section, is_candidate=other is None, without=without))
         if epochs is not None:
             stage = replace(stage, schedule=stage.schedule_of(epochs), budget=None)
         if several:
@@ -134,7 +134,8 @@ class Plan:
             raise ValueError("pretrain.trains='losses' would fit the terms to a student that is drawn anew after "
                              "it, as one of another architecture is; set pretrain.trains='student'")
         pretrain = self._laid.lay(Distil(name=f'pretrain_{name}', section='pretrain', start=start, trains=trains,
-                                         **common, **self._scheduled('pretrain')))
+                                         **common,
+                                         **self._scheduled('pretrain', is_candidate=common['is_candidate'])))
         return pretrain if trains == 'student' else start, {**common, 'terms_from': pretrain}
 
     def refit(self, name: str, into: float | Sequence[float], *, chosen: str | None = None,
@@ -263,13 +264,14 @@ class Plan:
         self._own.add(name)
         return name
 
-    def _scheduled(self, section: str, without: Sequence[str] = ()) -> dict:
+    def _scheduled(self, section: str, *, is_candidate: bool, without: Sequence[str] = ()) -> dict:
         settings = section_settings(self._context.cfg, section)
         fields = training_fields(settings.to_dict(), section)
         losses = section_losses(self._context.cfg, section, without)
         return dict(losses=losses | self._laid.found.get('losses', {}), found=self._laid.found.get('found'),
                     average=plain(self._context.cfg[section].get('average')),
                     teacher_cache=section_cache(self._context.cfg, section),
+                    recalibration=recalibration_settings(self._context, fields['loader']) if is_candidate else None,
                     images=self._context.training_images(fields['loader']), **fields)
 
     def _training(self) -> dict:

@@ -232,6 +232,19 @@ def test_a_student_of_another_architecture_learns_from_the_assistant_and_leaves_
     assert mmamd.export_model(work_dir, scale='assistant')
 
 
+def test_a_section_with_images_of_its_own_finds_statistics_on_these(make_config, tmp_path):
+    own = dict(dataset=dict(dataset=dict(indices=120, pipeline=[
+        dict(type='RandomFlip', prob=1.0, direction='vertical'), dict(type='PackInputs')])))
+    cfg = make_config(**{'method.type': 'mmamd.KD', 'student.train_dataloader': own})
+    mmamd.compress(cfg, work_dir=tmp_path)
+    student = mmamd.load_student(tmp_path)
+    kept = statistics(student)
+    dataset = cfg.train_dataloader.dataset.to_dict()
+    dataset['dataset'].update(own['dataset']['dataset'])
+    for name, value in statistics_on(student, DATASETS.build(dataset)).items():
+        torch.testing.assert_close(kept[name], value, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_joint_stage_may_start_from_the_refit_of_the_smallest_candidate(make_config, tmp_path):
     cfg = make_config(**{'compression.refit': dict(num_images=128), 'method.start': 'smallest',

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from mmamd.pipeline.context import Context
-from mmamd.pipeline.inputs import pipeline_of, with_test_pipeline
+from mmamd.pipeline.inputs import Loader, pipeline_of, with_test_pipeline
 from mmamd.pipeline.seeding import seed_all, seed_worker
 from mmamd.seeds import derive_seed
 
@@ -33,8 +33,12 @@ def drawn_images(context: Context, num_images: int, *, augmented: bool = False) 
         dataset = DATASETS.build(with_test_pipeline(context.cfg.train_dataloader.dataset,
                                                     context.cfg.test_dataloader.dataset))
         dataset.full_init()
-    # Data sets are often sorted by class, so the images are drawn, not taken from the front.
-    return Subset(dataset, np.random.default_rng(context.seed).permutation(len(dataset))[:num_images].tolist())
+    return _drawn(dataset, num_images, context.seed)
+
+
+def _drawn(dataset: Dataset, num_images: int, seed: int) -> Subset:
+    """Some of its images; data sets are often sorted by class, so they are drawn, not taken from the front."""
+    return Subset(dataset, np.random.default_rng(seed).permutation(len(dataset))[:num_images].tolist())
 
 
 def drawn_batches(context: Context, num_images: int) -> DataLoader:
@@ -45,21 +49,22 @@ def drawn_batches(context: Context, num_images: int) -> DataLoader:
              sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)), seed=context.seed)
 
 
-def recalibration_settings(context: Context) -> dict | None:
-    """How batch norm statistics are found, with the images' pipeline; None without batch norm."""
+def recalibration_settings(context: Context, loader: Loader) -> dict | None:
+    """How a training stage finds batch norm statistics, with its images' pipeline; None without batch norm."""
     if not context.num_recalibration:
         return None
-    loader = context.cfg.train_dataloader
-    return {**context.settings.compression.recalibration.__dict__, 'pipeline': pipeline_of(loader),
-            'num_workers': loader.get('num_workers', 0)}
+    settings = context.settings.compression.recalibration
+    return dict(num_images=settings.num_used(context.training_images(loader).num), batch_size=settings.batch_size,
+                pipeline=pipeline_of(loader.settings), num_workers=context.cfg.train_dataloader.get('num_workers', 0))
 
 
-def recalibration_batches(context: Context, preprocessor: nn.Module) -> Callable[[], Iterator[torch.Tensor]]:
-    """Function that gives images as a training step sees them, the same on every rank and in every call."""
+def recalibration_batches(context: Context, loader: Loader, settings: dict,
+                          preprocessor: nn.Module) -> Callable[[], Iterator[torch.Tensor]]:
+    """Function that gives images as a training stage's steps see them, the same on every rank and in every call."""
     # Listed once for all candidates.
-    dataset = drawn_images(context, context.num_recalibration, augmented=True)
-    batch_size = context.settings.compression.recalibration.batch_size
-    return lambda: image_batches(context, dataset, preprocessor, batch_size, 'recalibration', augmented=True)
+    dataset = _drawn(context.training_dataset(loader), settings['num_images'], context.seed)
+    return lambda: image_batches(context, dataset, preprocessor, settings['batch_size'], 'recalibration',
+                                 augmented=True)
 
 
 def image_batches(context: Context, dataset: Dataset, preprocessor: nn.Module, batch_size: int, purpose: str, *,

@@ -209,8 +209,8 @@ class Distil(TrainingStage):
         number = expected_number(trained, self.sampler)
         step = context.macs_at(3 * (1 + own) * expected_scale_sum(trained, self.sampler), 3 * (1 + own) * number)
         step += beside * number
-        images = context.num_recalibration * bool(self.recalibration)
-        recalibrated = context.macs_at(images * sum(trained), images * len(trained))
+        num = self.recalibration['num_images'] if self.recalibration else 0
+        recalibrated = context.macs_at(num * sum(trained), num * len(trained))
         seen = self.images_seen * epochs / self.recipe_epochs
         return taught_by * (self.images_taught(seen) + again * seen) + step * seen + recalibrated
 
@@ -285,7 +285,7 @@ class Distil(TrainingStage):
     def _recalibrated(self, context: Context, networks: dict[str, Network], path: Path) -> dict[str, Network]:
         """The networks with batch norm statistics of their own; of several, those of the whole network beside them."""
         shared = build_network(replace(next(iter(networks.values())), kept=None)).to(get_device())
-        batches = recalibration_batches(context, shared.data_preprocessor)
+        batches = recalibration_batches(context, self.loader, self.recalibration, shared.data_preprocessor)
         found: dict[str, Any] = {}
         # What a selection may compare the candidates of a joint stage with.
         whole = {scale_key(1.0): None} if self.section == 'joint' else {}
@@ -294,7 +294,7 @@ class Distil(TrainingStage):
             recalibrate(shared, batches())
             found[key] = statistics(shared)
             macs = context.teacher_cost.macs if kept is None else networks[key].cost.macs
-            context.spend(self.name, 0., context.num_recalibration * macs)
+            context.spend(self.name, 0., self.recalibration['num_images'] * macs)
         if is_main_process():
             save_statistics(found, path)
         return {key: replace(network, statistics=str(path)) for key, network in networks.items()}
