@@ -268,6 +268,18 @@ def test_a_process_that_does_not_see_the_folder_says_so(tmp_path, monkeypatch):
         cache_folder(tmp_path, dict(seed=0))
 
 
+@pytest.mark.parametrize('mixed, is_refused', [(0.5, True), (0., False)])
+def test_images_of_two_sizes_cannot_be_mixed(config, tmp_path, monkeypatch, mixed, is_refused):
+    context, stage = distil_stage(config(teacher_cache=dict(views=1, mixed=mixed)), tmp_path)
+    samples = [dict(inputs=torch.zeros(3, 8, width)) for width in (8, 9)]
+    monkeypatch.setattr(teacher_cache, 'check_places', lambda dataset, seed: samples)
+    distiller = SimpleNamespace(is_taught=True, terms={}, data_preprocessor=None)
+    with pytest.raises(ValueError, match=(
+            r'teacher_cache.mixed=0.5 .*first .*\(3, 8, 8\), the last of \(3, 8, 9\); end the train_pipeline'
+    )) if is_refused else contextlib.nullcontext():
+        check_cache(stage, distiller, context)
+
+
 def test_dense_logits_are_refused(config, tmp_path):
     context, stage = distil_stage(config(), tmp_path)
     distiller = SimpleNamespace(is_taught=True, terms={}, data_preprocessor=None)

@@ -103,7 +103,12 @@ def check_cache(stage: 'Distil', distiller: AMDDistiller, context: Context) -> N
     if len(context.logits_shape) != 1:
         raise ValueError(f'{FOLDER} keeps one vector of logits an image, and the teacher has logits of shape '
                          f'{context.logits_shape} (classes first); set {stage.section}.{FOLDER}=None')
-    check_places(context.training_dataset(stage.loader), stage.seed)  # the others are asked when they come
+    samples = check_places(context.training_dataset(stage.loader), stage.seed)  # the others are asked when they come
+    first, last = (tuple(sample['inputs'].shape) for sample in samples)
+    if stage.teacher_cache.mixed and first != last:
+        raise ValueError(f'{FOLDER}.mixed={stage.teacher_cache.mixed} mixes images of one size, and the first training '
+                         f'image is of shape {first}, the last of {last}; end the train_pipeline with a crop or a '
+                         f'resize to a fixed size, or set {FOLDER}.mixed=0')
 
 
 # --- doing it ---
