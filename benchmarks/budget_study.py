@@ -34,20 +34,16 @@ SCARCE = {'compression.importance.num_images': 256}
 SCARCE_REFIT = {'compression.refit': dict(num_images=1536, num_images_candidates=384, num_reported=0)}
 FROM_REFIT = {**REFIT, 'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.num_candidates': 4}
 CHEAPEST = dict(rule='npsd_cost')
-KEPT, MIXED = {}, {'mixed': 0.8}  # what a line has of teacher_cache beside its views
 JUDGED_BY = 8  # held-out images a class on which the assistant is chosen; all 20 would cost a tenth of the budget 1
 
-# Name of a line -> overrides of the recipe, options of the choice, and how outputs are kept (None: who teaches is
-# asked in every step).
+# Name of a line -> overrides of the recipe, options of the choice, and whether the teacher's outputs are kept.
 LINES = {
-    'plain KD': ({}, None, None),
-    'plain KD, kept outputs': ({}, None, KEPT),
-    'plain KD, kept outputs of mixed images': ({}, None, MIXED),
-    'plain KD from refit': (REFIT, None, None),
-    'plain KD from refit, kept outputs': (REFIT, None, KEPT),
-    'AMD from refit': (FROM_REFIT, CHEAPEST, None),
-    'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, KEPT),
-    'AMD from refit, kept outputs of mixed images': (FROM_REFIT, CHEAPEST, MIXED)}
+    'plain KD': ({}, None, False),
+    'plain KD, kept outputs': ({}, None, True),
+    'plain KD from refit': (REFIT, None, False),
+    'plain KD from refit, kept outputs': (REFIT, None, True),
+    'AMD from refit': (FROM_REFIT, CHEAPEST, False),
+    'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True)}
 PLAIN = [line for line in LINES if line.startswith('plain KD')]
 OF_AMD = [line for line in LINES if line.startswith('AMD')]
 # End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, MACs of
@@ -83,10 +79,10 @@ POINTS = {f'{line}, {budget}{task}': (line, budget, task) for task in TASKS for 
 def job(point, seed, work_dir, args):
     """One run."""
     line, budget, task = point
-    overrides, rule, cache = LINES[line]
+    overrides, rule, is_kept = LINES[line]
     recipe, teacher, of_task, *_ = TASKS[task]
     views = VIEWS['teacher' if rule is None else 'assistant'][budget]
-    kept = {} if cache is None else {'teacher_cache': dict(views=views, **cache), 'model.losses.feat.weight': 0.}
+    kept = {'teacher_cache': dict(views=views), 'model.losses.feat.weight': 0.} if is_kept else {}
     scarce = {} if budget != '0.3' else {**SCARCE, **(SCARCE_REFIT if 'compression.refit' in overrides else {})}
     cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=5, **{
         'compression.refit': None, **overrides, **of_task, **kept, **scarce, 'compression.budget': BUDGETS[budget]},

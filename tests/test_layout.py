@@ -148,7 +148,7 @@ from mmengine.registry import RUNNERS
 assert 'mmamd' not in sys.modules
 for name, types in dict(MODELS='MaskedViT MaskedSwin AMDDistiller TaskLoss LogitLoss FeatureLoss DKDLoss Panel',
                         DATA_SAMPLERS='StreamSampler',
-                        DATASETS='HoldOut Digits MixedImages RepeatedViews',
+                        DATASETS='HoldOut Digits RepeatedViews',
                         HOOKS='SandwichSparsityHook NPSDSelectionHook EpochSeedHook',
                         LOOPS='JointTrainLoop CandidateValLoop ProcessSearchLoop').items():
     for type in types.split():

@@ -7,7 +7,7 @@ from malformed import names_value, put
 from wrong_types import CASES
 
 # What must be there for the key to be read.
-BESIDE = {f'teacher_cache.{key}': {'teacher_cache': dict(views=2)} for key in ('mixed', 'top_k')}
+BESIDE = {'teacher_cache.top_k': {'teacher_cache': dict(views=2)}}
 # What to do: the end of the sentence, what was expected, or a config that would do.
 FIX = re.compile(r'; \w|[Ee]xpected|Did you mean|needs model=dict')
 

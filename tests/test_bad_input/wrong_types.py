@@ -7,7 +7,6 @@ COUNT = [0, -1, 1.5, True, '3', None, [2], SECTION, NAN]
 WHOLE = [-1, 0.5, True, '0', None, [0], SECTION]  # an integer of at least 0
 SCALE = [0, 1, -0.1, 1.5, True, '0.3', None, [0.3], SECTION, NAN, INF]
 POSITIVE = [0, -1.0, True, '1', [1.0], SECTION, NAN, INF]
-SHARE = [-0.1, 1.5, True, '0.3', None, [0.3], SECTION, NAN, INF]
 WEIGHT = [-1.0, True, '1', None, [1.0], SECTION, NAN, INF]  # a finite number of at least 0
 FLAG = ['False', 'True', 0, 1, 'no', [True], SECTION]
 NAME = ['nosuch', '', 3, True, ['a'], SECTION]
@@ -96,7 +95,6 @@ KEYS = {
     'student.teacher_cache': PART,
     'student.teacher_cache.views': COUNT,
     'teacher_cache': PART,
-    'teacher_cache.mixed': SHARE,
     'teacher_cache.top_k': COUNT,
     'start_from': [3, True, ['joint'], SECTION],
     'reuse_stages': ['run', 3, True, [3], SECTION],

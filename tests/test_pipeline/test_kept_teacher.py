@@ -9,13 +9,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import ConfigDict
-from mmengine.dataset import default_collate
 from mmengine.hooks import Hook
-from mmengine.registry import DATASETS, HOOKS, DefaultScope
+from mmengine.registry import HOOKS, DefaultScope
 
 import mmamd
 from mmamd.distillation.distiller import distiller_of
-from mmamd.files.run_config import read_run_config
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.stages import teacher_cache
@@ -26,10 +24,8 @@ from mmamd.pipeline.stages.teacher_cache import (
     cache_hook,
     check_cache,
     section_cache,
-    shown,
 )
 from mmamd.structures import Network
-from mmamd.weights.networks import build_network, find_network
 
 SHIFTED = [dict(type='RandomCrop', crop_size=8, padding=1), dict(type='PackInputs')]
 PLAIN = [dict(type='PackInputs')]
@@ -112,28 +108,6 @@ def test_images_that_an_epoch_drops_are_asked_about_when_it_ends(config, tmp_pat
     assert summary['stages']['student']['macs'] == 163 * teacher + 3 * 160 * 3 * student
 
 
-def test_what_is_kept_of_mixed_views_is_what_the_teacher_says_of_the_mixed_images(config, tmp_path, record):
-    cfg = config(**{PIPELINE: SHIFTED, 'teacher_cache': dict(views=2, mixed=1.)})
-    mmamd.compress(cfg, work_dir=tmp_path)
-    assert times(record.asked) == {('student', 0): NUM_STEPS, ('student', 1): NUM_STEPS}, 'the third epoch asks nothing'
-    context, stage = distil_stage(read_run_config(tmp_path), tmp_path)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        views = DATASETS.build(shown(stage, context).settings['dataset'])
-    teacher = build_network(find_network(tmp_path, stage.teachers[0])).eval()
-    kept = cache_hook(stage, context, [find_network(tmp_path, stage.teachers[0])]).caches[0]
-    labels = set()
-    for views.view in kept.view, kept.view + 1:
-        kept.view = views.view
-        samples = [views[image] for image in range(20)]
-        images = teacher.data_preprocessor(default_collate(samples))['inputs']
-        with torch.no_grad():
-            expected = teacher(images, mode='tensor')
-        found = kept.logits([sample['data_samples'] for sample in samples], lambda: pytest.fail('a row is missing'))
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-2)
-        labels |= {len(sample['data_samples'].gt_score.nonzero()) for sample in samples}
-    assert labels == {1, 2}
-
-
 def test_an_assistant_is_kept_as_the_teacher_is(config, tmp_path, record):
     hooks = [dict(type='mmamd.NPSDSelectionHook', rule='manual', scale='largest'), *CONFIG['custom_hooks']]
     mmamd.compress(config(**{
@@ -204,7 +178,6 @@ def test_the_plan_counts_as_many_passes_of_the_teacher_as_views_that_come(config
     ({'teacher_cache.views': 0}, 'teacher_cache.views must be a positive integer, got 0'),
     ({'teacher_cache.views': 2.5}, 'teacher_cache.views must be a positive integer, got 2.5'),
     ({'teacher_cache.top_k': True}, 'teacher_cache.top_k must be a positive integer, got True'),
-    ({'teacher_cache.mixed': 1.5}, 'teacher_cache.mixed must be a finite number of at least 0 of at most 1, got 1.5'),
     ({'teacher_cache.vews': 1}, "teacher_cache has no key 'vews'. Did you mean views"),
     ({'student.teacher_cache': dict(view=1)}, "student.teacher_cache has no key 'view'. Did you mean views"),
     ({'teacher_cache': 4}, r'must be None or a section .* got 4; e.g. teacher_cache=dict\(views=4\)'),
@@ -214,8 +187,7 @@ def test_the_plan_counts_as_many_passes_of_the_teacher_as_views_that_come(config
      'teacher_cache keeps its logits alone; set student.losses.feat.weight=0, or .*student.teacher_cache=None'),
     ({'model.losses.logit.weight': 0.}, 'no term of student.losses asks the teacher, so there is nothing to keep'),
     ({'model.architecture.train_cfg': dict(augments=[dict(type='CutMix', alpha=1.)])},
-     'mixes the images of a batch .*leave model.architecture.train_cfg.augments and .*mix within views, teacher_cache.'
-     'mixed=0.8, or .*student.teacher_cache=None'),
+     'mixes the images of a batch .*leave model.architecture.train_cfg.augments and .*student.teacher_cache=None'),
     ({'train_dataloader.sampler': dict(type='RepeatAugSampler')},
      'RepeatAugSampler shows an image several times an epoch.*leave it out, or'),
     ({'custom_hooks': [dict(type='SwitchRecipeHook', schedule=[])]}, 'SwitchRecipeHook changes the augmentation'),
@@ -256,8 +228,8 @@ def test_another_teacher_other_images_and_other_augmentation_are_kept_elsewhere(
     same = folder()
     assert folder(**{'teacher_cache.views': 7, 'train_dataloader.batch_size': 8}) == same
     others = [folder(teacher='b.pth'), folder(**{PIPELINE: PLAIN}), folder(**{'optim_wrapper.type': 'AmpOptimWrapper'}),
-              folder(**{'train_dataloader.dataset.every': 7}), folder(**{'teacher_cache.mixed': 0.5})]
-    assert len({same, *others}) == 6
+              folder(**{'train_dataloader.dataset.every': 7})]
+    assert len({same, *others}) == 5
     assert json.loads((same / 'identity.json').read_text()).keys() == {
         'teacher', 'data', 'augmentation', 'precision', 'seed', 'top_k'}
 
@@ -266,18 +238,6 @@ def test_a_process_that_does_not_see_the_folder_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(teacher_cache, 'is_main_process', lambda: False)
     with pytest.raises(FileNotFoundError, match='does not see .*which the first one has made; .*a file system that'):
         cache_folder(tmp_path, dict(seed=0))
-
-
-@pytest.mark.parametrize('mixed, is_refused', [(0.5, True), (0., False)])
-def test_images_of_two_sizes_cannot_be_mixed(config, tmp_path, monkeypatch, mixed, is_refused):
-    context, stage = distil_stage(config(teacher_cache=dict(views=1, mixed=mixed)), tmp_path)
-    samples = [dict(inputs=torch.zeros(3, 8, width)) for width in (8, 9)]
-    monkeypatch.setattr(teacher_cache, 'check_places', lambda dataset, seed: samples)
-    distiller = SimpleNamespace(is_taught=True, terms={}, data_preprocessor=None)
-    with pytest.raises(ValueError, match=(
-            r'teacher_cache.mixed=0.5 .*first .*\(3, 8, 8\), the last of \(3, 8, 9\); end the train_pipeline'
-    )) if is_refused else contextlib.nullcontext():
-        check_cache(stage, distiller, context)
 
 
 def test_dense_logits_are_refused(config, tmp_path):

@@ -25,7 +25,7 @@ from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
 from mmamd.pipeline.stages.expected import expected_number, expected_scale_sum
 from mmamd.pipeline.stages.single_images import check_single_images
-from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, shown
+from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.term_files import TERMS, read_found
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_terms, keep_last_weights, train
 from mmamd.registry import MODELS
@@ -241,10 +241,11 @@ class Distil(TrainingStage):
 
     def train(self, context: Context, loop: dict, macs_of: Callable[[Runner], int] = macs_of_step) -> Runner:
         """Train by a loop; returns the Runner, which may have been at the end before."""
-        stage = replace(self, schedule=self.schedule_of(self.epochs(context)), loader=shown(self, context))
+        stage = replace(self, schedule=self.schedule_of(self.epochs(context)))
         hooks = [] if self.sampler is None else [self.sampler]
         hooks += [] if self.average is None else [averaging_hook(**self.average)]
         if self.teacher_cache is not None:
+            stage = replace(stage, loader=repeating(self.loader, self.seed))
             teachers = [find_network(context.work_dir, reference) for reference in self.teachers]
             hooks.append(cache_hook(self, context, teachers))
         return train(context, stage, self.model(context), section_settings(context.cfg, self.section), macs_of, hooks,
@@ -284,7 +285,7 @@ class Distil(TrainingStage):
     def _recalibrated(self, context: Context, networks: dict[str, Network], path: Path) -> dict[str, Network]:
         """The networks with batch norm statistics of their own; of several, those of the whole network beside them."""
         shared = build_network(replace(next(iter(networks.values())), kept=None)).to(get_device())
-        batches = recalibration_batches(context, shown(self, context), self.recalibration, shared.data_preprocessor)
+        batches = recalibration_batches(context, self.loader, self.recalibration, shared.data_preprocessor)
         found: dict[str, Any] = {}
         # What a selection may compare the candidates of a joint stage with.
         whole = {scale_key(1.0): None} if self.section == 'joint' else {}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.config import Config
@@ -17,7 +17,7 @@ from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmamd.checks import Count, number
+from mmamd.checks import Count
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.json_file import read_json, write_json
@@ -47,14 +47,11 @@ class TeacherCacheSettings:
 
     Attributes:
         views: Views of an image, each of which the teacher is asked for once.
-        mixed: Share of the images of a view that are mixed with another one each
-            (:class:`mmamd.datasets.MixedImages`); 0 for none.
         top_k: Classes whose logits are kept one by one where there are more than 1,000 classes; the others share the
             remaining probability evenly. 100 of 21,841 is what TinyViT (Wu et al. 2022) keeps of ImageNet-21k.
     """
 
     views: Count
-    mixed: Annotated[float, number(least=0., most=1.)] = 0.
     top_k: Count = 100
 
     def identity(self) -> dict:
@@ -95,7 +92,7 @@ def check_cache(stage: 'Distil', distiller: AMDDistiller, context: Context) -> N
     if getattr(distiller.data_preprocessor, 'batch_augments', None) is not None:
         raise ValueError(f'{FOLDER}: the data_preprocessor mixes the images of a batch (mixup, cutmix), so no image '
                          'comes again; leave model.architecture.train_cfg.augments and data_preprocessor.'
-                         f'batch_augments out, and mix within views, {FOLDER}.mixed=0.8, {without}')
+                         f'batch_augments out, {without}')
     for part in (stage.loader.settings.get('sampler') or {}, *stage.hooks):
         for kind, what in UNREPEATED.items():
             if str(part.get('type')).endswith(kind):
@@ -103,26 +100,15 @@ def check_cache(stage: 'Distil', distiller: AMDDistiller, context: Context) -> N
     if len(context.logits_shape) != 1:
         raise ValueError(f'{FOLDER} keeps one vector of logits an image, and the teacher has logits of shape '
                          f'{context.logits_shape} (classes first); set {stage.section}.{FOLDER}=None')
-    samples = check_places(context.training_dataset(stage.loader), stage.seed)  # the others are asked when they come
-    first, last = (tuple(sample['inputs'].shape) for sample in samples)
-    if stage.teacher_cache.mixed and first != last:
-        raise ValueError(f'{FOLDER}.mixed={stage.teacher_cache.mixed} mixes images of one size, and the first training '
-                         f'image is of shape {first}, the last of {last}; end the train_pipeline with a crop or a '
-                         f'resize to a fixed size, or set {FOLDER}.mixed=0')
+    check_places(context.training_dataset(stage.loader), stage.seed)  # the others are asked when they come
 
 
 # --- doing it ---
 
-def shown(stage: 'Distil', context: Context) -> Loader:
-    """The loader of what a stage trains on: where outputs are kept, its images in numbered views."""
-    cache, dataset = stage.teacher_cache, stage.loader.settings['dataset']
-    if cache is None:
-        return stage.loader
-    if cache.mixed:
-        dataset = dict(type='mmamd.MixedImages', dataset=dataset, share=cache.mixed,
-                       num_classes=context.logits_shape[0])
-    dataset = dict(type='mmamd.RepeatedViews', dataset=dataset, seed=stage.seed)
-    return Loader({**stage.loader.settings, 'dataset': dataset})
+def repeating(loader: Loader, seed: int) -> Loader:
+    """A loader of the same images in numbered views."""
+    dataset = dict(type='mmamd.RepeatedViews', dataset=loader.settings['dataset'], seed=seed)
+    return Loader({**loader.settings, 'dataset': dataset})
 
 
 def cache_folder(root: Path, identity: dict) -> Path:
@@ -210,7 +196,7 @@ def cache_hook(stage: 'Distil', context: Context, teachers: list[Network]) -> Te
     top_k = settings.top_k if num_classes > max(MOST_WHOLE, settings.top_k) else None
     common = {'data': stage.images, 'seed': stage.seed, 'top_k': top_k,
               'augmentation': [stage.loader.identity()['dataset'], stage.architecture.get(
-                  'data_preprocessor', stage.distiller.get('data_preprocessor')), settings.mixed],
+                  'data_preprocessor', stage.distiller.get('data_preprocessor'))],
               'precision': {key: wrapper.get(key) for key in PRECISION}}
     folders = [cache_folder(context.work_dir / FOLDER, {'teacher': network_identity(teacher), **common})
                for teacher in teachers]
