@@ -34,16 +34,21 @@ SCARCE = {'compression.importance.num_images': 256}
 SCARCE_REFIT = {'compression.refit': dict(num_images=1536, num_images_candidates=384, num_reported=0)}
 FROM_REFIT = {**REFIT, 'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.num_candidates': 4}
 CHEAPEST = dict(rule='npsd_cost')
+NO_LABELS = {'model.losses.ce.weight': 0.}  # the student learns from who teaches it alone
 JUDGED_BY = 8  # held-out images a class on which the assistant is chosen; all 20 would cost a tenth of the budget 1
 
 # Name of a line -> overrides of the recipe, options of the choice, and whether the teacher's outputs are kept.
 LINES = {
     'plain KD': ({}, None, False),
+    'plain KD, no labels': (NO_LABELS, None, False),
     'plain KD, kept outputs': ({}, None, True),
+    'plain KD, kept outputs, no labels': (NO_LABELS, None, True),
     'plain KD from refit': (REFIT, None, False),
     'plain KD from refit, kept outputs': (REFIT, None, True),
+    'plain KD from refit, kept outputs, no labels': ({**REFIT, **NO_LABELS}, None, True),
     'AMD from refit': (FROM_REFIT, CHEAPEST, False),
-    'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True)}
+    'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True),
+    'AMD from refit, kept outputs, no labels': ({**FROM_REFIT, **NO_LABELS}, CHEAPEST, True)}
 PLAIN = [line for line in LINES if line.startswith('plain KD')]
 OF_AMD = [line for line in LINES if line.startswith('AMD')]
 # End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, MACs of
