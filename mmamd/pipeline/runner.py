@@ -37,7 +37,7 @@ from mmamd.pipeline.stages import Stage, clear_folders, fingerprint
 from mmamd.pipeline.stages.budget import plan_of
 from mmamd.pipeline.state import RunState
 from mmamd.pipeline.status import StatusFile
-from mmamd.pipeline.summary import summarise
+from mmamd.pipeline.summary import source_commit, summarise
 from mmamd.registry import RUNNERS
 
 
@@ -77,6 +77,7 @@ class MultiStepRunner:
 
     def train(self) -> dict:
         """Run all stages that are not finished. Returns the summary, on every rank."""
+        source_commit()  # of the code that runs, whatever lies there when it ends
         compat.init_distributed(self.cfg.get('launcher', 'none'), (self.cfg.get('env_cfg') or {}).get('dist_cfg'))
         check_scope(self.cfg.get('default_scope', 'mmpretrain'))
         init_default_scope(self.cfg.get('default_scope', 'mmpretrain'))

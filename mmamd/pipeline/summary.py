@@ -1,5 +1,6 @@
 """What a run found, as one file, one table and one report."""
 
+import functools
 import platform
 import shlex
 import subprocess
@@ -96,7 +97,7 @@ def _collect(context: Context, state: RunState) -> dict:
                  'seconds': round(sum(entry['seconds'] for entry in stages.values()), 1)},
         'stages': {name: {'kind': entry['kind'], 'macs': entry['macs'], 'seconds': round(entry['seconds'], 1)}
                    for name, entry in stages.items()},
-        'record': {'commit': _commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
+        'record': {'commit': source_commit(), 'versions': _versions(), 'seed': context.seed, 'command': _command(),
                    'images': {split: {'images': images.num, 'digest': images.digest}
                               for split in ('train', 'val', 'test') for images in [context.images(split)]},
                    'overlaps': context.overlaps},
@@ -247,8 +248,12 @@ def _command() -> str:
     return shlex.join([*launcher, name, *sys.argv[1:]])
 
 
-def _commit() -> str | None:
-    """Commit of the source tree that runs, marked when the tree differs from it; None outside a repository."""
+@functools.cache
+def source_commit() -> str | None:
+    """Commit of the source tree that runs, marked when the tree differs from it; None outside a repository.
+
+    It is that of the first call: a runner asks before it begins, as the tree may change while it trains.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / '.git').exists():
         return None

@@ -1,15 +1,21 @@
 import json
 import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmpretrain import get_model
 
 import mmamd
 from mmamd.distillation import mixed_precision
 from mmamd.export import cut_network
-from mmamd.pipeline.summary import format_summary
+from mmamd.pipeline import summary as summary_module
+from mmamd.pipeline.summary import format_summary, source_commit
 from mmamd.selection.choice import replay
 from mmamd.structures import CandidateFamily, Selection
 
@@ -52,6 +58,26 @@ def test_summary_has_the_promised_structure(finished_run):
     assert set(found['chosen']) == {'name', 'scale', 'value'}
     for candidate in found['candidates']:
         assert set(candidate) == {'name', 'scale', 'macs', 'params', 'value', 'stderr', 'scores', 'test_value'}
+
+
+def test_the_record_has_the_commit_that_was_there_when_the_run_began(tiny_config, tmp_path, monkeypatch):
+    tree = SimpleNamespace(stdout='begun\n')
+
+    @HOOKS.register_module(name='AnotherCommitHook', force=True)
+    class AnotherCommitHook(Hook):
+        def before_train(self, runner):
+            tree.stdout = 'trained\n'
+
+    monkeypatch.setattr(summary_module, 'subprocess', SimpleNamespace(
+        run=lambda *_, **__: tree, CalledProcessError=subprocess.CalledProcessError))
+    monkeypatch.setattr(Path, 'exists', lambda path, exists=Path.exists: path.name == '.git' or exists(path))
+    source_commit.cache_clear()
+    try:
+        summary = mmamd.compress(tiny_config(**SHORT, **{
+            'method.type': 'mmamd.KD', 'custom_hooks': [dict(type='AnotherCommitHook')]}), work_dir=tmp_path)
+    finally:
+        source_commit.cache_clear()
+    assert tree.stdout == 'trained\n' and summary['record']['commit'] == 'begun'
 
 
 def test_performances_are_fractions_on_the_split_they_claim(finished_run):
