@@ -168,7 +168,9 @@ def figure(path):
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
-    fig, axes = plt.subplots(figsize=(8, 5), layout='constrained')
+    fig, axes = plt.subplots(figsize=(8, 5.5), layout='constrained')
+    shades = plt.get_cmap('tab20').colors
+    axes.set_prop_cycle(color=shades[::2] + shades[1::2])  # there are more lines than the ten colours of the default
     lines = by_line()
     for line, points in lines.items():
         points = sorted(((mean_macs(seeds) / TASKS[''][3], accuracy(seeds)) for seeds in points.values()),
