@@ -69,7 +69,7 @@ def read(path):
 
 def network_of(path):
     """Name of the network that a config compresses, trains or teaches with: not the second of a pair."""
-    teacher, *_, data = re.sub('^(search_)?(kd|teacher|kd-zero|distpro)_', '', path.stem).split('_')
+    teacher, *_, data = re.sub('^(search_)?(kd|kd-kept|teacher|kd-zero|distpro)_', '', path.stem).split('_')
     return f'{teacher}_{data}'
 
 
@@ -77,8 +77,17 @@ def test_each_network_has_a_compression_and_a_teacher_and_those_with_a_result_a_
     names = {path.relative_to(CONFIGS).as_posix() for path in SHIPPED
              if path.parent.name in ('amd', 'kd', 'teacher')}
     assert names == {*(f'amd/{network}.py' for network in NETWORKS), *(f'kd/kd_{network}.py' for network in BASELINES),
-                     *(f'teacher/teacher_{network}.py' for network in NETWORKS)}
-    assert len(names) == 51
+                     *(f'teacher/teacher_{network}.py' for network in NETWORKS), 'kd/kd-kept_vit-micro_cifar100.py'}
+    assert len(names) == 52
+
+
+def test_what_won_at_equal_cost_asks_who_teaches_once_and_has_amds_cost_and_no_labels():
+    """Of the record of 2026-11-27: one training of the recipe's budget, from cut weights, by stored logits alone."""
+    cfg, amd = (Config.fromfile(CONFIGS / name) for name in (
+        'kd/kd-kept_vit-micro_cifar100.py', 'amd/vit-micro_cifar100.py'))
+    assert (cfg.method.type, cfg.compression.refit, cfg.teacher_cache.views) == ('mmamd.KD', None, 2)
+    assert {name: term.weight for name, term in cfg.model.losses.items()} == dict(ce=0, logit=1, feat=0)
+    assert cfg.compression.budget == amd.compression.budget == 1 and cfg.student == amd.student
 
 
 def test_mim_finds_one_file_of_each_name():
@@ -149,7 +158,8 @@ def test_recipe_card_gives_the_schedule_of_the_config(path):
     elif is_transfer(path):
         expected = [f'{cfg.train_cfg.max_iters:,} steps']
     elif path.parent.name in ('kd', 'scalekd', 'kd_zero', 'distpro'):
-        expected = [f'student {cfg.student.train_cfg.max_epochs} epochs']
+        cost = ' at the cost of' if cfg.compression.get('budget') else ''
+        expected = [f'student{cost} {cfg.student.train_cfg.max_epochs} epochs']
     else:
         joint, student = (cfg[stage].train_cfg.max_epochs for stage in ('joint', 'student'))
         cost = ' at the cost of' if cfg.compression.get('budget') else ''
@@ -206,7 +216,7 @@ def test_config_loads_and_judges_candidates_on_held_out_training_images(path):
     assert not any(cfg[f'{part}_dataloader'].persistent_workers for part in ('train', 'val', 'test'))
 
 
-@each(sorted((CONFIGS / 'kd').glob('*.py')))
+@each(sorted((CONFIGS / 'kd').glob('kd_*.py')))
 def test_baseline_is_plain_and_differs_from_its_compression_in_nothing_else(path):
     baseline = read(path).to_dict()
     compression = read(CONFIGS / 'amd' / f'{network_of(path)}.py').to_dict()

@@ -40,7 +40,7 @@ SHORT = {'Top 1 Accuracy': 'top-1', 'mIoU': 'mIoU'}
 
 def network_of(entry):
     """Name of the network that an entry compresses, trains or teaches with."""
-    name = re.sub('^(search_)?(distpro|kd|kd-zero|teacher)_', '', entry['Name'])
+    name = re.sub('^(search_)?(distpro|kd|kd-kept|kd-zero|teacher)_', '', entry['Name'])
     return re.sub('_.*_', '_', name) if entry['In Collection'] in OF_PAIRS else name
 
 

@@ -11,7 +11,7 @@ from mmamd.api import compress
 from mmamd.cli.data import Data, find_data, in_order_of, written_lists
 from mmamd.cli.goal import add_goal, goal_name, goal_of, goal_sentence
 from mmamd.cli.network import KNOWN, Described, describe
-from mmamd.cli.recipe import Schedule, config_text, every, num_trained, schedule_of
+from mmamd.cli.recipe import BUDGET, Schedule, config_text, every, num_trained, schedule_of
 from mmamd.files.whole import write_whole
 from mmamd.pipeline.console import say
 from mmamd.pruning import fixed_share
@@ -51,10 +51,11 @@ def run(args: argparse.Namespace) -> None:
     schedule = schedule_of(num_trained(data), sum(p.numel() for p in network.parameters()), args.epochs,
                            args.batch_size)
     fixed = fixed_share(network)
-    goal = goal_of(args, fixed) | ({} if args.budget is None else dict(budget=args.budget))
+    budget = BUDGET if args.budget is None and args.keep is None else args.budget
+    goal = goal_of(args, fixed) | ({} if budget is None else dict(budget=budget))
     text = config_text(f'{Path(args.source).name} -> {goal_sentence(args)}, by `mmamd compress`.', _source(args.source),
                        teacher, data, goal, schedule)
-    say('\n'.join(_said(teacher, data, order, schedule, goal.get('scales'), fixed)))
+    say('\n'.join(_said(teacher, data, order, schedule, goal, fixed)))
     _write(path, text, args.force)
     say(f'config: {path}')
     if args.dry_run:
@@ -66,8 +67,8 @@ def run(args: argparse.Namespace) -> None:
     say(f'next: mmamd predict {work_dir} IMAGE{which}, mmamd export {work_dir} --form onnx{which}')
 
 
-def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule,
-          scales: list[float] | None, fixed: float) -> list[str]:
+def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule, goal: dict,
+          fixed: float) -> list[str]:
     """What was found out, and what follows from it."""
     parts = {split: f'{part.num:,} in {part.prefix or data.root}' for split, part in data.parts.items()}
     held = every(data.smallest)
@@ -92,12 +93,15 @@ def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule,
     elif teacher.classes is None:
         lines.append(f'note: nothing says the order of the teacher\'s classes; taken to be '
                      f'{", ".join(data.classes[:3])}, ...')
-    if scales:
+    if scales := goal.get('scales'):
         lines.append(f'note: what pruning never removes has {fixed:.0%} of its MACs, so the sizes that are tried begin '
                      f'at {scales[0]:.0%}')
-    lines.append(f'student: {schedule.epochs} epochs of {schedule.steps} steps of {schedule.batch_size} images, AdamW '
-                 f'at {schedule.lr:g}')
-    return lines
+    budget = goal.get('budget')
+    more = '' if budget is None else f'; more of them for the cost of {budget:g} times these with the teacher in each step'
+    return [*lines,
+            f'student: {schedule.epochs} epochs of {schedule.steps} steps of {schedule.batch_size} images, AdamW at '
+            f'{schedule.lr:g}{more}',
+            'taught by: the teacher alone, not the labels; it is asked once for each stored view of an image']
 
 
 def _write(path: Path, text: str, force: bool) -> None:

@@ -12,7 +12,12 @@ MOST_LINES = 30
 BATCH = 64
 SEEN = 200_000  # images that the student sees: 200 epochs of 1,000 images, 4 of 50,000
 EPOCHS = (10, 100)  # least and most
-JOINT = 0.4  # of the student's epochs: what a joint stage takes where candidates are trained
+# Plain distillation, the teacher's outputs kept and no loss of the labels: what was best at equal cost in the study of
+# budgets (results/2026-11-25_budgets.md), which had a view for every 2.5 epochs of plain distillation.
+VIEWS = 0.4
+# What shows an image the same each time: of a pipeline of these alone one view is all there is.
+FIXED = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pad', 'Normalize', 'PackInputs')
+BUDGET = 1.0  # in runs of plain distillation of `epochs`; a student that learns from stored outputs has more for it
 # Rates of AdamW by which recipes were recorded (small networks, 128 images a step) or are published (1,024).
 SMALL, SMALL_RATE, LARGE_RATE = 5_000_000, 1e-3 / 128, 3e-3 / 1024
 WARM_UP = 100  # steps, or a tenth of the stage where that is less
@@ -23,7 +28,7 @@ class Schedule:
     """Lengths and rate of the trainings.
 
     Attributes:
-        epochs: Of the student.
+        epochs: Of the student, if it asked the teacher in every step: what a budget is counted in.
         batch_size: Images a step.
         lr: Of AdamW.
         steps: Of an epoch.
@@ -37,6 +42,12 @@ class Schedule:
     @property
     def warm_up(self) -> int:
         return max(1, min(WARM_UP, self.epochs * self.steps // 10))
+
+    def views(self, budget: float | None, pipeline: list[dict]) -> int:
+        """Stored views of an image, as a pipeline shows it."""
+        if all(step['type'] in FIXED for step in pipeline):
+            return 1
+        return max(1, round(VIEWS * self.epochs * (budget or BUDGET)))
 
 
 def schedule_of(num_images: int, num_params: int, epochs: int | None = None, batch_size: int | None = None) -> Schedule:
@@ -81,9 +92,11 @@ def config_text(title: str, source: str, teacher: Described, data: Data, goal: d
         ValueError: If it does not fit, because of an architecture of many settings.
     """
     text = ''
-    for train in dict.fromkeys((bool(teacher.train_pipeline), False)):  # the teacher's own where there is place for it
-        lines = [*_head(title, source, teacher, data, goal), *_pipelines(teacher, train), *_loaders(data, schedule),
-                 *_training(teacher, schedule, extra or {})]
+    for own in dict.fromkeys((bool(teacher.train_pipeline), False)):  # the teacher's own where there is place for it
+        train, test = _pipelines(teacher, own)
+        lines = [*_head(title, source, teacher, data, goal), *written('train_pipeline', train),
+                 *written('test_pipeline', test), *_loaders(data, schedule),
+                 *_training(schedule, schedule.views(goal.get('budget'), train), extra or {})]
         text = '\n'.join(lines) + '\n'
         if len(lines) <= MOST_LINES:
             return text
@@ -99,11 +112,12 @@ def _head(title: str, source: str, teacher: Described, data: Data, goal: dict) -
             f'data_root = {str(data.root)!r}',
             *written('data_preprocessor', dict(num_classes=teacher.num_classes, **teacher.preprocessor)),
             *written('architecture', teacher.architecture),
-            *written('model', dict(teacher=source, architecture=Name('architecture'))),
-            *written('compression', goal | dict(prune=teacher.units))]
+            *written('model', dict(teacher=source, architecture=Name('architecture'),
+                                   losses=dict(ce=dict(weight=0.0), feat=dict(weight=0.0)))),
+            *written('compression', goal | dict(prune=teacher.units) | ({'refit': {}} if teacher.has_filters else {}))]
 
 
-def _pipelines(teacher: Described, own: bool) -> list[str]:
+def _pipelines(teacher: Described, own: bool) -> tuple[list[dict], list[dict]]:
     height, width = teacher.size
     grey = teacher.architecture['backbone'].get('in_channels', 3) == 1
     read = [dict(type='LoadImageFromFile', **(dict(color_type='grayscale') if grey else {}))]
@@ -116,7 +130,7 @@ def _pipelines(teacher: Described, own: bool) -> list[str]:
     train = (_reading(teacher.train_pipeline) if own else None) or [
         *read, *square, dict(type='RandomCrop', crop_size=(height, width), **shake), dict(type='RandomFlip', prob=0.5),
         dict(type='PackInputs')]
-    return [*written('train_pipeline', train), *written('test_pipeline', test)]
+    return train, test
 
 
 def _reading(pipeline: list | None) -> list | None:
@@ -145,14 +159,11 @@ def _images(part: Part) -> dict:
     return dict(type='CustomDataset', data_prefix=part.prefix, **listed)
 
 
-def _training(teacher: Described, schedule: Schedule, extra: dict) -> list[str]:
-    stages = {'student': schedule.epochs}
-    if teacher.has_filters:
-        stages = {'joint': max(1, round(JOINT * schedule.epochs)), **stages}
-    lines = [f"optim_wrapper = dict(optimizer=dict(type='AdamW', lr={schedule.lr:g}, weight_decay=0.05))",
+def _training(schedule: Schedule, views: int, extra: dict) -> list[str]:
+    lines = ["method = dict(type='mmamd.KD')", f'teacher_cache = dict(views={views})',
+             f"optim_wrapper = dict(optimizer=dict(type='AdamW', lr={schedule.lr:g}, weight_decay=0.05))",
              f'auto_scale_lr = dict(base_batch_size={schedule.batch_size})',
              f"schedule = [dict(type='LinearLR', start_factor=0.01, by_epoch=False, end={schedule.warm_up}),",
-             "            dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]"]
-    lines += [f'{stage} = dict(train_cfg=dict(max_epochs={epochs}), param_scheduler=schedule)'
-              for stage, epochs in stages.items()]
+             "            dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]",
+             f'student = dict(train_cfg=dict(max_epochs={schedule.epochs}), param_scheduler=schedule)']
     return lines + [line for name, value in extra.items() for line in written(name, value)]

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from newcomer import ARCHITECTURE, CLASSES, save_teacher
 
+from mmamd.methods import KD
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.registry import MODELS
@@ -48,8 +49,13 @@ def test_everything_is_found_in_the_checkpoint_and_the_folder(here, mmamd_comman
     assert test.metainfo['classes'] == CLASSES and len(test) == 200
     assert cfg.val_dataloader.dataset.part == 'held_out' and cfg.train_dataloader.dataset.part == 'train'
     assert cfg.val_dataloader.dataset.every == cfg.train_dataloader.dataset.every
+    assert isinstance(settings.method, KD) and settings.compression.budget == 1
+    # Its teacher saw each image as it is: there is one view of it.
+    assert cfg.teacher_cache.views == 1 and {name: cfg.model.losses[name].weight for name in ('ce', 'logit', 'feat')} == {
+        'ce': 0, 'logit': 1, 'feat': 0}
     for said in ('teacher: mmamd.MaskedViT, 10 classes, by its checkpoint', 'images: 8 x 8', 'mean 77.8',
-                 'train 200 in train; test 200 in test; 10 classes', 'student: 100 epochs of'):
+                 'train 200 in train; test 200 in test; 10 classes', 'student: 100 epochs of',
+                 'taught by: the teacher alone, not the labels'):
         assert said in out
 
 
@@ -105,7 +111,8 @@ def test_a_convolutional_network_of_a_known_name(here, tmp_path, mmamd_command):
     torch.save(network.state_dict(), tmp_path / 'resnet.pth')
     cfg, lines, _ = proposed(mmamd_command, tmp_path / 'resnet.pth', '--arch', 'resnet18', '--data', here / 'data',
                              '--latency', '2ms')
-    assert len(lines) <= 30 and cfg.compression.latency == '2ms' and cfg.joint.train_cfg.max_epochs == 40
+    assert len(lines) <= 30 and cfg.compression.latency == '2ms'
+    assert Settings.from_cfg(cfg).compression.refit is not None
     assert cfg.model.architecture.backbone.type == 'mmamd.MaskedResNetCIFAR'
     assert cfg.test_dataloader.dataset.pipeline[1].scale == (32, 32)  # digits of 8 px, as the network was trained
 

@@ -66,6 +66,14 @@ def test_what_the_user_says_is_taken():
     assert (found.epochs, found.batch_size, found.lr) == (3, 128, 1e-3)
 
 
+def test_a_view_for_every_two_and_a_half_epochs_of_the_budget_is_stored_and_one_of_images_that_never_change():
+    ten, changed = schedule_of(10_000, 10**6, epochs=10), [*TEST, dict(type='RandomFlip')]
+    assert [ten.views(budget, changed) for budget in (None, 1.0, 2.0, 0.1)] == [4, 4, 8, 1]
+    assert ten.views(1.0, TEST) == 1
+    # The study of budgets: 5 and 11 epochs, the budgets 1 and 2.1, had 2 and 4 views.
+    assert [schedule_of(10_000, 10**6, epochs=5).views(budget, changed) for budget in (1.0, 2.1)] == [2, 4]
+
+
 @pytest.mark.parametrize('smallest, held', [(1, 2), (3, 3), (5, 5), (99, 5), (100, 10)])
 def test_a_tenth_is_held_out_or_a_fifth_of_small_classes(smallest, held):
     assert every(smallest) == held
