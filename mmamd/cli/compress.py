@@ -96,11 +96,10 @@ def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule,
     if scales := goal.get('scales'):
         lines.append(f'note: what pruning never removes has {fixed:.0%} of its MACs, so the sizes that are tried begin '
                      f'at {scales[0]:.0%}')
-    budget = goal.get('budget')
-    more = '' if budget is None else f'; more of them for the cost of {budget:g} times these with the teacher in each step'
+    more = ' and as many more as the stored answers save' if 'budget' in goal else ''
     return [*lines,
-            f'student: {schedule.epochs} epochs of {schedule.steps} steps of {schedule.batch_size} images, AdamW at '
-            f'{schedule.lr:g}{more}',
+            f'student: {schedule.epochs} epochs of {schedule.steps} steps of {schedule.batch_size} images{more}, AdamW '
+            f'at {schedule.lr:g}',
             'taught by: the teacher alone, not the labels; it is asked once for each stored view of an image']
 
 

@@ -51,8 +51,8 @@ def test_everything_is_found_in_the_checkpoint_and_the_folder(here, mmamd_comman
     assert cfg.val_dataloader.dataset.every == cfg.train_dataloader.dataset.every
     assert isinstance(settings.method, KD) and settings.compression.budget == 1
     # Its teacher saw each image as it is: there is one view of it.
-    assert cfg.teacher_cache.views == 1 and {name: cfg.model.losses[name].weight for name in ('ce', 'logit', 'feat')} == {
-        'ce': 0, 'logit': 1, 'feat': 0}
+    assert cfg.teacher_cache.views == 1
+    assert {name: term.weight for name, term in cfg.model.losses.items()} == dict(ce=0, logit=1, feat=0)
     for said in ('teacher: mmamd.MaskedViT, 10 classes, by its checkpoint', 'images: 8 x 8', 'mean 77.8',
                  'train 200 in train; test 200 in test; 10 classes', 'student: 100 epochs of',
                  'taught by: the teacher alone, not the labels'):
