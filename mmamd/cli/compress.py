@@ -30,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', metavar='FILE', help='config that trained the teacher, if its checkpoint has none')
     parser.add_argument('--arch', metavar='NAME', help=f'network of the teacher, likewise: {", ".join(KNOWN)}')
     parser.add_argument('--work-dir', metavar='FOLDER', help='of the run; by default work_dirs/TEACHER_DATA_SIZE')
-    parser.add_argument('--epochs', type=_count, help="of the student's training; proposed from the data by default")
+    parser.add_argument('--epochs', type=_count,
+                        help='of plain distillation, which a budget is counted in; proposed from the data by default')
     parser.add_argument('--batch-size', type=_count, help='images a step')
-    parser.add_argument('--budget', type=float, help='cost of the whole run in plain distillations; epochs follow')
+    parser.add_argument('--budget', type=float,
+                        help='cost of the whole run in plain distillations, 1 by default; not with --keep')
     parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument('--dry-run', action='store_true', help='write the config and stop')
     parser.add_argument('--force', action='store_true', help='replace a config that is there and says otherwise')

@@ -44,7 +44,12 @@ class Schedule:
         return max(1, min(WARM_UP, self.epochs * self.steps // 10))
 
     def views(self, budget: float | None, pipeline: list[dict]) -> int:
-        """Stored views of an image, as a pipeline shows it."""
+        """Stored views of an image, as a pipeline shows it.
+
+        Args:
+            budget: Of the run; None trains for `epochs`.
+            pipeline: Of the training images.
+        """
         if all(step['type'] in FIXED for step in pipeline):
             return 1
         return max(1, round(VIEWS * self.epochs * (budget or BUDGET)))
