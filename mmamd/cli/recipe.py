@@ -81,8 +81,8 @@ def num_trained(data: Data) -> int:
     return max(1, round(share * data.parts['train'].num))
 
 
-def config_text(title: str, source: str, teacher: Described, data: Data, goal: dict[str, Any], schedule: Schedule,
-                extra: dict[str, Any] | None = None) -> str:
+def config_text(title: str, source: str, teacher: Described, data: Data, goal: dict[str, Any],
+                schedule: Schedule) -> str:
     """The config as text, of at most 30 lines.
 
     Args:
@@ -91,7 +91,6 @@ def config_text(title: str, source: str, teacher: Described, data: Data, goal: d
         teacher, data: What was found out of them.
         goal: Keys of ``compression`` that say what student is wanted.
         schedule: Of the trainings.
-        extra: More keys of the top level.
 
     Raises:
         ValueError: If it does not fit, because of an architecture of many settings.
@@ -101,7 +100,7 @@ def config_text(title: str, source: str, teacher: Described, data: Data, goal: d
         train, test = _pipelines(teacher, own)
         lines = [*_head(title, source, teacher, data, goal), *written('train_pipeline', train),
                  *written('test_pipeline', test), *_loaders(data, schedule),
-                 *_training(schedule, schedule.views(goal.get('budget'), train), extra or {})]
+                 *_training(schedule, schedule.views(goal.get('budget'), train))]
         text = '\n'.join(lines) + '\n'
         if len(lines) <= MOST_LINES:
             return text
@@ -164,11 +163,10 @@ def _images(part: Part) -> dict:
     return dict(type='CustomDataset', data_prefix=part.prefix, **listed)
 
 
-def _training(schedule: Schedule, views: int, extra: dict) -> list[str]:
-    lines = ["method = dict(type='mmamd.KD')", f'teacher_cache = dict(views={views})',
-             f"optim_wrapper = dict(optimizer=dict(type='AdamW', lr={schedule.lr:g}, weight_decay=0.05))",
-             f'auto_scale_lr = dict(base_batch_size={schedule.batch_size})',
-             f"schedule = [dict(type='LinearLR', start_factor=0.01, by_epoch=False, end={schedule.warm_up}),",
-             "            dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]",
-             f'student = dict(train_cfg=dict(max_epochs={schedule.epochs}), param_scheduler=schedule)']
-    return lines + [line for name, value in extra.items() for line in written(name, value)]
+def _training(schedule: Schedule, views: int) -> list[str]:
+    return ["method = dict(type='mmamd.KD')", f'teacher_cache = dict(views={views})',
+            f"optim_wrapper = dict(optimizer=dict(type='AdamW', lr={schedule.lr:g}, weight_decay=0.05))",
+            f'auto_scale_lr = dict(base_batch_size={schedule.batch_size})',
+            f"schedule = [dict(type='LinearLR', start_factor=0.01, by_epoch=False, end={schedule.warm_up}),",
+            "            dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]",
+            f'student = dict(train_cfg=dict(max_epochs={schedule.epochs}), param_scheduler=schedule)']
