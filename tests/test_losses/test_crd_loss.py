@@ -252,17 +252,18 @@ def banks_after_each_step(part=slice(None)):
     return found
 
 
-def remember_half(rank, folder):
+def remember_part(rank, folder, first):
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2,
                                          timeout=timedelta(minutes=2))
-    torch.save(banks_after_each_step([slice(0, 2), slice(2, 4)][rank]), folder / f'rank_{rank}.pth')
+    torch.save(banks_after_each_step([slice(0, first), slice(first, 4)][rank]), folder / f'rank_{rank}.pth')
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 
-def test_banks_of_two_processes_are_equal_after_every_step_and_those_of_one_with_the_whole_batch(tmp_path):
-    torch.multiprocessing.spawn(remember_half, (tmp_path,), nprocs=2)
+@pytest.mark.parametrize('first', [2, 3])  # samples that the first process has
+def test_banks_of_two_processes_are_equal_after_every_step_and_those_of_one_with_the_whole_batch(tmp_path, first):
+    torch.multiprocessing.spawn(remember_part, (tmp_path, first), nprocs=2)
     ranks = [torch.load(tmp_path / f'rank_{rank}.pth') for rank in range(2)]
     for first, second, alone in zip(*ranks, banks_after_each_step(), strict=True):
         for name, value in alone.items():

@@ -96,6 +96,15 @@ def _image(sample) -> tuple:
     return sample.get('img_path'), None if label is None else label.tolist()
 
 
+@torch.no_grad()
+def of_all_processes(rows: Tensor) -> Tensor:
+    """Rows of all processes, one process after another; the last batch of an epoch may differ in length."""
+    lengths = torch.cat(all_gather(torch.tensor([len(rows)], device=rows.device))).tolist()
+    padded = rows.new_zeros(max(lengths), *rows.shape[1:])
+    padded[:len(rows)] = rows
+    return torch.cat([each[:length] for each, length in zip(all_gather(padded), lengths, strict=True)])
+
+
 class Embedding(nn.Linear):
     """Linear map of the features of an image, mean over tokens or positions, to a direction."""
 
@@ -225,9 +234,9 @@ class CRDLoss(Loss):
                                                (teacher_ND, contrast.student_bank)))
 
     def after_step(self, student: Outputs, teachers: list[Outputs]) -> None:
-        places_N = torch.cat(all_gather(places_of(student.samples, self.num_images).to(student.logits.device)))
+        places_N = of_all_processes(places_of(student.samples, self.num_images).to(student.logits.device))
         for i, (contrast, teacher) in enumerate(zip(self.contrasts, teachers, strict=True)):
-            gathered = [torch.cat(all_gather(each)) for each in self._embedded(student, teacher, i)]
+            gathered = [of_all_processes(each) for each in self._embedded(student, teacher, i)]
             contrast.remember(places_N, *gathered, self.momentum)
         self.iteration += 1
 
