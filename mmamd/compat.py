@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mmengine.dataset import BaseDataset
 
 HOST = 'mmengine'
+WAIT = timedelta(hours=2)  # for a rank that works alone: it judges, exports, draws
 
 
 def apply_on_import(read: Callable[[str, Any], dict], write: Callable[[bytes, str], None]) -> None:
@@ -266,9 +267,9 @@ def init_distributed(launcher: str, dist_cfg: dict | None) -> None:
     if launcher == 'none' or is_distributed():
         return
     if torch.cuda.is_available():
-        host_init_dist(launcher, **(dist_cfg or {'backend': 'nccl'}))
+        host_init_dist(launcher, **{'backend': 'nccl', 'timeout': WAIT.total_seconds(), **(dist_cfg or {})})
     elif launcher == 'pytorch':
-        torch.distributed.init_process_group('gloo', timeout=timedelta(hours=2))
+        torch.distributed.init_process_group('gloo', timeout=WAIT)
     else:
         raise ValueError(f"without a GPU only launcher='pytorch' is supported, got {launcher!r}; "
                          'start the processes with tools/dist_train.sh')

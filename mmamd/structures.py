@@ -286,6 +286,12 @@ def check_run_format(content: dict, work_dir: Path) -> None:
         raise ValueError(f"{work_dir / 'stages.json'} names no stages; {remedy(work_dir / 'stages.json')}")
 
 
+def advice_of(content: dict) -> list[str]:
+    """What ``stages.json`` advises: of the plan, and of what stages have found."""
+    return [*content.get('advice', []), *(text for entry in content['stages'].values()
+                                          for text in entry.get('advice', []))]
+
+
 def scale_key(scale: float) -> str:
     """Two decimals, or as many as the scale needs: 0.3 -> '0.30', 0.125 -> '0.125'."""
     text = f'{scale:.6f}'.rstrip('0')

@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 from mmamd.files.json_file import read_json
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.stages import Export, Select, Stage
+from mmamd.pipeline.stages.budget import WARM_UPS
 from mmamd.pipeline.stages.distil import Distil
 from mmamd.pipeline.stages.training import TrainingStage
 from mmamd.pipeline.state import RunState
@@ -48,7 +49,7 @@ def advise_after(stage: Stage, context: Context, state: RunState, say: Callable[
     if found := not_said(stage.name, found, state.advice):
         for text in found:
             say(f'advice: {text}')
-        state.content['advice'] = [*state.advice, *found]
+        state.content['stages'][stage.name]['advice'] = found
         state.save()
 
 
@@ -91,7 +92,7 @@ def length_advice(schedule: dict, epochs: int, steps_of_epoch: int) -> Iterator[
                'train_dataloader.batch_size')
     schedulers = schedule.get('param_scheduler') or []
     for each in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
-        if str(each.get('type')).rpartition('.')[2] not in ('LinearLR', 'ConstantLR') or 'end' not in each:
+        if str(each.get('type')).rpartition('.')[2] not in WARM_UPS or 'end' not in each:
             continue
         end, length, unit = ((each['end'], epochs, 'epochs') if each.get('by_epoch', True) else
                              (each['end'], steps, 'steps'))

@@ -13,7 +13,8 @@ from mmamd.registry import MODELS
 from mmamd.weights.origin import Origin
 
 MEANT = 'If that is meant, set compression.importance.check_teacher=False'
-NORMALISATION = {'mean': None, 'std': None, 'to_rgb': False}  # key -> what it is where nobody says
+# Key -> what it is where nobody says; classifiers say to_rgb, segmentors bgr_to_rgb or rgb_to_bgr.
+NORMALISATION = {'mean': None, 'std': None, 'to_rgb': False, 'bgr_to_rgb': False, 'rgb_to_bgr': False}
 GREY_VALUES = 0.5  # that means and deviations may differ by
 TOO_FAR = 2  # times larger or smaller: a network that reads maps of any size still knows what it was trained on
 

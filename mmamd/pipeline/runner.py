@@ -97,11 +97,12 @@ class MultiStepRunner:
         check_donors(self.cfg.get('reuse_stages') or (), self.work_dir)
         kept = takewhile(lambda name: name != self.cfg.get('start_from'), state.content['stages'])
         on_first_rank(functools.partial(refuse_damage, state, list(kept)))
+        known = known_before(state, self.cfg.get('start_from'))
         context = Context(self.cfg, settings, self.work_dir, run_seed(self.cfg, state.content['seed']),
-                          spend=functools.partial(self._spend, state), spent=state.spent,
+                          spend=functools.partial(self._spend, state), spent=known.spent,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
-        stages = lay_stages(context, known_before(state, self.cfg.get('start_from')))
+        stages = lay_stages(context, known)
         _ = context.class_names  # refuses names that fit no head
         check_images(context, console(), are_new=not state.exists or bool(self.cfg.get('start_from')))
         context.built.clear()
@@ -109,6 +110,7 @@ class MultiStepRunner:
         with ExitStack() as held:
             on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
+            context.spent = state.spent
             console()('\n'.join(plan_of(context)))
             advise_before(context, state, console())
             with ExitStack() as stack:
@@ -155,12 +157,12 @@ class MultiStepRunner:
         """Forget what is redone, and write what the run is."""
         barrier()  # every rank has read what the first one now rewrites
         if is_main_process():
-            state.forget(redone)
             for stage in stages:
                 if stage.name in redone:
                     stage.clear(self.work_dir)
             for name in set(redone) - {stage.name for stage in stages}:  # of other options of the method
                 clear_folders(self.work_dir, name)
+            state.forget(redone)  # after its files: of a forgotten stage whatever lies there would be continued
         for name in redone:
             state.content['stages'].pop(name, None)
         barrier()

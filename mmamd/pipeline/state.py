@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mmamd.files.json_file import read_json, write_json
-from mmamd.structures import RUN_FORMAT, check_run_format
+from mmamd.structures import RUN_FORMAT, advice_of, check_run_format
 
 
 class RunState:
@@ -77,7 +77,7 @@ class RunState:
     @property
     def advice(self) -> list[str]:
         """What would make the run better, as it was noticed; one sentence each."""
-        return self.content.get('advice', [])
+        return advice_of(self.content)
 
     def save(self) -> None:
         write_json(self.path, self.content)

@@ -10,7 +10,7 @@ from mmamd.files.json_file import read_json
 from mmamd.files.run_config import FILE, FOR_PEOPLE, read_run_config
 from mmamd.files.training_log import TRAINING, Losses, read_log, read_losses
 from mmamd.selection.table import Row, rows_of
-from mmamd.structures import CandidateFamily, Importance, Maps, Network, Selection, check_run_format
+from mmamd.structures import CandidateFamily, Importance, Maps, Network, Selection, advice_of, check_run_format
 from mmamd.visualization.bench_table import FILE as BENCH
 from mmamd.visualization.bench_table import read_bench
 from mmamd.visualization.class_plot import ClassValues
@@ -210,7 +210,7 @@ def read_run(work_dir: str | Path, retrained: Sequence[str | Path] = (), beside:
         bench=_load(read_bench, export / BENCH),
         scenes=_load(Scenes.load, export / 'scenes.json'),
         class_values=_load(ClassValues.load, export / 'classes.json'),
-        advice=state.get('advice', []),
+        advice=advice_of(state),
         summary=read_json(folder / 'summary.json') if is_over else None,
         searches=searches,
         retrained={name: read_retrained(searched, [*([folder] if is_over and stages[name]['finished'] else []),

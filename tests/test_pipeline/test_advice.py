@@ -9,6 +9,7 @@ from mmengine.registry import DefaultScope
 from mmamd.methods import AMD
 from mmamd.pipeline.advice import (
     _of_memory,
+    advise_before,
     bytes_kept,
     choice_advice,
     far_below,
@@ -112,6 +113,20 @@ def test_a_step_that_the_device_has_no_place_for_is_said(tiny_config, tmp_path):
     assert re.match(rf'joint: a step of {batch} images takes about 0.0 GiB, and the device has 0.0; set '
                     rf'train_dataloader.batch_size={batch // 2}, or train in mixed precision', joint)
     assert student.startswith('student: ')
+
+
+def test_what_a_stage_has_found_is_still_said_when_the_command_is_given_again(tiny_config, tmp_path):
+    cfg, state = tiny_config(), RunState(tmp_path)
+    context = Context(cfg, Settings.from_cfg(cfg), tmp_path, 0, lambda *_: None)
+    state.content['advice'] = ['joint: it was short']
+    state.content['stages']['select'] = dict(kind='select', finished=True, advice=['select: it is low'])
+    said = []
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        context.stages = []
+        advise_before(context, state, said.append)
+    assert RunState(tmp_path).advice == ['select: it is low'] and said == ['advice: select: it is low']
+    state.forget(['select'])
+    assert RunState(tmp_path).advice == []
 
 
 def test_the_advice_of_a_run_is_noted_and_shown(finished_run):

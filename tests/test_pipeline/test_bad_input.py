@@ -126,7 +126,7 @@ def test_a_teacher_whose_units_cannot_be_ranked_is_refused_before_they_are(tiny_
 # --- selection and schedules ---
 
 @pytest.mark.parametrize('hooks, match', [
-    ([dict(NPSD, metric='accuracy/top5')], r"asks for the metric 'accuracy/top5', but val_evaluator computes "
+    ([dict(NPSD, metric='accuracy/top5')], r"by the metric 'accuracy/top5', but val_evaluator computes "
                                            r"\['accuracy/top1'\]; set metric= to one of these"),
     ([dict(NPSD, rule='npsdd')], "unknown rule 'npsdd'; expected one of npsd.*Did you mean npsd"),
     ([NPSD, NPSD], 'expected one NPSDSelectionHook in custom_hooks, got 2'),
@@ -141,7 +141,7 @@ def test_hooks_that_cannot_choose_an_assistant_are_refused(tiny_config, tmp_path
 
 def test_the_baseline_refuses_an_unknown_metric_too_because_its_student_is_reported_by_it(tiny_config, tmp_path):
     config = tiny_config(custom_hooks=[dict(NPSD, metric='accuracy/top5')], **{'method.type': 'mmamd.KD'})
-    refused(config, "asks for the metric 'accuracy/top5', but test_evaluator computes", tmp_path / 'run')
+    refused(config, "by the metric 'accuracy/top5', but test_evaluator computes", tmp_path / 'run')
 
 
 @pytest.mark.parametrize('overrides, match', [

@@ -67,6 +67,13 @@ def test_without_a_budget_epochs_are_those_of_the_config(planned):
     assert [stage(context, name).epochs(context) for name in ('joint', 'student')] == [3, 3]
 
 
+def test_a_training_that_is_over_has_the_epochs_that_it_has_spent_and_refuses_nothing(planned):
+    context = planned(**{'compression.budget': 3.})
+    joint, student = stage(context, 'joint'), stage(context, 'student')
+    context.spent = {'joint': joint.macs_of(context, 5), 'student': student.macs_of(context, 90)}.get
+    assert (joint.epochs(context), student.epochs(context)) == (5, 90)
+
+
 def test_joint_stage_and_student_keep_their_proportion(planned):
     context = planned(**{'compression.budget': 20., 'joint.train_cfg.max_epochs': 1, 'student.train_cfg.max_epochs': 2})
     joint, student = (stage(context, name).epochs(context) for name in ('joint', 'student'))
@@ -80,6 +87,13 @@ def test_schedulers_are_stretched_with_the_epochs():
         dict(warm_up, end=4), dict(cosine, periods=[36], begin=4, end=40)]
     by_step = dict(type='LinearLR', by_epoch=False, begin=0, end=30)
     assert stretched([by_step], 100, 40) == [by_step]
+    poly = dict(type='PolyLR', by_epoch=False, begin=30, end=300)
+    assert stretched([by_step, poly], 100, 150) == [by_step, dict(poly, end=450)]
+    assert stretched([dict(poly, begin=0)], 100, 150) == [dict(poly, begin=0, end=450)]
+    cosine = dict(type='CosineAnnealingLR', by_epoch=False, begin=30, end=300, T_max=270)
+    assert stretched([by_step, cosine], 100, 40) == [by_step, dict(cosine, end=120, T_max=90)]
+    assert stretched([dict(type='StepLR', step_size=30)], 90, 9) == [dict(type='StepLR', step_size=3)]
+    assert stretched(dict(type='OneCycleLR', total_steps=90), 90, 9) == dict(type='OneCycleLR', total_steps=9)
     assert stretched(dict(type='MultiStepLR', milestones=[60, 80]), 100, 1)['milestones'] == [1, 1]
     assert stretched(None, 100, 40) is None
 

@@ -8,6 +8,7 @@ import torch
 import mmamd
 from mmamd.files.whole import EXPORTED
 from mmamd.pipeline.stages import export
+from mmamd.pipeline.state import RunState
 
 STUDENT = sorted(EXPORTED)
 
@@ -28,6 +29,14 @@ def fail(*_, **__):
 def test_a_finished_run_leaves_the_student_and_no_unchecked_files(finished_run):
     assert exported(finished_run[0]) == STUDENT
     assert not (finished_run[0] / 'export' / 'unchecked').exists()
+
+
+def test_a_stage_whose_files_could_not_be_removed_is_not_forgotten(run, tiny_config, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr('mmamd.pipeline.stages.stage.shutil.rmtree', fail)
+        with pytest.raises(RuntimeError, match='the check'):
+            mmamd.compress(tiny_config(), work_dir=run, start_from='student')
+    assert {'student', 'export'} <= RunState(run).content['stages'].keys()
 
 
 @pytest.mark.parametrize('what', ['export_onnx', 'Export._test', 'save_model'])

@@ -12,7 +12,9 @@ def test_slurm_is_started_by_the_host_where_there_are_gpus(monkeypatch):
     monkeypatch.setattr('mmengine.dist.init_dist', lambda launcher, **kwargs: calls.append((launcher, kwargs)))
     compat.init_distributed('slurm', dict(backend='nccl', port=29555))
     compat.init_distributed('slurm', None)
-    assert calls == [('slurm', dict(backend='nccl', port=29555)), ('slurm', dict(backend='nccl'))]
+    compat.init_distributed('slurm', dict(timeout=60))
+    hours = dict(backend='nccl', timeout=7200)
+    assert calls == [('slurm', dict(hours, port=29555)), ('slurm', hours), ('slurm', dict(hours, timeout=60))]
 
 
 def test_slurm_without_a_gpu_names_what_works_there(monkeypatch):

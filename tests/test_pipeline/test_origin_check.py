@@ -46,6 +46,8 @@ def test_it_is_named_and_nothing_is_written(cfg, classes, message, said, tmp_pat
 def test_normalisation_is_the_same_within_half_a_grey_value():
     check_normalisation(NORMAL, {**NORMAL, 'mean': [127.4, 127.5, 127.9]}, 'x.pth')
     check_normalisation(dict(mean=[1.], std=[1.]), dict(mean=[1.], std=[1.], to_rgb=False), 'x.pth')
+    with pytest.raises(ValueError, match='data_preprocessor.bgr_to_rgb=True, says its own config, and this run has Fa'):
+        check_normalisation({**NORMAL, 'bgr_to_rgb': True}, {**NORMAL, 'bgr_to_rgb': False}, 'x.pth')
     for other in ({**NORMAL, 'std': [58.] * 3}, {**NORMAL, 'mean': [127.5]}, {}):
         with pytest.raises(ValueError, match='x.pth was trained on images with data_preprocessor'):
             check_normalisation(NORMAL, other, 'x.pth')

@@ -227,7 +227,7 @@ def test_a_number_of_images_that_is_none_is_refused(refit_config, value):
 def test_a_metric_that_no_evaluator_computes_is_refused_before_anything_runs(refit_config, tmp_path):
     cfg = refit_config(**{'method': dict(type='mmamd.KD', _delete_=True)})
     cfg.custom_hooks[1].metric = 'accuracy/top9'
-    with pytest.raises(ValueError, match="asks for the metric 'accuracy/top9', but val_evaluator computes"):
+    with pytest.raises(ValueError, match="by the metric 'accuracy/top9', but val_evaluator computes"):
         mmamd.compress(cfg, work_dir=tmp_path / 'run')
 
 

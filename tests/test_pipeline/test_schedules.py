@@ -83,6 +83,16 @@ def test_checkpoints_by_steps_of_epochs_that_count_none_are_refused_with_a_batch
         checkpoints_by_epoch(dict(checkpoint=dict(by_epoch=False, interval=5)), stage)
 
 
+def test_checkpoints_counted_in_steps_become_epochs_from_their_beginning_on():
+    stage = SimpleNamespace(name='student', loader=SimpleNamespace(
+        settings=dict(batch_size=4, sampler=dict(num_samples=200))))
+    hook = dict(type='CheckpointHook', by_epoch=False, interval=50, save_begin=100)
+    assert checkpoints_by_epoch(dict(checkpoint=hook), stage) == dict(
+        checkpoint=dict(type='CheckpointHook', by_epoch=True, interval=1, save_begin=2))
+    with pytest.raises(ValueError, match=r"save_begin=120 steps is no multiple of an epoch of 'student' \(50 steps"):
+        checkpoints_by_epoch(dict(checkpoint=dict(hook, save_begin=120)), stage)
+
+
 @pytest.mark.slow
 def test_the_arithmetic_that_was_spent_is_that_of_the_steps(tiny_config, tmp_path):
     summary = mmamd.compress(tiny_config(**STEPS), work_dir=tmp_path)

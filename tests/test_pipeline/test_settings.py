@@ -31,6 +31,21 @@ def test_mixed_precision_at_the_top_level_reaches_a_stage_with_an_optimizer_of_i
     assert (wrapper.type, wrapper.loss_scale, wrapper.optimizer.lr) == ('AmpOptimWrapper', 'dynamic', 1e-4)
 
 
+def test_mixed_precision_of_a_section_or_of_the_teachers_config_stays_where_the_top_level_has_none(tmp_path):
+    mixed = dict(type='AmpOptimWrapper', dtype='bfloat16', optimizer=dict(type='SGD'))
+    (tmp_path / 'teacher.py').write_text(f'optim_wrapper = {mixed}')
+    cfg = config(teacher_config=str(tmp_path / 'teacher.py'))
+    cfg.joint.optim_wrapper = mixed
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    assert section_settings(cfg, 'joint').optim_wrapper == {**mixed, 'optimizer': dict(type='SGD', lr=1e-3)}
+    assert teacher_settings(cfg).optim_wrapper == mixed
+
+
+def test_the_length_of_a_section_takes_the_place_of_the_top_levels():
+    cfg = config(train_cfg=dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000))
+    assert section_settings(cfg, 'joint').train_cfg == dict(max_epochs=2)
+
+
 def test_mixed_precision_data_and_rate_scaling_reach_the_teachers_training_too(tmp_path):
     (tmp_path / 'teacher.py').write_text(
         "optim_wrapper = dict(optimizer=dict(type='SGD'))\nauto_scale_lr = dict(base_batch_size=8)\n"
@@ -58,6 +73,13 @@ def test_one_data_root_reaches_every_data_set_that_names_none():
     fill_data_root(cfg)
     assert cfg.train_dataloader.dataset.to_dict() == dict(type='Wrapper', dataset=dict(type='A', data_root='here'))
     assert cfg.val_dataloader.dataset.data_root == 'there'
+
+
+def test_one_data_root_reaches_the_data_sets_of_a_section_too():
+    cfg = config(data_root='here')
+    cfg.joint.train_dataloader = dict(dataset=dict(type='Both', datasets=[dict(type='A'), dict(type='B')]))
+    merged = section_settings(cfg, 'joint').train_dataloader.dataset
+    assert [each.data_root for each in merged.datasets] == ['here', 'here']
 
 
 def test_units_are_scored_on_training_images_read_as_test_images_are():

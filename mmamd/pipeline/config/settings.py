@@ -170,24 +170,32 @@ def refuse_sync_bn(cfg: Config) -> None:
 def section_settings(cfg: Config, section: str) -> ConfigDict:
     """Settings of a training stage: the top level with a section merged over it, without hooks of ours.
 
-    The precision of the optimizer wrapper (type, loss scale, dtype) is the top level's, where ``--amp`` sets it.
+    Where the top level's optimizer wrapper is one of mixed precision, as ``--amp`` makes it, so is the section's.
     """
     if not (cfg.get(section) or {}).get('train_cfg'):
         raise ValueError(f"the config has no schedule for the stage '{section}': expected {section} = "
                          'dict(train_cfg=dict(max_epochs=...), param_scheduler=[...]), got '
                          f'{plain(cfg.get(section))!r}')
-    # load_from and resume are the run's: a stage starts from what the stage before it made.
-    top = {key: plain(cfg[key]) for key in RUNTIME if key in cfg}
+    # load_from and resume are the run's: a stage starts from what the stage before it made. A length has one unit, so
+    # that of a section takes the place of the top level's.
+    top = {key: plain(cfg[key]) for key in RUNTIME if key in cfg and key != 'train_cfg'}
     merged = merge(top, {key: value for key, value in plain(cfg[section]).items() if key in RUNTIME})
-    top_wrapper = cfg.get('optim_wrapper') or {}
-    for key in PRECISION:
-        if key in top_wrapper:
-            merged['optim_wrapper'][key] = top_wrapper[key]
+    if precision := _precision(cfg):
+        merged['optim_wrapper'].update(precision)
     if not (merged.get('optim_wrapper') or {}).get('optimizer'):
         raise ValueError(f"stage '{section}' has no optimizer; set optim_wrapper=dict(optimizer=dict(...)) at the top "
                          'level of the config')
+    fill_data_root({**merged, 'data_root': cfg.get('data_root')})
     merged['custom_hooks'] = [hook for hook in merged.get('custom_hooks') or [] if not _is_ours(hook)]
     return ConfigDict(merged)
+
+
+def _precision(cfg: Config) -> dict:
+    """Type, loss scale and dtype of the optimizer wrapper, if they are those of mixed precision."""
+    wrapper = plain(cfg.get('optim_wrapper') or {})
+    if wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+        return {}
+    return {key: wrapper[key] for key in PRECISION if key in wrapper}
 
 
 def section_losses(cfg: Config, section: str, without: Sequence[str] = ()) -> dict:
@@ -220,9 +228,8 @@ def teacher_settings(cfg: Config) -> Config:
     if cfg.get('data_root') is not None:
         teacher.data_root = cfg.data_root
     fill_data_root(teacher)
-    for key in PRECISION:
-        if key in (cfg.get('optim_wrapper') or {}):
-            teacher.optim_wrapper[key] = cfg.optim_wrapper[key]
+    if precision := _precision(cfg):
+        teacher.optim_wrapper.update(precision)
     if (cfg.get('auto_scale_lr') or {}).get('enable') and teacher.get('auto_scale_lr'):
         teacher.auto_scale_lr.enable = True
     return teacher

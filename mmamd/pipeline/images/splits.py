@@ -101,8 +101,8 @@ def check_metric(cfg: Config, split: str, dataset: BaseDataset, network: nn.Modu
         evaluator.process(data_samples=network(**data, mode='predict'), data_batch=batch)
     keys = sorted(set().union(*(task.measure(each, each.results) for each in evaluator.metrics)))
     if metric not in keys:
-        raise ValueError(f'NPSDSelectionHook asks for the metric {metric!r}, but {split}_evaluator computes '
-                         f'{keys}; set metric= to one of these')
+        raise ValueError(f'networks are reported by the metric {metric!r}, but {split}_evaluator computes {keys}; set '
+                         'metric= of an NPSDSelectionHook in custom_hooks to one of these, or add an evaluator')
 
 
 def check_image_size(dataset: BaseDataset, network: nn.Module, task: Task) -> None:

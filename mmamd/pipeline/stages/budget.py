@@ -7,7 +7,7 @@ are to each other. Later trainings follow what earlier stages have really spent 
 buys more epochs. Neither a teacher that is trained first nor the final test is part of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmamd.selection.table import amount_text
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 BEYOND = ('teacher', 'export')  # kinds of stages that no budget counts
 HALVINGS = 40  # of the share of epochs; far finer than one epoch
-EPOCHS = ('begin', 'end', 'T_max', 'periods', 'milestones', 'total_iters')  # of a scheduler by epoch
+# Of a scheduler, what says when and for how long, in epochs or steps.
+LENGTHS = ('begin', 'end', 'T_max', 'periods', 'milestones', 'total_iters', 'step_size', 'total_steps')
+WARM_UPS = ('LinearLR', 'ConstantLR')
 
 
 def plain_run(context: 'Context') -> float:
@@ -32,12 +34,16 @@ def plain_run(context: 'Context') -> float:
 def epochs_within(stage: 'Distil', context: 'Context') -> int:
     """The whole number of epochs that is nearest to what the budget leaves for a training.
 
+    Of a training that is over, what it has spent says how many there were.
+
     Raises:
         ValueError: If that is none.
     """
+    if (own := context.spent(stage.name)) is not None:
+        return max(1, round(_inverse(lambda epochs: stage.macs_of(context, epochs), own, stage.recipe_epochs)))
     fixed, trainings = 0., []
     for other in context.stages:
-        spent = None if other is stage else context.spent(other.name)
+        spent = context.spent(other.name)
         if other.kind in BEYOND:
             continue
         if other.kind == 'distil' and spent is None and other.budget is not None:
@@ -50,40 +56,63 @@ def epochs_within(stage: 'Distil', context: 'Context') -> int:
         """Of the run, with so large a share of the epochs of the config."""
         return fixed + sum(each.macs_of(context, share * each.recipe_epochs) for each in trainings)
 
-    # A cost that only rises is inverted by halving: with a cache it does not rise by the same for every epoch.
-    low, high = 0., 1.
-    while cost(high) < stage.budget * unit:
-        high *= 2
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if cost(middle) < stage.budget * unit else (low, middle)
-    epochs = round(stage.recipe_epochs * low)
+    left = stage.recipe_epochs * _inverse(cost, stage.budget * unit, 1.)
+    epochs = round(left)
     if epochs < 1:
         raise ValueError(
-            f'compression.budget={stage.budget:g} leaves {stage.recipe_epochs * low:.2f} epochs for the stage '
+            f'compression.budget={stage.budget:g} leaves {left:.2f} epochs for the stage '
             f"'{stage.name}', since all that no budget shortens costs {fixed / unit:.2f} runs of plain distillation; "
             f'give at least {cost(1 / stage.recipe_epochs) / unit:.2f}, or fewer candidates or images '
             '(compression.num_candidates, compression.importance, compression.refit, method.tune_epochs)')
     return epochs
 
 
-def stretched(schedulers: Any, before: int, epochs: int) -> Any:
-    """Schedulers of a training of ``before`` epochs, for one of ``epochs``; those that count steps stay as they are.
+def _inverse(cost: Callable[[float], float], target: float, high: float) -> float:
+    """Where a cost that only rises reaches a target, by halving: with a cache it does not rise evenly."""
+    low = 0.
+    while cost(high) < target:
+        high *= 2
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(middle) < target else (low, middle)
+    return low
 
-    Where a warm-up would be all, as in one epoch, what follows it takes its place.
+
+def stretched(schedulers: Any, before: int, epochs: int) -> Any:
+    """Schedulers of a training of ``before`` epochs, for one of ``epochs``.
+
+    A warm-up that counts steps keeps them, and what follows it begins where it ends. Where a warm-up by epoch would be
+    all, as in one epoch, what follows it takes its place.
     """
     if isinstance(schedulers, (list, tuple)):
-        return _without_mere_warm_up([stretched(each, before, epochs) for each in schedulers], epochs)
-    if not isinstance(schedulers, dict) or not schedulers.get('by_epoch', True):
-        return schedulers
+        kept = {each.get('end') for each in schedulers if _warms_up_by_step(each)}
+        return _without_mere_warm_up([_stretched(each, epochs / before, kept) for each in schedulers], epochs)
+    return _stretched(schedulers, epochs / before, set())
+
+
+def _stretched(scheduler: Any, factor: float, kept: set) -> Any:
+    """One of them; of the places in ``kept`` a scheduler by step begins where it did."""
+    if not isinstance(scheduler, dict) or _warms_up_by_step(scheduler):
+        return scheduler
 
     def stretch(value: Any) -> Any:
         if isinstance(value, Sequence):
             return [stretch(each) for each in value]
         return value if isinstance(value, bool) or not isinstance(value, (int, float)) else max(
-            min(1, value), round(value * epochs / before))
+            min(1, value), round(value * factor))
 
-    return {key: stretch(value) if key in EPOCHS else value for key, value in schedulers.items()}
+    found = {key: stretch(value) if key in LENGTHS else value for key, value in scheduler.items()}
+    begin = scheduler.get('begin', 0)
+    if begin in kept and not scheduler.get('by_epoch', True):
+        found['begin'] = begin
+    if 'end' in found and scheduler.get('T_max') == scheduler['end'] - begin:
+        found['T_max'] = found['end'] - found.get('begin', 0)
+    return found
+
+
+def _warms_up_by_step(scheduler: Any) -> bool:
+    return isinstance(scheduler, dict) and not scheduler.get('by_epoch', True) and not scheduler.get('begin', 0) and (
+        str(scheduler.get('type')).rpartition('.')[2] in WARM_UPS)
 
 
 def _without_mere_warm_up(schedulers: list, epochs: int) -> list:

@@ -84,7 +84,8 @@ class Stage:
 def clear_folders(work_dir: Path, name: str) -> None:
     """Remove what a stage of this name has left, and what TensorBoard shows of it."""
     for folder in (work_dir / name, work_dir / FOLDER / name):
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def fingerprint(stage: Stage, work_dir: Path) -> dict[str, str]:

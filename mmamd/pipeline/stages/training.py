@@ -199,7 +199,7 @@ def checkpoints_by_epoch(default_hooks: dict | None, stage: TrainingStage) -> di
     """Checkpoints that a config wants every so many steps, at the ends of epochs of so many steps.
 
     Raises:
-        ValueError: If there are no such epochs, or the interval is no multiple of them.
+        ValueError: If there are no such epochs, or interval or beginning is no multiple of them.
     """
     hook = (default_hooks or {}).get('checkpoint')
     if not hook or hook.get('by_epoch', True):
@@ -207,11 +207,14 @@ def checkpoints_by_epoch(default_hooks: dict | None, stage: TrainingStage) -> di
     sampler = stage.loader.settings.get('sampler') or {}
     # Without num_samples epochs are not counted in steps, and a loader of a batch sampler has no batch_size.
     steps = sampler['num_samples'] // stage.loader.settings['batch_size'] if 'num_samples' in sampler else 0
-    interval = hook.get('interval', -1)
-    if not steps or interval % steps:
-        raise ValueError(f"default_hooks.checkpoint.interval={interval} steps is no multiple of an epoch of "
-                         f"'{stage.name}' ({steps or 'not counted in'} steps), at whose end alone a run can be resumed")
-    return {**default_hooks, 'checkpoint': {**hook, 'by_epoch': True, 'interval': interval // steps}}
+    counted = {'save_begin': 0, 'interval': -1, **hook}
+    for key in ('interval', 'save_begin'):
+        if not steps or counted[key] % steps:
+            raise ValueError(f"default_hooks.checkpoint.{key}={counted[key]} steps is no multiple of an epoch of "
+                             f"'{stage.name}' ({steps or 'not counted in'} steps), at whose end alone a run can be "
+                             'resumed')
+        counted[key] //= steps
+    return {**default_hooks, 'checkpoint': {**counted, 'by_epoch': True}}
 
 
 def last_checkpoint(folder: Path) -> Path | None:
