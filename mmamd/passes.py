@@ -41,18 +41,23 @@ def watch(network: nn.Module, names: Iterable[str],
         names: Names of its modules, as in ``network.named_modules()``; ``'NAME:in'`` is a copy of what the module is
             given, such as a state before its ReLU, which may work in place.
         read: From an output, and what was kept of an earlier one (else None), to what is kept: by default the latest
-            output itself. It is called at once, because what follows may change an output in place.
+            output itself. It is called at once, because what follows may change an output in place; of an output
+            that is kept as it is, such a change is refused.
 
     Yields:
         Name -> what is kept, of the modules that have run so far.
 
     Raises:
-        ValueError: If the network has no module of a name; it offers the nearest.
+        ValueError: If the network has no module of a name; it offers the nearest. If what a module has put out was
+            changed in place behind it.
     """
     seen: dict[str, Any] = {}
+    versions: dict[str, int] = {}
 
     def keep(name: str, value: Any) -> None:
         seen[name] = read(value, seen.get(name))
+        if seen[name] is value and isinstance(value, Tensor) and not value.is_inference():
+            versions[name] = value._version
 
     modules = {name: module_of(network, name) for name in names}
     hooks = [module.register_forward_pre_hook(lambda _module, args, name=name: keep(name, _copied(args)))
@@ -64,6 +69,11 @@ def watch(network: nn.Module, names: Iterable[str],
     finally:
         for hook in hooks:
             hook.remove()
+    for name, version in versions.items():
+        if seen[name]._version != version:
+            raise ValueError(f'what the module {name!r} of a {type(network).__name__} puts out is changed in place '
+                             f"behind it, as by a ReLU; name what changes it, with '{GIVEN}' behind its name for the "
+                             'state before, or the block that both are in')
 
 
 def _copied(args: tuple) -> tuple:
@@ -72,11 +82,12 @@ def _copied(args: tuple) -> tuple:
 
 def module_of(network: nn.Module, name: str) -> nn.Module:
     """The module of a name that is watched. Raises ValueError that offers the nearest names."""
-    modules = dict(network.named_modules())
     name = name.removesuffix(GIVEN)
-    if name not in modules:
-        raise ValueError(f'{type(network).__name__} has no module {name!r}{did_you_mean(name, modules)}')
-    return modules[name]
+    try:
+        return network.get_submodule(name)
+    except AttributeError:
+        near = did_you_mean(name, dict(network.named_modules()))
+        raise ValueError(f'{type(network).__name__} has no module {name!r}{near}') from None
 
 
 def one_tensor(seen: dict[str, Any], name: str, whose: str) -> Tensor:

@@ -13,9 +13,9 @@ def network():
 
 
 def test_outputs_are_seen_by_name_and_no_hook_stays(network):
-    with watch(network, ['0', '2']) as seen:
+    with watch(network, ['1', '2']) as seen:
         out = network(torch.ones(1, 2))
-    assert set(seen) == {'0', '2'} and seen['2'] is out
+    assert set(seen) == {'1', '2'} and seen['2'] is out
     network(torch.zeros(3, 2))
     assert seen['2'] is out
     assert not any(module._forward_hooks for module in network.modules())
@@ -37,6 +37,16 @@ def test_what_a_module_is_given_is_seen_as_it_was(network):
     assert not any(module._forward_pre_hooks for module in network.modules())
     with pytest.raises(ValueError, match="Sequential has no module '3'"), watch(network, ['3:in']):
         pass
+
+
+def test_an_output_that_is_changed_in_place_behind_its_module_is_refused(network):
+    with pytest.raises(ValueError, match="'0' of a Sequential puts out is changed in place behind it.*':in'"), \
+            watch(network, ['0']):
+        network(torch.ones(1, 2))
+    assert not network[0]._forward_hooks
+    with torch.inference_mode(), watch(network, ['1', '0:in']) as seen:  # counts no versions
+        network(torch.ones(1, 2))
+    assert seen.keys() == {'1', '0:in'}
 
 
 def test_an_output_is_read_before_the_next_module_changes_it_and_may_add_up(network):

@@ -53,6 +53,8 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
             layer.attn = ElasticAttention(layer.attn)
             layer.ffn = (ElasticSwiGLU if isinstance(layer.ffn, SwiGLUFFN) else ElasticFFN)(layer.ffn)
         self.cut_to(heads, neurons)
+        if self.frozen_stages > 0:  # once more: what has been cut is new
+            self._freeze_stages()
 
     def sites(self) -> Iterator[Site]:
         num_tokens = prod(self.patch_resolution) + self.num_extra_tokens + self.num_registers
@@ -132,7 +134,7 @@ class MaskedViT(ElasticTransformer, VisionTransformer):
         own = [{**(shared if isinstance(shared, dict) else shared[i]),
                 'feedforward_channels': _host_channels(layer.ffn, kept[f'layers.{i}.neuron'], f'layers.{i}')}
                for i, layer in enumerate(self.layers)]
-        return {**{key: value for key, value in config.items() if key not in ('heads', 'neurons')},
+        return {**{key: value for key, value in config.items() if key not in ('heads', 'neurons', 'num_registers')},
                 'type': 'VisionTransformer', 'layer_cfgs': own}
 
     @staticmethod

@@ -27,6 +27,8 @@ from mmamd.passes import frozen_eval
 def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
     """Replace all running statistics by the mean over batches of the statistics that each batch norm sees.
 
+    A batch norm that does not run, as in an auxiliary head, keeps those that it has.
+
     Batch norms run as in training, everything else as in evaluation, and no gradient is computed. Every rank is to
     be given the same batches: then all ranks have the same statistics, whatever their number. A network without batch
     norm is left alone, and no batch is drawn.
@@ -49,11 +51,15 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> int:
     if first is None or not len(first):
         raise ValueError('no image to recalibrate the batch norms on; check that the training data set is not empty '
                          'and compression.recalibration.num_images is at least 1')
-    num_images = 0
+    num_images, before = 0, [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
     with frozen_eval(network), renewed(norms):
         for images in chain([first], batches):
             network(images, mode='tensor')
             num_images += len(images)
+    for norm, saved in zip(norms, before, strict=True):
+        if not norm.num_batches_tracked:
+            for name, buffer in norm.named_buffers():
+                buffer.copy_(saved[name])
     return num_images
 
 

@@ -25,9 +25,14 @@ class ScaledStep(LinearStep):
         self._gamma_C = gamma_C
 
     def equations(self, inner: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        gamma_C = self._gamma_C.where(self._speaks, torch.ones_like(self._gamma_C))
         wanted = target - x if x.ndim == 3 else (target - x).permute(0, 2, 3, 1)
-        return inner.flatten(0, -2), (wanted / gamma_C).flatten(0, -2)
+        # Nothing is wanted of a silent channel, so that it adds nothing to what a refit says it misses.
+        wanted = torch.where(self._speaks, wanted / self._gamma_C, 0.)
+        return inner.flatten(0, -2), wanted.flatten(0, -2)
+
+    @property
+    def weight_KC(self) -> Tensor:
+        return super().weight_KC * self._speaks
 
     def assign(self, found: Solution, equations: Equations, first: int = 0) -> None:
         silent = ~self._speaks

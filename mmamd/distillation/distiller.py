@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.distillation.losses.loss import Loss, build_terms, mean, named_values, own_costs
+from mmamd.distillation.losses.loss import Loss, build_terms, costs_of, mean, named_values
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.renormalisation import renormalisations
 from mmamd.distillation.teacher_cache import TeacherCache
@@ -68,7 +68,7 @@ class AMDDistiller(BaseModel):
         network = build_network(Network(architecture, described[0].weights if start == 'teacher' else start)).train()
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
-        self.is_drawn, self.teacher_networks = start is None, described
+        self.is_drawn, self.teacher_networks, self._trains = start is None, described, trains
         # Past nn.Module.__setattr__ on purpose: a teacher must not be a sub-module.
         self.__dict__['teachers'] = [build_network(each).requires_grad_(False) for each in described]
         self.candidates = [None] if candidates is None else [
@@ -105,7 +105,7 @@ class AMDDistiller(BaseModel):
         pairs = [[term.pairs[i] for term in self.terms.values() if term.pairs] for i in range(len(self.teachers))]
         self._own_names = list(dict.fromkeys(own for each in pairs for term in each for own, _ in term))
         self._teacher_names = [list(dict.fromkeys(name for term in each for _, name in term)) for each in pairs]
-        with self._dry() as (inputs, samples):
+        with self.dry() as (inputs, samples):
             with torch.no_grad(), frozen_eval(self.network):
                 self.activate(self.candidates[-1])
                 student, teachers = self.run(inputs, samples), self._teach(inputs, samples)
@@ -114,7 +114,7 @@ class AMDDistiller(BaseModel):
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
                     torch.manual_seed(derive_seed(seed, 'term', name))
                     self._named(name, term.build, student, teachers, num_images)
-        with self._dry() as (inputs, samples):  # anew, so that what the terms have built is in eval mode too
+        with self.dry() as (inputs, samples):  # anew, so that what the terms have built is in eval mode too
             self._freeze_what_nothing_reaches(inputs, samples)
 
     def _check_several(self) -> None:
@@ -133,7 +133,7 @@ class AMDDistiller(BaseModel):
             raise ValueError(f'losses.{name}: {error}') from error
 
     @contextmanager
-    def _dry(self) -> Iterator[tuple[Tensor, list]]:
+    def dry(self) -> Iterator[tuple[Tensor, list]]:
         """One image and its annotation, to run the networks on, and eval mode meanwhile."""
         elastic = [network.backbone for network in (self.network, *self.teachers)
                    if isinstance(getattr(network, 'backbone', None), ElasticBackbone)]
@@ -195,10 +195,10 @@ class AMDDistiller(BaseModel):
 
     def macs(self, candidates: Sequence[Candidate]) -> int:
         """MACs of the latest step, if of these candidates, an image; a backward pass is two forward passes."""
-        again, own, beside = own_costs(self.terms.values())
+        again, passes, beside = costs_of(self.terms.values(), self._trains)
         taught = sum(network.cost.macs * (again + (cache is None or cache.was_asked))
                      for network, cache in zip(self.teacher_networks, self.caches, strict=True))
-        return self.is_taught * taught + sum(3 * (1 + own) * each.cost.macs + beside for each in candidates)
+        return self.is_taught * taught + sum(passes * each.cost.macs + beside for each in candidates)
 
     def teach(self, inputs: Tensor, samples: list) -> list[Outputs]:
         """What each teacher makes of a preprocessed batch; nothing when no term asks for it."""

@@ -43,7 +43,8 @@ class Context:
         planned_scales: Reference -> scale of the network that it will name, as far as the method knows it beforehand,
             or a reference to a network of the same scale, which is there earlier.
         stages: Of the run, in order, once the method has laid them.
-        spent: From the name of a stage to the MACs that it has taken; None unless it is finished.
+        spent, planned: From the name of a stage to the MACs that it has taken, and was to take when it was begun; None
+            unless it is finished.
         counted: What has been counted of untrained networks, by what it is.
         overlaps: Pair of splits -> images that they have in common, where that was not refused.
         built: Untrained distillers that the checks have built, by what they were built of; empty once stages run.
@@ -61,6 +62,7 @@ class Context:
     planned_scales: dict[str, float | str] = field(default_factory=dict)
     stages: list[Any] = field(default_factory=list)
     spent: Callable[[str], float | None] = lambda _: None
+    planned: Callable[[str], float | None] = lambda _: None
     counted: dict[str, float] = field(default_factory=dict)
     overlaps: dict[str, dict] = field(default_factory=dict)
     built: dict[str, nn.Module] = field(default_factory=dict)

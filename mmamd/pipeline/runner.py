@@ -99,7 +99,7 @@ class MultiStepRunner:
         on_first_rank(functools.partial(refuse_damage, state, list(kept)))
         known = known_before(state, self.cfg.get('start_from'))
         context = Context(self.cfg, settings, self.work_dir, run_seed(self.cfg, state.content['seed']),
-                          spend=functools.partial(self._spend, state), spent=known.spent,
+                          spend=functools.partial(self._spend, state), spent=known.spent, planned=known.planned,
                           resume_from=self.cfg.load_from if self.cfg.get('resume') else None)
         encode(self._own_config().to_dict())  # refuses what could not be written
         stages = lay_stages(context, known)
@@ -110,7 +110,7 @@ class MultiStepRunner:
         with ExitStack() as held:
             on_first_rank(functools.partial(self._hold, held, state))
             self._begin(stages, redone, context, state)
-            context.spent = state.spent
+            context.spent, context.planned = state.spent, state.planned
             console()('\n'.join(plan_of(context)))
             advise_before(context, state, console())
             with ExitStack() as stack:

@@ -74,6 +74,10 @@ class RunState:
         """MACs that a stage has taken; None unless it is finished."""
         return self.content['stages'][stage]['macs'] if self.is_finished(stage) else None
 
+    def planned(self, stage: str) -> float | None:
+        """MACs that a stage was to take when it was begun; None unless it is finished."""
+        return self.content['stages'][stage].get('planned_macs') if self.is_finished(stage) else None
+
     @property
     def advice(self) -> list[str]:
         """What would make the run better, as it was noticed; one sentence each."""

@@ -29,16 +29,18 @@ class Equations:
         num_inputs: K.
         num_outputs: C.
         dtype: Precision of the batches.
+        device: Of the batches, where the sums are kept until :meth:`reduce` brings them to the CPU.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, dtype: torch.dtype = torch.float32,
+                 device: torch.device | str = 'cpu') -> None:
         self.num = 0
         self.rounding = ROUNDING[dtype]
-        self.h_K = torch.zeros(num_inputs, dtype=torch.float64)
-        self.t_C = torch.zeros(num_outputs, dtype=torch.float64)
-        self.hh_KK = torch.zeros(num_inputs, num_inputs, dtype=torch.float64)
-        self.ht_KC = torch.zeros(num_inputs, num_outputs, dtype=torch.float64)
-        self.tt_C = torch.zeros(num_outputs, dtype=torch.float64)
+        shapes = (num_inputs,), (num_outputs,), (num_inputs, num_inputs), (num_inputs, num_outputs), (num_outputs,)
+        # Apple's GPUs have no float64.
+        device = 'cpu' if torch.device(device).type == 'mps' else device
+        self.h_K, self.t_C, self.hh_KK, self.ht_KC, self.tt_C = (
+            torch.zeros(shape, dtype=torch.float64, device=device) for shape in shapes)
 
     @property
     def _sums(self) -> tuple[Tensor, ...]:
@@ -58,11 +60,13 @@ class Equations:
 
     def reduce(self) -> None:
         """Add up what all processes have."""
-        packed = torch.cat([torch.tensor([float(self.num)], dtype=torch.float64), *(s.flatten() for s in self._sums)])
+        packed = torch.cat([torch.tensor([float(self.num)], dtype=torch.float64),
+                            *(total.flatten().cpu() for total in self._sums)])
         dist.all_reduce(packed, op='sum')
         self.num = int(packed[0])
-        for total, part in zip(self._sums, packed[1:].split([s.numel() for s in self._sums]), strict=True):
-            total.copy_(part.view_as(total))
+        parts = packed[1:].split([total.numel() for total in self._sums])
+        self.h_K, self.t_C, self.hh_KK, self.ht_KC, self.tt_C = (
+            part.view_as(total) for total, part in zip(self._sums, parts, strict=True))
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def refit(teacher: Sequence[Step], networks: dict[str, Sequence[Step]], batches:
         for n, x in enumerate(stream_T):
             total, x = step_T.run(store.fetch(x))
             targets.append(store.keep(total))
-            stream_T[n] = store.keep(x)
+            stream_T[n] = targets[n] if x is total else store.keep(x)
         for key, steps in networks.items():
             try:
                 _carry(steps[i], streams[key], targets, ridge, store, records[key])
@@ -242,24 +242,27 @@ def _carry(step: Step, stream: list[Tensor], targets: list[Tensor], ridge: float
     """Refit one step of one network, and move its stream behind it, in place."""
     if step.has_statistics:
         step.prepare([store.fetch(x) for x in stream])
+    if not step.is_refit:
+        for n, x in enumerate(stream):
+            _, left = step.run(store.fetch(x))
+            stream[n] = store.keep(left)
+        return
     inner = [store.keep(step.enter(store.fetch(x))) for x in stream]
-    if step.is_refit:
-        start_KC = step.weight_KC
-        equations = Equations(*start_KC.shape, start_KC.dtype)
-        for z, x, target in zip(inner, stream, targets, strict=True):
-            equations.add(*step.equations(store.fetch(z), store.fetch(x), store.fetch(target)))
-        equations.reduce()
-        record.macs += equations.macs  # of all processes
-        if equations.num < len(start_KC):
-            notice(f'refit of {step.name}: {equations.num} equations for {len(start_KC)} unknowns an output, so '
-                   'the ridge decides much of it; raise compression.refit.num_images', logging.WARNING,
-                   about='equations of a refit')
-        found = solve(equations, start_KC, ridge, step.has_bias)
-        whole = _missable(equations, step.has_bias)
-        before, after, penalty = (part / whole if whole > 0 else 0. for part in (
-            found.before, found.after, found.penalty))
-        record.errors[step.name], record.penalties[step.name] = (before, after), penalty
-        step.assign(found, equations)
+    start_KC = step.weight_KC
+    equations = Equations(*start_KC.shape, start_KC.dtype, start_KC.device)
+    for z, x, target in zip(inner, stream, targets, strict=True):
+        equations.add(*step.equations(store.fetch(z), store.fetch(x), store.fetch(target)))
+    equations.reduce()
+    record.macs += equations.macs  # of all processes
+    if equations.num < len(start_KC):
+        notice(f'refit of {step.name}: {equations.num} equations for {len(start_KC)} unknowns an output, so the ridge '
+               'decides much of it; raise compression.refit.num_images', logging.WARNING, about='equations of a refit')
+    found = solve(equations, start_KC, ridge, step.has_bias)
+    whole = _missable(equations, step.has_bias)
+    before, after, penalty = (part / whole if whole > 0 else 0. for part in (
+        found.before, found.after, found.penalty))
+    record.errors[step.name], record.penalties[step.name] = (before, after), penalty
+    step.assign(found, equations)
     for n, x in enumerate(stream):
         x = store.fetch(x)
         stream[n] = store.keep(step.leave(step.close(store.fetch(inner[n]), x), x))

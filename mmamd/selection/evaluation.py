@@ -1,7 +1,6 @@
 """Performance of several networks on one split, of candidates and their teacher all at one checkpoint."""
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,7 +18,6 @@ from mmamd.structures import Cost, Measurement, scale_key
 from mmamd.tasks import Task, task_of
 
 REFERENCES = ('teacher', 'full')
-Measure = Callable[[BaseMetric, list], dict[str, float]]
 
 
 @LOOPS.register_module()
@@ -127,7 +125,7 @@ def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
             continue
         found = task.measure(metric, results)
         values.update(found)
-        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, task.measure))
+        resampled.update(_bootstrap(metric, results, found, num_bootstrap, seed, task))
         seen |= Seen.of(task, metric, results)
     shared = [values, resampled, seen]
     broadcast_object_list(shared)
@@ -135,15 +133,15 @@ def _evaluate(evaluator: Evaluator, size: int, num_bootstrap: int, seed: int,
 
 
 def _bootstrap(metric: BaseMetric, results: list, values: dict[str, float], num_draws: int,
-               seed: int, measure: Measure) -> dict[str, list[float]]:
+               seed: int, task: Task) -> dict[str, list[float]]:
     """The metric on resampled images; the draws depend on seed and number of images alone, so networks are paired."""
     if not num_draws:
         return {}
     draws = np.random.default_rng(seed).integers(len(results), size=(num_draws, len(results)))
     # Accuracy is a mean over images, and then so is each draw. Seen, not assumed: other metrics are computed anew.
-    each = [measure(metric, [result]) for result in results]
+    each = [task.measure(metric, [result]) for result in results]
     per_image = {key: np.array([found[key] for found in each]) for key in values}
     if all(np.isclose(per_image[key].mean(), value, rtol=1e-5) for key, value in values.items()):
         return {key: per_image[key][draws].mean(axis=1).tolist() for key in values}
-    computed = [measure(metric, [results[i] for i in draw]) for draw in draws]
+    computed = [task.measure(metric, drawn) for drawn in task.resampled(metric, results, draws)]
     return {key: [found[key] for found in computed] for key in values}

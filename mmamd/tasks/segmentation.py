@@ -8,6 +8,7 @@ Shapes: N images, H x W pixels, C classes, h x w positions of the head's logits.
 import copy
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,8 +207,8 @@ class Segmentation(Task):
 
         Those are left out of the means. Of a metric that does not collect areas, what the host computes.
         """
-        areas = _areas(results)
-        if areas is None or not hasattr(metric, 'total_area_to_metrics'):
+        areas = _areas_of(metric, results)
+        if areas is None:
             return {key: float(value) for key, value in metric.compute_metrics(results).items() if np.ndim(value) == 0}
         areas = areas.sum(0)
         present = areas[3] > 0
@@ -215,6 +216,15 @@ class Segmentation(Task):
         prefix = f'{metric.prefix}/' if metric.prefix else ''
         means = {key if key == 'aAcc' else f'm{key}': 100 * _mean(value) for key, value in found.items()}
         return {prefix + key: float(value) for key, value in {**means, 'absent': int((~present).sum())}.items()}
+
+    def resampled(self, metric: Any, results: list, draws_BN: np.ndarray) -> Iterator[list]:
+        """Areas add up, so that one sum stands for all images of a draw."""
+        areas = _areas_of(metric, results)
+        if areas is None:
+            return super().resampled(metric, results, draws_BN)
+        counts_BN = np.stack([np.bincount(draw, minlength=len(results)) for draw in draws_BN])
+        sums = (torch.from_numpy(counts_BN).double() @ areas.flatten(1)).unflatten(1, areas.shape[1:])
+        return ([tuple(each)] for each in sums)
 
     def by_class(self, results: list) -> list[float | None] | None:
         """Intersection over union; None for a class that neither labels nor predictions have."""
@@ -296,3 +306,8 @@ def _areas(results: list) -> Tensor | None:
                               for each in results):
         return None
     return torch.stack([torch.stack(each) for each in results]).double()  # float32 is not exact beyond 2^24 pixels
+
+
+def _areas_of(metric: Any, results: list) -> Tensor | None:
+    """The same, for a metric that makes its measures of areas."""
+    return _areas(results) if hasattr(metric, 'total_area_to_metrics') else None

@@ -1,8 +1,10 @@
 """The contract of a task, and how a network's task is found."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch.nn as nn
 from mmengine.config import Config
 from PIL.Image import Image
@@ -112,6 +114,16 @@ class Task:
     def measure(self, metric: Any, results: list) -> dict[str, float]:
         """The scalars that one of the host's metrics makes of its collected results, unrounded."""
         raise NotImplementedError
+
+    def resampled(self, metric: Any, results: list, draws_BN: np.ndarray) -> Iterator[list]:
+        """Collected results of which a metric makes what it makes of the results of each draw.
+
+        Args:
+            metric: One of the host's.
+            results: What it has collected, one an image.
+            draws_BN: Indices of images, N for each of B draws.
+        """
+        return ([results[i] for i in draw] for draw in draws_BN)
 
     def is_finite(self, results: list) -> bool:
         """Whether the scores in a metric's collected results are finite; True where it has collected none."""

@@ -26,9 +26,10 @@ class Origin:
 
     @property
     def image_size(self) -> tuple[int, int] | None:
-        """(height, width) of its images, of its backbone's or as its test pipeline makes them."""
+        """(height, width) of its images: of its backbone's, as they are padded, or as its test pipeline makes them."""
         size = ((self.architecture or {}).get('backbone') or {}).get('img_size')
-        return size_of(size) or pipeline_size(self.test_pipeline)
+        padded = (self.preprocessor or {}).get('size')
+        return size_of(size) or size_of(padded) or pipeline_size(self.test_pipeline)
 
 
 def read_origin(source: str) -> Origin:
@@ -76,14 +77,18 @@ def _pipeline(loader: Any) -> list | None:
 
 
 def pipeline_size(pipeline: list | None) -> tuple[int, int] | None:
-    """(height, width) that the last transform of a pipeline that says so makes images to."""
+    """(height, width) that the last transform of a pipeline that says so makes images to; None where sizes differ."""
     for transform in reversed(pipeline or []):
         name = str(transform.get('type')).rpartition('.')[2]
         if name in ('CenterCrop', 'RandomCrop', 'EfficientNetCenterCrop'):
             return size_of(transform.get('crop_size'))
-        if name in ('Resize', 'RandomResizedCrop', 'RandomResize'):
+        if name == 'RandomResizedCrop':  # of the host's transforms the one that says the height first
+            return size_of(transform.get('scale'))
+        if name == 'Resize' and not transform.get('keep_ratio'):
             width_height = size_of(transform.get('scale'))
             return width_height and width_height[::-1]
+        if name in ('Resize', 'RandomResize'):
+            return None
     return None
 
 

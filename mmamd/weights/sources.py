@@ -133,7 +133,7 @@ def _check_timm(source: str, name: str, file: str | None) -> None:
 
 
 def _check_key(source: str) -> None:
-    what = f'no teacher checkpoint at {source!r}.'
+    what = f'no weights at {source!r}.'
     if '/' not in source and Path(source).suffix not in ('.pth', '.pt', '.safetensors'):
         from mmpretrain.apis import ModelHub, list_models
         keys = list_models()
@@ -144,8 +144,8 @@ def _check_key(source: str) -> None:
         else:
             what = f"MMPretrain's zoo has no weights of {source!r}."
     raise FileNotFoundError(f"{what} Expected a file, a URL, 'timm:NAME', 'timm:NAME@FILE', or the name of a model of "
-                            "MMPretrain's zoo that has weights. Train one with a config of configs/teacher/, or set "
-                            'model.teacher')
+                            "MMPretrain's zoo that has weights. A teacher is trained with a config of "
+                            'configs/teacher/, and named by model.teacher')
 
 
 def _timm_sources(name: str) -> list[str]:

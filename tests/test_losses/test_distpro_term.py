@@ -230,6 +230,7 @@ def test_a_process_is_replayed_by_another_pair_of_as_many_levels_and_refused_by_
     (dict(mode='search', threshold=0.5), "mode='search' finds a process, with all of its pathways"),
     (dict(level_map=[0]), r'level_map=\[0\] is of the levels of a process'),
     (dict(init=float('nan')), 'init must be a finite number >= 0, got nan; it is what the alphas of a search are at'),
+    (dict(init=0., mode='search', normalisation='absolute_share'), 'init=0 has no slope with normalisation='),
     (dict(threshold=-1), 'threshold must be a finite number >= 0, got -1; 0 keeps every pathway'),
     (dict(rule=[]), 'rule leaves no pathway'), (dict(normalisation='z'), 'normalisation must be one of'),
     (dict(file='none.json'), 'there is no process none.json'), (dict(layers=1), 'layers must be')])

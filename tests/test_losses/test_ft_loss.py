@@ -64,7 +64,10 @@ def test_each_stage_trains_its_own_part(settings, make_distiller):
                            trains='losses')
     assert names(first.terms['ft']) == {'paraphraser', 'restorer'}
     assert steps(first)[0] > 0
+    own = one[0]['cost']['macs']
+    assert first.macs(first.candidates) == 1000 + own + first.terms['ft'].macs  # no backward pass of a frozen network
     then = make_distiller(losses={'ft': dict(type='mmamd.FTLoss')}, candidates=one)
+    assert then.macs(then.candidates) == 1000 + 3 * own + then.terms['ft'].macs
     assert names(then.terms['ft']) == {'translator'}
     assert steps(then)[0] > 0
 

@@ -188,6 +188,11 @@ def test_logits_of_a_segmentor_are_compared_at_every_position():
     torch.testing.assert_close(term.compare(own, other, 0), (weights_N * distance_N).mean())
 
 
+def test_a_calibration_by_the_label_of_an_image_is_refused_for_a_segmentor():
+    with pytest.raises(ValueError, match=r'cal:\[focal\] needs one label an image, .* take cal:\[no\], cal:\[entropy'):
+        alone(genome('logits', 'softmax_C', 'Pearson', 'focal'), logits=pair(4, 5, 3, 3))
+
+
 def test_random_transforms_hide_the_same_of_both_and_other_things_in_another_step():
     term, own, other = alone(genome('feature', 'mask', 'l2'))
     term.connectors = nn.ModuleList([Leading()])

@@ -93,6 +93,16 @@ def test_logits_have_half_the_gradient_of_their_divergence(make_distiller):
     torch.testing.assert_close(own, divergence)
 
 
+def test_positions_without_a_label_have_no_gradient_of_the_logits(make_distiller, monkeypatch):
+    term, student, teacher = outputs(make_distiller(losses=scalekd()))
+    student.logits = torch.randn(4, 5, 2, 2).requires_grad_()
+    teacher.logits = torch.randn(4, 5, 2, 2)
+    is_labelled = torch.rand(4, 2, 2) < 0.5
+    monkeypatch.setattr('mmamd.distillation.losses.scalekd.term.labelled', lambda _: is_labelled)
+    gradient, = torch.autograd.grad(term.compare(student, teacher, 0)['loss_kd'], student.logits)
+    assert torch.equal((gradient != 0).any(dim=1), is_labelled)
+
+
 @pytest.mark.parametrize('options, factors, kd, over', [
     (dict(), (0.08, 0.06), 0.5, 'sum'), (dict(preset='paper'), (0.6, 0.4), 1., 'mean'),
     (dict(preset='paper', alpha=2., beta=0.5, kd_weight=0.), (1., 1.), 0., 'mean'),

@@ -97,6 +97,15 @@ def test_attention_of_equal_strength_weighs_nothing_and_its_weights_have_mean_1(
     torch.testing.assert_close(catt(drawn(*VECTORS)).mean(dim=1), torch.ones(4))
 
 
+@pytest.mark.parametrize('attention', [satt, catt])
+def test_attention_to_one_of_all_has_a_finite_gradient(attention):
+    x = drawn(*MAPS)
+    x[:, :, 0, 0] = x[:, 0] = 300.  # beside which the softmax of the others is 0
+    x.requires_grad_()
+    attention(x).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 def test_what_is_hidden_are_whole_channels_or_positions():
     ones = torch.ones(50, 40, 4, 4)
     dropped = drop(ones, rand)

@@ -76,7 +76,7 @@ def test_losses_that_train_nothing_or_do_not_exist_are_refused(tiny_config, tmp_
 
 def test_an_absent_teacher_is_refused(tiny_config, tmp_path):
     refused(tiny_config(**{'model.teacher': str(tmp_path / 'no.pth')}),
-            "no teacher checkpoint at .*no.pth.*configs/teacher/, or set model.teacher", tmp_path / 'run',
+            "no weights at .*no.pth.*configs/teacher/, and named by model.teacher", tmp_path / 'run',
             FileNotFoundError)
 
 

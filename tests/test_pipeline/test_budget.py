@@ -67,10 +67,11 @@ def test_without_a_budget_epochs_are_those_of_the_config(planned):
     assert [stage(context, name).epochs(context) for name in ('joint', 'student')] == [3, 3]
 
 
-def test_a_training_that_is_over_has_the_epochs_that_it_has_spent_and_refuses_nothing(planned):
+def test_a_training_that_is_over_has_the_epochs_that_it_was_begun_with_and_refuses_nothing(planned):
     context = planned(**{'compression.budget': 3.})
     joint, student = stage(context, 'joint'), stage(context, 'student')
-    context.spent = {'joint': joint.macs_of(context, 5), 'student': student.macs_of(context, 90)}.get
+    context.planned = {'joint': joint.macs_of(context, 5), 'student': student.macs_of(context, 90)}.get
+    context.spent = {'joint': 5 * joint.macs_of(context, 5), 'student': 0.9 * student.macs_of(context, 90)}.get
     assert (joint.epochs(context), student.epochs(context)) == (5, 90)
 
 

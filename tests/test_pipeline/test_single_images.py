@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch.nn as nn
 
+import mmamd
 from mmamd.pipeline.stages.single_images import check_single_images, smallest_batch
 
 
@@ -41,3 +42,16 @@ def test_only_a_norm_behind_a_pooling_to_one_value_minds_a_single_image():
         check_single_images(stage(), Pooled(1), (3, 4, 4), task)
     check_single_images(stage(), Pooled(2), (3, 4, 4), task)
     check_single_images(stage(num=8), Pooled(1), (3, 4, 4), task)
+
+
+@pytest.mark.parametrize('losses, message', [
+    ({'review': dict(type='mmamd.ReviewKDLoss', layers=[('backbone', 'backbone')])}, 'Expected more than 1 value'),
+    ({'found': dict(type='mmamd.GenomeLoss', genome='in:[logits] trans:[no|no|no] dist:[Correlation] cal:[no] '
+                    'weight:[1] tau:[4]')}, 'Correlation compare the images of a batch, got a batch of one')])
+def test_a_term_that_needs_several_images_minds_a_single_one_too(tiny_config, tmp_path, losses, message):
+    config = tiny_config(**{f'student.losses.{name}': term for name, term in losses.items()},
+                         **{'method.type': 'mmamd.KD', 'train_dataloader.batch_size': 1})
+    with pytest.raises(ValueError, match=f"stage 'student': a term of the loss cannot be trained on a batch of one.*"
+                                         f'{message}.* set train_dataloader.batch_size to 2 or more, got 1'):
+        mmamd.compress(config, work_dir=tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()

@@ -92,9 +92,9 @@ def test_a_file_named_like_a_model_of_the_zoo_is_read_as_the_file(checkpoint_of,
     ('deit-tiny_4xb256_in1', '. Did you mean deit-tiny_4xb256_in1k, .* or .*\\?'),
     ('vit_small_patch16_224', '. Did you mean timm:vit_small_patch16_224\\?')])
 def test_a_missing_checkpoint_is_named_with_what_to_do(network, source, near):
-    with pytest.raises(FileNotFoundError, match=f"no teacher checkpoint at '{source}'{near} Expected a file, a URL, "
-                                                ".* the name of a model of MMPretrain's zoo .* Train one with a config "
-                                                'of configs/teacher/'):
+    with pytest.raises(FileNotFoundError, match=f"no weights at '{source}'{near} Expected a file, a URL, "
+                                                ".* the name of a model of MMPretrain's zoo .* with a config of "
+                                                'configs/teacher/, and named by model.teacher'):
         load_weights(network, source)
 
 
@@ -283,7 +283,7 @@ def test_without_timm_its_sources_say_how_to_install_it(monkeypatch, timm_file):
         with pytest.raises(ImportError, match=r"pip install 'mmamd\[timm\]'"):
             read_weights(source)
     # A bare name, which might have been timm's, is still answered.
-    with pytest.raises(FileNotFoundError, match="no teacher checkpoint at 'vit_tiny_patch16_224'"):
+    with pytest.raises(FileNotFoundError, match="no weights at 'vit_tiny_patch16_224'"):
         read_weights('vit_tiny_patch16_224')
 
 

@@ -24,6 +24,12 @@ def test_a_run_of_ours_speaks_of_its_architecture():
     assert found.architecture == own and found.preprocessor == dict(mean=[3.])
 
 
+def test_the_size_that_images_are_padded_to_goes_before_that_of_a_pipeline():
+    bound = [dict(type='Resize', scale=(2048, 512))]
+    assert Origin(dict(backbone={}), dict(size=(512, 512)), None, None, bound).image_size == (512, 512)
+    assert Origin(dict(backbone={}), None, None, None, bound).image_size == (512, 2048)
+
+
 @pytest.mark.parametrize('meta', [
     {}, dict(cfg='a = ('), dict(cfg=3), dict(cfg='model = 3'), dict(cfg='model = dict(type="MoCo")'),
     dict(dataset_meta={}), dict(dataset_meta=dict(classes=3))])
@@ -35,6 +41,9 @@ def test_what_says_nothing_is_nothing(meta):
     (TEST, (224, 224)), ([dict(type='Resize', scale=(20, 10))], (10, 20)), ([dict(type='PackInputs')], None),
     (None, None),
     ([dict(type='mmpretrain.CenterCrop', crop_size=(10, 20)), dict(type='PackInputs')], (10, 20)),
-    ([dict(type='Resize', scale=-1.)], None)])
+    ([dict(type='Resize', scale=-1.)], None),
+    ([dict(type='RandomResizedCrop', scale=(10, 20))], (10, 20)),
+    ([dict(type='Resize', scale=(2048, 512), keep_ratio=True), dict(type='PackSegInputs')], None),
+    ([dict(type='Resize', scale=8), dict(type='RandomResize', scale=(20, 10))], None)])
 def test_the_size_of_images_is_that_of_the_last_transform_that_says_so(pipeline, size):
     assert pipeline_size(pipeline) == size

@@ -84,7 +84,7 @@ def places_of(samples: list, num_images: int) -> Tensor:
             raise ValueError(f'sample {i} of the batch has sample_idx={place!r}, expected a place in the training set, '
                              f'0 to {num_images - 1}; train on one data set that numbers its images')
         other = first.setdefault(place, i)
-        if _image(sample) != _image(samples[other]):
+        if other != i and _image(sample) != _image(samples[other]):
             raise ValueError(f'samples {other} and {i} of the batch are two images of one sample_idx={place}, by which '
                              'CRD knows them; train on one data set that numbers its images, not on several in one')
     return torch.tensor([sample.get('sample_idx') for sample in samples])

@@ -97,6 +97,9 @@ class GenomeLoss(Loss):
         canonical = self.genome.canonical(dense=student.logits.ndim > 2)
         _warn_of_what_has_no_effect(self.genome, canonical)
         self.genome = canonical
+        if self._needs_target and student.logits.ndim > 2:
+            raise ValueError(f'cal:[{canonical.calibration}] needs one label an image, and a dense prediction has '
+                             'one a position; take cal:[no], cal:[entropy] or cal:[conf]')
         for pairs, teacher in zip(self.pairs, teachers, strict=True):
             is_read = self.genome.input == 'logits' or self.genome.calibration != 'no'
             if is_read and student.logits.shape != teacher.logits.shape:
@@ -110,11 +113,13 @@ class GenomeLoss(Loss):
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         check_batch(self, self.genome, student)
-        target = None
-        if KD_CALIBRATIONS.module_dict[self.genome.calibration].needs_target:
-            target = student.hard_targets()
+        target = student.hard_targets() if self._needs_target else None
         return genome_loss(self.genome, *self.knowledge(student, teacher, index), student.logits, teacher.logits,
                            target, self.masks.for_transforms(student.progress, index))
+
+    @property
+    def _needs_target(self) -> bool:
+        return KD_CALIBRATIONS.module_dict[self.genome.calibration].needs_target
 
     def pictures(self, student: Outputs, teacher: Outputs, index: int) -> list[Maps]:
         shapes = student.logits.shape, teacher.logits.shape

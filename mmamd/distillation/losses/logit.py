@@ -40,10 +40,14 @@ def logit_loss(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0,
     Source: Hinton et al. 2015, section 2; AMD, supplement 5.1 (L_logit).
     """
     check_temperature(temperature)
+    return temperature**2 * mean_of_counted(kl_divergences(student_NC, teacher_NC, temperature), counted_N)
+
+
+def mean_of_counted(values_N: Tensor, counted_N: Tensor | None) -> Tensor:
+    """Mean of the values that count, all of them where ``counted_N`` is None, 0 where none does."""
     if counted_N is None:
-        return temperature**2 * kl_divergence(student_NC, teacher_NC, temperature)
-    divergences_N = kl_divergences(student_NC, teacher_NC, temperature) * counted_N
-    return temperature**2 * divergences_N.sum() / counted_N.sum().clamp(min=1)
+        return values_N.mean()
+    return (values_N * counted_N).sum() / counted_N.sum().clamp(min=1)
 
 
 def kl_divergence(student_NC: Tensor, teacher_NC: Tensor, temperature: float = 1.0) -> Tensor:
@@ -121,10 +125,10 @@ class LogitLoss(Loss):
         logits = student.logits, teacher.logits
         if self.standardize:
             logits = tuple(map(standardized, logits))
-        return logit_loss(*logits, self.temperature, _labelled(student))
+        return logit_loss(*logits, self.temperature, labelled(student))
 
 
-def _labelled(student: Outputs) -> Tensor | None:
+def labelled(student: Outputs) -> Tensor | None:
     """Which positions of dense logits have a label; None where there are no positions."""
     if student.logits.ndim != 4:
         return None

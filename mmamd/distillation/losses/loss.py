@@ -178,11 +178,16 @@ def loss_class(kind: str | None, where: str) -> type[Loss]:
                      f'{did_you_mean(str(kind), terms)}')
 
 
-def own_costs(terms: Iterable[Loss]) -> tuple[int, int, int]:
-    """What terms spend themselves: passes of each teacher and of the student, and MACs for an image and a candidate."""
+def costs_of(terms: Iterable[Loss], trains: str) -> tuple[int, int, int]:
+    """What a step with some terms takes for an image.
+
+    Returns:
+        Passes of each teacher beyond the first; forward passes of the student, of which a backward pass is two where
+        ``trains`` is ``'student'`` and none where its network is frozen; MACs of the terms for a candidate.
+    """
     terms = list(terms)
-    return (sum(term.teacher_passes for term in terms), sum(term.student_passes for term in terms),
-            sum(term.macs for term in terms))
+    passes = (3 if trains == 'student' else 1) * (1 + sum(term.student_passes for term in terms))
+    return sum(term.teacher_passes for term in terms), passes, sum(term.macs for term in terms)
 
 
 # --- what a term's values are called ---

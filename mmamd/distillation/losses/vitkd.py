@@ -65,7 +65,7 @@ class ViTKDLoss(Loss):
 
     The generator sees the student's last state with a trained token at the hidden positions. The patches alone are
     compared, without class tokens, as maps. A trained linear map joins networks of two architectures. The masks are
-    those of :class:`mmamd.distillation.losses.mgd.MaskSeed`.
+    those of :class:`mmamd.distillation.generation.MaskSeed`.
 
     Args:
         shallow: Pairs of names of modules, the student's and the teacher's, whose outputs are mimicked; None for the

@@ -20,8 +20,7 @@ def drop(x: Tensor, rand: Rand) -> Tensor:
 def satt(x: Tensor) -> Tensor:
     """``x sqrt(A)`` with ``A = HW softmax_HW(mean_C |x| / 0.5)``."""
     strength_N1HW = x.abs().mean(dim=1, keepdim=True)
-    weights = strength_N1HW[0].numel() * (strength_N1HW.flatten(1) / SHARPNESS).softmax(dim=1)
-    return x * weights.reshape(strength_N1HW.shape).sqrt()
+    return x * _root_of_attention(strength_N1HW.flatten(1)).reshape(strength_N1HW.shape)
 
 
 @transform('natt', needs_batch=True)
@@ -36,7 +35,12 @@ def catt(x: Tensor) -> Tensor:
     channels = x.shape[1]
     if x.ndim < 4:
         return channels * (x / SHARPNESS).softmax(dim=1)
-    return x * (channels * (x.abs().mean(dim=(2, 3), keepdim=True) / SHARPNESS).softmax(dim=1)).sqrt()
+    return x * _root_of_attention(x.abs().mean(dim=(2, 3), keepdim=True))
+
+
+def _root_of_attention(strength: Tensor) -> Tensor:
+    """``sqrt(K softmax(x / 0.5))`` along dim 1, of K. In logarithms, since a root has no slope where a share is 0."""
+    return strength.shape[1] ** 0.5 * ((strength / SHARPNESS).log_softmax(dim=1) / 2).exp()
 
 
 @transform('mask', least_rank=4, draws=True)

@@ -34,12 +34,12 @@ def plain_run(context: 'Context') -> float:
 def epochs_within(stage: 'Distil', context: 'Context') -> int:
     """The whole number of epochs that is nearest to what the budget leaves for a training.
 
-    Of a training that is over, what it has spent says how many there were.
+    Of a training that is over, what it was to cost says how many there were.
 
     Raises:
         ValueError: If that is none.
     """
-    if (own := context.spent(stage.name)) is not None:
+    if (own := context.planned(stage.name)) is not None:
         return max(1, round(_inverse(lambda epochs: stage.macs_of(context, epochs), own, stage.recipe_epochs)))
     fixed, trainings = 0., []
     for other in context.stages:

@@ -16,7 +16,7 @@ from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.joint_loop import macs_of_step
 from mmamd.distillation.losses import build_terms
-from mmamd.distillation.losses.loss import own_costs
+from mmamd.distillation.losses.loss import costs_of
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
 from mmamd.pipeline.config.settings import section_settings
 from mmamd.pipeline.context import BLACK_BOX, Context
@@ -24,7 +24,7 @@ from mmamd.pipeline.plain import digest
 from mmamd.pipeline.stages.budget import epochs_within, stretched
 from mmamd.pipeline.stages.data import check_places, recalibration_batches
 from mmamd.pipeline.stages.expected import expected_number, expected_scale_sum
-from mmamd.pipeline.stages.single_images import check_single_images
+from mmamd.pipeline.stages.single_images import check_single_images_of
 from mmamd.pipeline.stages.teacher_cache import TeacherCacheSettings, cache_hook, check_cache, repeating
 from mmamd.pipeline.stages.term_files import TERMS, read_found
 from mmamd.pipeline.stages.training import TrainingStage, check_schedule, keep_last_terms, keep_last_weights, train
@@ -124,7 +124,7 @@ class Distil(TrainingStage):
             self._check_other(context)
         epochs = self.epochs(context)  # refuses a budget that leaves none
         distiller = self.untrained(context)
-        check_single_images(self, distiller.network, context.input_shape, context.task)
+        check_single_images_of(self, distiller, context)
         if self.sampler is not None:
             self.sampler.check(distiller, epochs)
         self._check_average(distiller)
@@ -201,13 +201,13 @@ class Distil(TrainingStage):
         terms = build_terms(self.losses).values()
         if any(term.macs is None for term in terms):
             terms = self.untrained(context).terms.values()
-        again, own, beside = own_costs(terms)
+        again, passes, beside = costs_of(terms, self.trains)
         taught_by = any(term.needs_teacher for term in terms) * sum(map(context.macs_of, self.teachers))
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:
             trained = [scale for scale in trained if scale < below]
         number = expected_number(trained, self.sampler)
-        step = context.macs_at(3 * (1 + own) * expected_scale_sum(trained, self.sampler), 3 * (1 + own) * number)
+        step = context.macs_at(passes * expected_scale_sum(trained, self.sampler), passes * number)
         step += beside * number
         num = self.recalibration['num_images'] if self.recalibration else 0
         recalibrated = context.macs_at(num * sum(trained), num * len(trained))

@@ -4,7 +4,9 @@ import torch
 import torch.nn as nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmamd.distillation.distiller import AMDDistiller
 from mmamd.passes import frozen_eval, watch
+from mmamd.pipeline.context import Context
 from mmamd.pipeline.stages.training import TrainingStage
 from mmamd.tasks import Task
 
@@ -32,9 +34,39 @@ def check_single_images(stage: TrainingStage, network: nn.Module, input_shape: t
     for name, single in is_single.items():
         if single:
             raise ValueError(f"stage '{stage.name}': a batch of one image gives the batch norm {name} one value of "
-                             'each channel, on which it cannot be trained; set train_dataloader.batch_size to 2 or '
-                             f"more, got {stage.loader.settings['batch_size']}, and drop_last=True where images are "
-                             'left over')
+                             f'each channel, on which it cannot be trained; {_remedy(stage)}')
+
+
+def check_single_images_of(stage: TrainingStage, distiller: AMDDistiller, context: Context) -> None:
+    """The same of a distiller, whose terms may have batch norms of their own, or compare the images of a batch.
+
+    Args:
+        stage: That trains.
+        distiller: Of any weights; what its terms remember of batches is another afterwards.
+        context: Of the run.
+
+    Raises:
+        ValueError: With what cannot be trained, the number of images, and what to do.
+    """
+    check_single_images(stage, distiller.network, context.input_shape, context.task)
+    if smallest_batch(stage) > 1:
+        return
+    with distiller.dry() as (inputs, samples), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        targets = distiller.teach(inputs, samples)
+        distiller.activate(distiller.candidates[0])
+        distiller.terms.train()
+        try:
+            distiller.loss(inputs, samples, targets)
+        except ValueError as error:
+            raise ValueError(f"stage '{stage.name}': a term of the loss cannot be trained on a batch of one image: "
+                             f'{error}; {_remedy(stage)}') from error
+        finally:
+            distiller.activate(None)
+
+
+def _remedy(stage: TrainingStage) -> str:
+    return (f"set train_dataloader.batch_size to 2 or more, got {stage.loader.settings['batch_size']}, and "
+            'drop_last=True where images are left over')
 
 
 def smallest_batch(stage: TrainingStage) -> int:

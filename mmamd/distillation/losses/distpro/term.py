@@ -95,6 +95,9 @@ class ProcessLoss(LayersLoss):
         check_normalisation(normalisation, scale)
         check_weight('threshold', threshold, '0 keeps every pathway')
         check_weight('init', init, 'it is what the alphas of a search are at first')
+        if not init and 'absolute' in normalisation:
+            raise ValueError(f'init=0 has no slope with normalisation={normalisation!r}, under which alphas of 0 stay '
+                             '0; give a positive init, or another normalisation')
         _check_mode(mode, file, threshold, level_map)
         if rule is not None:
             check_rule(rule)

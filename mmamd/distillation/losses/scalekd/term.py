@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.distillation.connectors import check_pairs, names_of
-from mmamd.distillation.losses.logit import check_temperature
+from mmamd.distillation.losses.logit import check_temperature, labelled, mean_of_counted
 from mmamd.distillation.losses.loss import Loss, check_weight
 from mmamd.distillation.losses.scalekd.feature_mimicking import alternative_distance, views
 from mmamd.distillation.losses.scalekd.parameter_perception import Paths
@@ -181,7 +181,8 @@ class ScaleKDLoss(Loss):
         *_, last_view = projected.values()  # the one that sees no direct component, where there is one
         found['alternative_distance'] = alternative_distance(last_view['student'], target)
         if self.kd_weight:
-            entropy = soft_cross_entropy(student.logits, teacher.logits, self.temperature).mean()
+            entropies = soft_cross_entropy(student.logits, teacher.logits, self.temperature)
+            entropy = mean_of_counted(entropies, labelled(student))
             found['loss_kd'] = self.kd_weight * self.temperature**2 * entropy
         return found
 
