@@ -4,6 +4,7 @@ import argparse
 import copy
 import os
 from pathlib import Path
+from shlex import quote
 
 from mmengine.config import DictAction
 
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if 'work_dir' in args.cfg_options:
+        raise ValueError(f'--cfg-options work_dir={args.cfg_options["work_dir"]}: give --work-dir, beside which the '
+                         'config is written too')
     teacher = describe(args)
     network = MODELS.build(copy.deepcopy(teacher.architecture))
     load_weights(network, args.source)
@@ -61,12 +65,14 @@ def run(args: argparse.Namespace) -> None:
     _write(path, text, args.force)
     say(f'config: {path}')
     if args.dry_run:
-        say(f'to run it: mmamd compress ... without --dry-run, or tools/train.py {path} --work-dir {work_dir}')
+        say('to run it: mmamd compress ... without --dry-run, or '
+            f'tools/train.py {quote(str(path))} --work-dir {quote(str(work_dir))}')
         return
     amp = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'} if args.amp else {}
-    compress(path, work_dir=work_dir, **amp, **args.cfg_options)
+    compress(path, work_dir=work_dir, **{**amp, **args.cfg_options})
     which = f' --scale {min(args.to):g}' if len(set(args.to or ())) > 1 else ''
-    say(f'next: mmamd predict {work_dir} IMAGE{which}, mmamd export {work_dir} --form onnx{which}')
+    run_folder = quote(str(work_dir))
+    say(f'next: mmamd predict {run_folder} IMAGE{which}, mmamd export {run_folder} --form onnx{which}')
 
 
 def _said(teacher: Described, data: Data, order: str | None, schedule: Schedule, goal: dict,

@@ -76,10 +76,10 @@ def find_data(path: str, test: str | None = None) -> Data:
         return _listed(found, lists | ({'test': Path(test).expanduser().resolve()} if test else {}))
     if 'train' not in parts:
         parts = {'train': found}
-    if 'test' not in parts and 'val' in parts:  # as ImageNet has it: these judge, and a part of the others chooses
-        parts['test'] = parts.pop('val')
     if test is not None:
         parts['test'] = Path(test).expanduser().resolve()
+    elif 'test' not in parts and 'val' in parts:  # as ImageNet has it: these judge, and a part of the others chooses
+        parts['test'] = parts.pop('val')
     return _in_folders(found, parts)
 
 
@@ -99,8 +99,10 @@ def _in_folders(root: Path, folders: dict[str, Path]) -> Data:
                              'labels are the places of the sorted folders, so both need the same folders')
         own = [sum(path.suffix.lower() in IMAGES for path in (folder / name).rglob('*')) for name in names]
         counts = counts or own
-        parts[split] = Part(str(folder.relative_to(root)) if folder != root and folder.is_relative_to(root) else
-                            '' if folder == root else str(folder), sum(own))
+        parts[split] = Part('' if folder == root else _path_from(root, folder), sum(own))
+    if any(each.is_dir() and each.name not in classes for folder in folders.values() for each in folder.iterdir()):
+        # The host takes every folder for a class, also one without images; lists say which are.
+        parts = {split: _with_rows(root, part) for split, part in parts.items()}
     return Data(root, classes, parts, min(counts))
 
 
@@ -115,15 +117,21 @@ def _classes(folder: Path) -> tuple[str, ...]:
 # --- lists ---
 
 def _listed(root: Path, lists: dict[str, Path]) -> Data:
-    rows = {split: _rows(path) for split, path in lists.items()}
+    rows = {split: [(_path_from(root, path.parent / image), name) for image, name in _rows(path)]
+            for split, path in lists.items()}
     names = sorted({name for found in rows.values() for _, name in found}, key=_as_label)
-    missing = next((path for found in rows.values() for path, _ in found if not (root / path).is_file()), None)
-    if missing is not None:
-        raise FileNotFoundError(f'{lists["train"]} lists {missing}, which is not in {root}; expected paths relative to '
-                                'the folder of the list')
+    for split, found in rows.items():
+        if missing := next((image for image, _ in found if not (root / image).is_file()), None):
+            raise FileNotFoundError(f'{lists[split]} lists {missing}, which is not there; expected paths relative to '
+                                    f'the folder of the list, {lists[split].parent}')
     counts = [sum(name == each for _, each in rows['train']) for name in names]
     parts = {split: Part('', len(found), rows=tuple(found)) for split, found in rows.items()}
     return Data(root, tuple(names), parts, min(counts), is_listed=True)
+
+
+def _path_from(root: Path, path: Path) -> str:
+    """As it is written in a list: relative to the root where it is below."""
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _as_label(name: str) -> tuple[int, str]:
@@ -175,7 +183,10 @@ def in_order_of(data: Data, classes: Sequence[str] | None, num_classes: int) -> 
                          f'and the teacher {num_classes}; give the images of its classes, or fine-tune it first')
     if classes is None or tuple(classes) == data.classes:
         return data, None
-    if data.is_listed and all(name.isdigit() for name in data.classes):
+    if data.is_listed and set(classes) != set(data.classes) and all(name.isdigit() for name in data.classes):
+        if odd := [name for name in data.classes if int(name) >= num_classes]:
+            raise ValueError(f'the list has the class {odd[0]}, and the numbers of the {num_classes} classes of the '
+                             f'teacher are 0 to {num_classes - 1}; number them from 0, or write their names')
         return replace(data, classes=tuple(classes), parts={split: replace(part, rows=tuple(
             (path, classes[int(label)]) for path, label in part.rows)) for split, part in data.parts.items()}), None
     if set(classes) != set(data.classes):
@@ -183,15 +194,15 @@ def in_order_of(data: Data, classes: Sequence[str] | None, num_classes: int) -> 
         return data, (f'its classes have other names than the images ({odd[0]!r} is none of {data.classes[0]!r}, ...); '
                       'taken to be in the same order')
     first = next(i for i, (ours, theirs) in enumerate(zip(data.classes, classes, strict=True)) if ours != theirs)
-    parts = {split: part if part.rows else replace(part, prefix='', rows=_rows_of(data.root, part))
-             for split, part in data.parts.items()}
+    parts = {split: part if part.rows else _with_rows(data.root, part) for split, part in data.parts.items()}
     return (replace(data, classes=tuple(classes), parts=parts, is_listed=True),
             f'its classes are in another order than the folders ({first} is {classes[first]!r} there and '
             f'{data.classes[first]!r} here); the labels follow the teacher')
 
 
-def _rows_of(root: Path, part: Part) -> tuple[tuple[str, str], ...]:
+def _with_rows(root: Path, part: Part) -> Part:
+    """A part of folders as a list."""
     folder = root / part.prefix
-    return tuple((str(path.relative_to(root)) if path.is_relative_to(root) else str(path), name)
-                 for name in _classes(folder) for path in sorted((folder / name).rglob('*'))
-                 if path.suffix.lower() in IMAGES)
+    return replace(part, prefix='', rows=tuple(
+        (_path_from(root, path), name) for name in _classes(folder) for path in sorted((folder / name).rglob('*'))
+        if path.suffix.lower() in IMAGES))

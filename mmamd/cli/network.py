@@ -11,12 +11,12 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.backbones.timm_vit import architecture_of, normalisation_of
+from mmamd.backbones.timm_vit import architecture_of, build_empty, normalisation_of
 from mmamd.backbones.twins import twins, with_elastic_backbone
 from mmamd.nearest import did_you_mean
 from mmamd.registry import MODELS
 from mmamd.weights.checkpoint import read_weights
-from mmamd.weights.origin import Origin, origin_of_config, pipeline_size, read_origin
+from mmamd.weights.origin import Origin, origin_of_config, pipeline_size, read_origin, sees_rgb
 from mmamd.weights.sources import NAMELESS, check_source, local_file, split_timm
 
 # --arch: name -> the host's backbone.
@@ -121,10 +121,13 @@ def _described(origin: Origin, place: str) -> Described:
         architecture['backbone']['img_size'] = size[0] if size[0] == size[1] else size
     preprocessor = {key: value for key, value in (origin.preprocessor or {}).items() if key in IMAGENET}
     found['mean and std'] = place if preprocessor.get('mean') else "assumption, ImageNet's: nobody says otherwise"
-    preprocessor = preprocessor if preprocessor.get('mean') else IMAGENET
+    if preprocessor.get('mean'):  # of images that here are read from files
+        preprocessor['to_rgb'] = sees_rgb(preprocessor, origin.train_pipeline or origin.test_pipeline)
+    else:
+        preprocessor = IMAGENET
     fits = pipeline_size(origin.test_pipeline) in (None, size)
     units = tuple(dict.fromkeys(group.kind for group in backbone.unit_groups()))
-    return Described(architecture, {'to_rgb': False, **preprocessor}, size, units, origin.classes,
+    return Described(architecture, {'to_rgb': preprocessor['to_rgb'], **preprocessor}, size, units, origin.classes,
                      origin.train_pipeline if fits else None, origin.test_pipeline if fits else None, found)
 
 
@@ -153,12 +156,13 @@ def _architecture_named(name: str, state: dict[str, Tensor]) -> dict:
                          'timm:NAME@FILE')
     kind, (num_classes, width) = head[0], head[1].shape
     if backbone['type'] == 'VisionTransformer':
-        backbone |= dict(img_size=_image_side(state), patch_size=_patch_side(state))
+        side = _image_side(state, 'backbone.cls_token' in state)
+        backbone |= dict(img_size=side, patch_size=_patch_side(state))
         if 'backbone.ln2.weight' in state:
             backbone['out_type'] = 'avg_featmap'
     elif backbone['type'] == 'SwinTransformer':
         backbone['img_size'] = 224
-    elif state['backbone.conv1.weight'].shape[-1] == 3:
+    elif _needed(state, 'backbone.conv1.weight').shape[-1] == 3:
         backbone['type'] = 'ResNet_CIFAR'
     pooled = {} if backbone['type'] == 'VisionTransformer' else dict(neck=dict(type='GlobalAveragePooling'))
     return dict(type='ImageClassifier', backbone=backbone, **pooled,
@@ -172,16 +176,29 @@ def _origin_of_timm(source: str) -> Origin:
                          'model=dict(type=..., backbone=dict(...), head=dict(...))')
     sizes = {}
     if file is not None:
-        state = read_weights(source)
-        sizes = dict(num_classes=len(state['head.layers.head.weight']), img_size=_image_side(state))
+        state, model = read_weights(source), build_empty(name)
+        sizes = dict(num_classes=len(_needed(state, 'head.layers.head.weight')), img_size=_image_side(
+            state, model.cls_token is not None and not model.no_embed_class))
     mean, std = normalisation_of(name)
     return Origin(architecture_of(name, **sizes), dict(mean=mean, std=std, to_rgb=True))
 
 
 def _patch_side(state: dict[str, Tensor]) -> int:
-    return state['backbone.patch_embed.projection.weight'].shape[-1]
+    return _needed(state, 'backbone.patch_embed.projection.weight').shape[-1]
 
 
-def _image_side(state: dict[str, Tensor]) -> int:
-    """Height and width of square images, by their positions; it does not matter whether a class token is among them."""
-    return isqrt(state['backbone.pos_embed'].shape[1]) * _patch_side(state)
+def _image_side(state: dict[str, Tensor], has_class_token: bool) -> int:
+    """Height and width of square images, by their positions, of which the first may be a class token's."""
+    num = _needed(state, 'backbone.pos_embed').shape[1] - has_class_token
+    if isqrt(num) ** 2 != num:
+        raise ValueError(f'its weights have positions of {num} patches, which are no square, so the size of its images '
+                         'is not known; give --config FILE, the config that trained it')
+    return isqrt(num) * _patch_side(state)
+
+
+def _needed(state: dict[str, Tensor], key: str) -> Tensor:
+    if key not in state:
+        raise ValueError(f'the weights are of another network: expected {key!r} among them (as MMPretrain names it), '
+                         f'got {list(state)[:2]}, ..., {list(state)[-2:]}; give --config FILE, the config that trained '
+                         'it')
+    return state[key]

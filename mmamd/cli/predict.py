@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmamd.api import load_student
 from mmamd.cli.data import IMAGES
 from mmamd.files.run_config import read_run_config
-from mmamd.pipeline.inputs import leaf_datasets, pipeline_of
+from mmamd.pipeline.inputs import pipeline_of
 from mmamd.tasks import Task, task_of
 
 BATCH = 64
@@ -37,20 +37,35 @@ def run(args: argparse.Namespace) -> None:
         student = load_student(args.work_dir, args.device, scale=args.scale)
     cfg = read_run_config(args.work_dir)
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
-    task, classes = task_of(student), class_names(cfg)
-    pipeline = Compose(reading(cfg))
+    task, classes = task_of(student), cfg.get('class_names')
+    pipeline, unread = Compose(reading(cfg)), 0
     for start in range(0, len(paths), BATCH):
-        batch = paths[start:start + BATCH]
-        for path, shares in zip(batch, _probabilities(student, task, pipeline, batch), strict=True):
+        samples = {path: sample for path in paths[start:start + BATCH]
+                   if (sample := _read(pipeline, path)) is not None}
+        unread += len(paths[start:start + BATCH]) - len(samples)
+        if not samples:
+            continue
+        for path, shares in zip(samples, _probabilities(student, task, list(samples.values())), strict=True):
             found = shares.topk(min(args.top, len(shares)))
             print(f'{path}: ' + ', '.join(f'{classes[i] if classes else i} {value:.1%}' for value, i in zip(
                 found.values.tolist(), found.indices.tolist(), strict=True)))
+    if unread:
+        raise ValueError(f'{unread} of {len(paths)} images cannot be read')
+
+
+def _read(pipeline: Compose, path: Path) -> dict | None:
+    """An image as the pipeline makes it; None, with a word, where the file is damaged."""
+    try:
+        return pipeline(dict(img_path=str(path)))
+    except (OSError, ValueError, AssertionError) as error:
+        print(f'{path} cannot be read: {error}', file=sys.stderr)
+        return None
 
 
 @torch.no_grad()
-def _probabilities(student: torch.nn.Module, task: Task, pipeline: Compose, paths: Sequence[Path]) -> Tensor:
+def _probabilities(student: torch.nn.Module, task: Task, samples: list[dict]) -> Tensor:
     """Of each class, a row an image."""
-    batch = task.collate([pipeline(dict(img_path=str(path))) for path in paths])
+    batch = task.collate(samples)
     logits = student(task.preprocess(student, batch, training=False)['inputs'], mode='tensor')
     if logits.ndim != 2:
         raise ValueError(f'the student has logits of shape {tuple(logits.shape[1:])} an image, and mmamd predict names '
@@ -69,15 +84,6 @@ def reading(cfg: Config) -> list[dict]:
         raise ValueError('the test images of this run are not read from files '
                          f'({[each.get("type") for each in pipeline]}), so how to read a file is not known')
     return pipeline
-
-
-def class_names(cfg: Config) -> tuple[str, ...] | None:
-    """Names of the classes, of the test images; None, with a word, where they are gone."""
-    try:
-        return DATASETS.build(next(leaf_datasets(cfg.test_dataloader.dataset)).to_dict()).metainfo.get('classes')
-    except (OSError, RuntimeError, AssertionError) as error:
-        print(f'the test images of the run, which name the classes, cannot be read ({error}); numbers stand for them')
-        return None
 
 
 def _files(names: Sequence[str]) -> Iterator[Path]:

@@ -68,8 +68,11 @@ def schedule_of(num_images: int, num_params: int, epochs: int | None = None, bat
 
 
 def every(smallest: int) -> int:
-    """Every so many images of a class are held out: a tenth, or a fifth where classes are small."""
-    return 10 if smallest >= 100 else 5 if smallest >= 5 else max(2, smallest)
+    """Every so many images of a class are held out: a tenth, or a fifth where classes are small.
+
+    Of what is left as many may be held out again, so that three images are needed for both.
+    """
+    return 10 if smallest >= 100 else 5 if smallest >= 6 else max(2, smallest - 1)
 
 
 def num_trained(data: Data) -> int:

@@ -145,8 +145,8 @@ def _plain_config(subject: Subject) -> Config:
 
 def _write_mmpretrain(subject: Subject, folder: Path) -> None:
     config = _plain_config(subject)
-    write_checkpoint({'state_dict': plain_weights(config, subject.network, subject.small), 'meta': {}},
-                     folder / 'mmpretrain_model.pth')
+    weights = plain_weights(config, subject.network, subject.small)
+    write_checkpoint({'state_dict': weights, 'meta': subject.meta}, folder / 'mmpretrain_model.pth')
     config.dump(folder / 'mmpretrain_config.py')
 
 

@@ -12,7 +12,10 @@ entry, world = session.get_inputs()[0], session.get_modelmeta().custom_metadata_
 how, classes = json.loads(world['preprocessing']), json.loads(world.get('classes', '[]'))
 print(*(f'left out of the test pipeline: {name}\n' for name in how['others']), sep='', end='', file=sys.stderr)
 for path in sys.argv[2:]:
-    picture = ImageOps.exif_transpose(Image.open(path)).convert('L' if how['channels'] == 'L' else 'RGB')
+    picture = ImageOps.exif_transpose(Image.open(path))
+    if picture.mode.startswith('I;16'):  # 16 bits, which Pillow would cut off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    picture = picture.convert('L' if how['channels'] == 'L' else 'RGB')
     for step, size, *resampling in how['steps']:
         if step == 'crop':
             left, top = (round((have - want) / 2) for have, want in zip(picture.size, size, strict=True))
@@ -26,4 +29,6 @@ for path in sys.argv[2:]:
         pixels = ((channels - np.float32(how['mean'])) / np.float32(how['std'])).astype(np.float32)
     pixels = pixels if world.get('layout') == 'nhwc' else pixels.transpose(0, 3, 1, 2)
     logits = session.run(None, {entry.name: np.ascontiguousarray(pixels)})[0][0]
-    print(f'{path}: {(classes or range(len(logits)))[logits.argmax()]} {1 / np.exp(logits - logits.max()).sum():.1%}')
+    odds = np.exp(logits - logits.max(axis=0)).reshape(len(logits), -1)
+    shares = (odds / odds.sum(axis=0)).mean(axis=1)  # over the positions of a segmentor
+    print(f'{path}: {(classes or range(len(shares)))[shares.argmax()]} {shares.max():.1%}')

@@ -8,8 +8,10 @@ import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
+from mmamd.weights.origin import sees_rgb
+
 LAYOUTS = ('nhwc', 'nchw')  # of pixels in front of a graph
-_SILENT = ('LoadImageFromFile', 'PackInputs')  # transforms that change no pixel
+_SILENT = ('LoadImageFromFile', 'LoadAnnotations', 'PackInputs', 'PackSegInputs')  # transforms that change no pixel
 
 
 def preprocessing_of(config: Config, input_shape: tuple[int, int, int]) -> dict:
@@ -31,9 +33,8 @@ def preprocessing_of(config: Config, input_shape: tuple[int, int, int]) -> dict:
     steps = [step for step, _ in found if step is not None]
     if not steps or steps[-1][0] == 'short edge' or list(steps[-1][1]) != [width, height]:
         steps.append(['size', [width, height], 'bilinear'])
-    # Files are read as BGR; arrays of a data set, such as those of CIFAR, are RGB.
-    is_bgr = any(_name(transform) == 'LoadImageFromFile' for transform in pipeline) != bool(preprocessor.get('to_rgb'))
-    return {'channels': 'L' if num_channels == 1 else 'BGR' if is_bgr else 'RGB',
+    is_rgb = sees_rgb(preprocessor, pipeline)
+    return {'channels': 'L' if num_channels == 1 else 'RGB' if is_rgb else 'BGR',
             'mean': list(preprocessor.get('mean') or [0.] * num_channels),
             'std': list(preprocessor.get('std') or [1.] * num_channels), 'steps': steps,
             'others': [_name(transform) for step, transform in found if step is None]}

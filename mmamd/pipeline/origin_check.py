@@ -8,13 +8,12 @@ from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.twins import with_elastic_backbone
 from mmamd.pipeline.context import Context
+from mmamd.pipeline.inputs import pipeline_of
 from mmamd.pipeline.plain import plain
 from mmamd.registry import MODELS
-from mmamd.weights.origin import Origin
+from mmamd.weights.origin import CHANNEL_ORDER, Origin, sees_rgb
 
 MEANT = 'If that is meant, set compression.importance.check_teacher=False'
-# Key -> what it is where nobody says; classifiers say to_rgb, segmentors bgr_to_rgb or rgb_to_bgr.
-NORMALISATION = {'mean': None, 'std': None, 'to_rgb': False, 'bgr_to_rgb': False, 'rgb_to_bgr': False}
 GREY_VALUES = 0.5  # that means and deviations may differ by
 TOO_FAR = 2  # times larger or smaller: a network that reads maps of any size still knows what it was trained on
 
@@ -28,7 +27,8 @@ def check_origin(origin: Origin, source: str, context: Context) -> None:
     if origin.architecture is not None:
         _check_heads(origin.architecture['backbone'], context.architecture['backbone'], source)
     if origin.preprocessor is not None:
-        check_normalisation(origin.preprocessor, context.architecture.get('data_preprocessor') or {}, source)
+        check_normalisation(origin.preprocessor, context.architecture.get('data_preprocessor') or {}, source,
+                            origin.train_pipeline or origin.test_pipeline, pipeline_of(context.cfg.train_dataloader))
     if origin.image_size is not None:
         check_size(origin.image_size, context.input_shape[1:], source)
     if origin.classes is not None:
@@ -60,14 +60,28 @@ def _counted(heads: list[int]) -> str:
     return str(heads[0]) if len(set(heads)) == 1 else str(heads)
 
 
-def check_normalisation(theirs: dict, ours: dict, source: str) -> None:
-    """Raise ValueError for images that are normalised otherwise than those that a teacher was trained on."""
-    for key, default in NORMALISATION.items():
-        expected, found = (plain(each.get(key, default)) for each in (theirs, ours))
+def check_normalisation(theirs: dict, ours: dict, source: str, their_pipeline: list | None = None,
+                        our_pipeline: list | None = None) -> None:
+    """Raise ValueError for images that are normalised otherwise than those that a teacher was trained on.
+
+    Args:
+        theirs, ours: Preprocessors, the teacher's and the run's.
+        source: Of the teacher's weights.
+        their_pipeline, our_pipeline: Transforms of the images, which say whether these come as RGB or BGR; one that is
+            not known is taken to be as the other.
+    """
+    for key in ('mean', 'std'):
+        expected, found = (plain(each.get(key)) for each in (theirs, ours))
         if not _alike(expected, found):
             raise ValueError(f'the teacher {source} was trained on images with data_preprocessor.{key}={expected!r}, '
                              f'says its own config, and this run has {found!r}; set '
                              f'data_preprocessor.{key}={expected!r}. {MEANT}')
+    expected, found = ('RGB' if is_rgb else 'BGR' for is_rgb in (
+        sees_rgb(theirs, their_pipeline or our_pipeline), sees_rgb(ours, our_pipeline or their_pipeline)))
+    if expected != found:
+        key = next((key for each in (ours, theirs) for key in CHANNEL_ORDER if each.get(key)), CHANNEL_ORDER[0])
+        raise ValueError(f'the teacher {source} was trained on {expected} images, says its own config, and this run '
+                         f'shows it {found}; set data_preprocessor.{key}={not ours.get(key)}. {MEANT}')
 
 
 def _alike(one: Any, other: Any) -> bool:
