@@ -70,7 +70,7 @@ def watch(network: nn.Module, names: Iterable[str],
         for hook in hooks:
             hook.remove()
     for name, version in versions.items():
-        if seen[name]._version != version:
+        if name in seen and seen[name]._version != version:
             raise ValueError(f'what the module {name!r} of a {type(network).__name__} puts out is changed in place '
                              f"behind it, as by a ReLU; name what changes it, with '{GIVEN}' behind its name for the "
                              'state before, or the block that both are in')

@@ -80,7 +80,7 @@ def _pipeline(loader: Any) -> list | None:
 
 def reads_files(pipeline: list | None) -> bool | None:
     """Whether a pipeline reads images from files, which come as BGR; arrays of a data set, as CIFAR's, are RGB."""
-    return None if not pipeline else any(
+    return None if pipeline is None else any(
         str(transform.get('type')).rpartition('.')[2] == 'LoadImageFromFile' for transform in pipeline)
 
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmamd.cli.data import Data, Part
 from mmamd.cli.network import IMAGENET, Described
 from mmamd.cli.recipe import config_text, every, num_trained, schedule_of
+from mmamd.datasets.holdout import split_in_blocks
 
 SWIN = dict(
     type='ImageClassifier',
@@ -74,9 +75,18 @@ def test_a_view_for_every_two_and_a_half_epochs_of_the_budget_is_stored_and_one_
     assert [schedule_of(10_000, 10**6, epochs=5).views(budget, changed) for budget in (1.0, 2.1)] == [2, 4]
 
 
-@pytest.mark.parametrize('smallest, held', [(1, 2), (3, 3), (5, 5), (99, 5), (100, 10)])
+@pytest.mark.parametrize('smallest, held', [(1, 2), (3, 2), (5, 4), (6, 5), (99, 5), (100, 10)])
 def test_a_tenth_is_held_out_or_a_fifth_of_small_classes(smallest, held):
     assert every(smallest) == held
+
+
+@pytest.mark.parametrize('smallest', [3, 4, 5, 6, 7, 30, 101])
+def test_of_every_class_some_are_held_out_twice_and_some_left(smallest):
+    left = smallest
+    for _ in ('test', 'val'):
+        kept, held = split_in_blocks(left, every(smallest), 1)
+        assert len(held) and len(kept)
+        left = len(kept)
 
 
 def test_images_that_are_held_out_are_not_trained_on():

@@ -1,5 +1,7 @@
 """A run that shows its teacher other images, heads or classes than its checkpoint says is refused before it begins."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -35,7 +37,8 @@ DIGITS = [str(i) for i in range(10)]
      'trained with 8 heads a layer, says its own config, and model.architecture.backbone has 4;.*num_heads'),
     (dict(images=dict(mean=[127.5] * 3)), None,
      r'data_preprocessor.mean=\[127.5, 127.5, 127.5\], says its own config, and this run has \[77.8'),
-    (dict(images=dict(to_rgb=True)), None, 'to_rgb=True, says its own config, and this run has False'),
+    (dict(images=dict(to_rgb=True)), None,
+     'on BGR images, says its own config, and this run shows it RGB; set data_preprocessor.to_rgb=True'),
     (None, ['1', '0', *DIGITS[2:]], "in another order than the training images: 0 is '1' to it and '0' to them")])
 def test_it_is_named_and_nothing_is_written(cfg, classes, message, said, tmp_path):
     with pytest.raises(ValueError, match=f'{message}.*check_teacher=False'):
@@ -46,8 +49,6 @@ def test_it_is_named_and_nothing_is_written(cfg, classes, message, said, tmp_pat
 def test_normalisation_is_the_same_within_half_a_grey_value():
     check_normalisation(NORMAL, {**NORMAL, 'mean': [127.4, 127.5, 127.9]}, 'x.pth')
     check_normalisation(dict(mean=[1.], std=[1.]), dict(mean=[1.], std=[1.], to_rgb=False), 'x.pth')
-    with pytest.raises(ValueError, match='data_preprocessor.bgr_to_rgb=True, says its own config, and this run has Fa'):
-        check_normalisation({**NORMAL, 'bgr_to_rgb': True}, {**NORMAL, 'bgr_to_rgb': False}, 'x.pth')
     for other in ({**NORMAL, 'std': [58.] * 3}, {**NORMAL, 'mean': [127.5]}, {}):
         with pytest.raises(ValueError, match='x.pth was trained on images with data_preprocessor'):
             check_normalisation(NORMAL, other, 'x.pth')
@@ -66,3 +67,18 @@ def test_classes_of_other_names_say_nothing():
         check_classes(('a', 'b'), ours, 'x.pth')
     with pytest.raises(ValueError, match="0 is 'a' to it and 'b' to them"):
         check_classes(('a', 'b'), ('b', 'a'), 'x.pth')
+
+
+FILES, ARRAYS = [dict(type='LoadImageFromFile')], [dict(type='PackInputs')]
+
+
+@pytest.mark.parametrize('theirs, ours, pipelines, message', [
+    (dict(bgr_to_rgb=True), dict(bgr_to_rgb=False), (FILES, FILES),
+     'on RGB .* it BGR; set data_preprocessor.bgr_to_rgb=True'),
+    (dict(to_rgb=False), dict(to_rgb=False), (ARRAYS, FILES), 'on RGB .* it BGR; set data_preprocessor.to_rgb=True'),
+    (dict(), dict(to_rgb=True), (None, None), 'on BGR .* it RGB; set data_preprocessor.to_rgb=False'),
+    (dict(to_rgb=False), dict(to_rgb=True), (ARRAYS, FILES), None),
+    (dict(to_rgb=True), dict(bgr_to_rgb=True), (FILES, None), None)])
+def test_the_order_of_channels_is_that_which_the_network_sees(theirs, ours, pipelines, message):
+    with nullcontext() if message is None else pytest.raises(ValueError, match=message):
+        check_normalisation(theirs, ours, 'x.pth', *pipelines)
