@@ -18,9 +18,8 @@ from mmamd.selection.rules import RULES, check_fractions
 from mmamd.structures import Measurement, Selection, scale_key
 
 MANUAL = 'manual'  # the choice that is no rule: a user names it
-# Choices that go by the scores of a rule, and by what its bootstrap cannot tell apart -> that rule. A smaller assistant
-# makes every step of what is left of a run cheaper: of the networks whose intervals overlap the best one's, the
-# smallest is chosen.
+# Choices that go by the intervals of a rule's scores -> that rule. A smaller assistant makes every step of what is left
+# of a run cheaper: of the networks whose intervals overlap the best one's, the smallest is chosen.
 CHEAPEST = {'npsd_cost': 'npsd'}
 NAMED_SCALES = {'smallest': 0, 'largest': -1}  # what manual understands -> place among the eligible candidates
 # Scores closer than this are equal. Rounding of the secants is about 1e-15; one image in a million moves a score by

@@ -20,8 +20,8 @@ class NPSDSelectionHook(ConfiguredHook):
     """Choose by a rule after :class:`CandidateValLoop` and write ``selection.json``.
 
     Args:
-        rule: A name of :data:`mmamd.selection.rules.RULES`; ``'npsd_cost'``, the smallest network that ``'npsd'``
-            cannot tell from its best; or ``'manual'``.
+        rule: A name of :data:`mmamd.selection.rules.RULES`; ``'npsd_cost'``, the smallest network whose 95 % interval
+            of ``'npsd'`` overlaps that of its best; or ``'manual'``.
         metric: Key of the performance metric, e.g. ``'accuracy/top1'``; larger is better.
         percent: Whether the metric is in percent, as the host's metrics are. A fraction read as percent cannot be
             told from a poor network, so it is not refused.

@@ -153,8 +153,8 @@ def _how_to_read(selection: Selection) -> str:
         return 'Performance on the held-out images of each network; the best one is in a ring.'
     ring = 'The eligible candidate of the largest score is in a ring.'
     if selection.rule in CHEAPEST and selection.reference.resampled:
-        ring = ('In a ring is the smallest eligible candidate that noise does not tell from the one of the largest '
-                "score: a small assistant makes every epoch of the student cheaper.")
+        ring = ('In a ring is the smallest eligible candidate whose interval overlaps that of the largest score: a '
+                'small assistant makes every epoch of the student cheaper.')
     return ('Performance on the held-out images over the scale (left axis), and the score of the rule (right axis). '
             + ring)
 

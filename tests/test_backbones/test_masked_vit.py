@@ -186,6 +186,19 @@ def test_a_network_cut_at_construction_holds_only_what_it_was_asked_for():
     assert first.ffn.layers[0][0].weight.shape == (4, 12) and first.ffn.layers[1].weight.shape == (12, 4)
 
 
+def test_blocks_that_are_frozen_stay_so_when_they_are_cut():
+    network = MaskedViT(heads=[0, 2], neurons=[4, 0], frozen_stages=1, **TOY)
+    assert not any(parameter.requires_grad for parameter in network.layers[0].parameters())
+    assert all(parameter.requires_grad for parameter in network.layers[1].parameters())
+
+
+def test_a_plain_config_leaves_out_that_there_are_no_registers():
+    config = dict(type='mmamd.MaskedViT', num_registers=0, **TOY)
+    network = MaskedViT(num_registers=0, **TOY)
+    plain = network.plain_config(config, {group.name: group.count for group in network.unit_groups()})
+    assert plain['type'] == 'VisionTransformer' and 'num_registers' not in plain
+
+
 # --- what is refused ---
 
 def test_feed_forward_layers_that_neurons_cannot_be_cut_from_are_refused():

@@ -42,6 +42,15 @@ def smaller(network, share):
     return {g.name: max(g.min_count, int(share * g.count)) for g in network.backbone.unit_groups()}
 
 
+def test_a_norm_that_does_not_run_keeps_its_statistics(network):
+    network.auxiliary = nn.BatchNorm2d(3)
+    network.auxiliary.running_mean.fill_(7.)
+    network.auxiliary.num_batches_tracked.fill_(5)
+    before = {name: buffer.clone() for name, buffer in network.auxiliary.named_buffers()}
+    recalibrate(network, batches(network))
+    assert all(torch.equal(buffer, before[name]) for name, buffer in network.auxiliary.named_buffers())
+
+
 @pytest.mark.parametrize('share', [1., 0.5, 0.])
 def test_recalibrated_statistics_are_those_of_the_cut_models_training_pass(network, share):
     kept = smaller(network, share)

@@ -198,6 +198,15 @@ def test_the_measure_is_the_mean_of_unrounded_areas_over_the_classes_that_are_th
     assert {key: round(found[key], 2) for key in rounded} == pytest.approx(rounded, abs=1e-4)
 
 
+def test_areas_of_a_draw_are_added_before_they_are_measured(metric):
+    draws_BN = np.array([[0, 1], [1, 1], [0, 0]])
+    expected = [TASK.measure(metric, [AREAS[i] for i in draw]) for draw in draws_BN]
+    found = list(TASK.resampled(metric, AREAS, draws_BN))
+    assert [len(each) for each in found] == [1, 1, 1]
+    assert [TASK.measure(metric, each) for each in found] == [pytest.approx(each) for each in expected]
+    assert list(TASK.resampled(object(), [3, 4], draws_BN)) == [[3, 4], [4, 4], [3, 3]]
+
+
 def test_a_class_that_a_draw_lacks_is_left_out_even_where_it_was_said(metric):
     # In the second image alone class 1 has no label; here one pixel of class 0 is taken for it.
     said = tuple(map(torch.tensor, ([4., 0, 0], [5., 1, 0], [4., 1, 0], [5., 0, 0])))

@@ -90,8 +90,8 @@ def test_a_method_that_refits_nothing_though_it_was_asked_to_is_said_so(work_dir
 
 def test_the_choice_of_the_cheapest_is_explained(run_by):
     picture = make_pictures(read_run(run_by('AMD from refit')))[0][0]
-    assert ('In a ring is the smallest eligible candidate that noise does not tell from the one of the largest '
-            'score: a small assistant makes every epoch of the student cheaper.') in picture.caption
+    assert ('In a ring is the smallest eligible candidate whose interval overlaps that of the largest score: a small '
+            'assistant makes every epoch of the student cheaper.') in picture.caption
     assert any('student, before distillation' in text.get_text() for text in picture.draw().legends[0].get_texts())
 
 
