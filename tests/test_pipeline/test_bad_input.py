@@ -127,7 +127,7 @@ def test_a_teacher_whose_units_cannot_be_ranked_is_refused_before_they_are(tiny_
 
 @pytest.mark.parametrize('hooks, match', [
     ([dict(NPSD, metric='accuracy/top5')], r"by the metric 'accuracy/top5', but val_evaluator computes "
-                                           r"\['accuracy/top1'\]; set metric= to one of these"),
+                                           r"\['accuracy/top1'\]; set metric= of an NPSDSelectionHook"),
     ([dict(NPSD, rule='npsdd')], "unknown rule 'npsdd'; expected one of npsd.*Did you mean npsd"),
     ([NPSD, NPSD], 'expected one NPSDSelectionHook in custom_hooks, got 2'),
     ([dict(NPSD, rulle='npsd')], "NPSDSelectionHook has no key 'rulle'. Did you mean rule"),

@@ -106,7 +106,7 @@ def _stretched(scheduler: Any, factor: float, kept: set) -> Any:
     if begin in kept and not scheduler.get('by_epoch', True):
         found['begin'] = begin
     if 'end' in found and scheduler.get('T_max') == scheduler['end'] - begin:
-        found['T_max'] = found['end'] - found.get('begin', 0)
+        found['T_max'] = max(1, found['end'] - found.get('begin', 0))
     return found
 
 
