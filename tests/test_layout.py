@@ -14,7 +14,8 @@ PACKAGE = ROOT / 'mmamd'
 FILES = sorted(path for path in PACKAGE.rglob('*.py')
                if path.parent != PACKAGE or path.stem in ('structures', 'passes'))
 
-EVERYWHERE = {'registry', 'checks', 'compat', 'version', 'nearest', 'seeds', 'configured_hook', 'lazy', 'notices'}
+EVERYWHERE = {'registry', 'checks', 'compat', 'version', 'nearest', 'seeds', 'configured_hook', 'lazy', 'notices',
+              'channel_order'}
 CHAIN = ('files', 'structures', 'passes', 'pruning', 'backbones', 'weights', 'distillation', 'selection', 'pipeline',
          'methods', 'search')
 ALLOWED = {part: set(CHAIN[:i]) for i, part in enumerate(CHAIN)}

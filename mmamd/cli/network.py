@@ -13,10 +13,11 @@ from torch import Tensor
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.timm_vit import architecture_of, build_empty, normalisation_of
 from mmamd.backbones.twins import twins, with_elastic_backbone
+from mmamd.channel_order import sees_rgb
 from mmamd.nearest import did_you_mean
 from mmamd.registry import MODELS
 from mmamd.weights.checkpoint import read_weights
-from mmamd.weights.origin import Origin, origin_of_config, pipeline_size, read_origin, sees_rgb
+from mmamd.weights.origin import Origin, origin_of_config, pipeline_size, read_origin
 from mmamd.weights.sources import NAMELESS, check_source, local_file, split_timm
 
 # --arch: name -> the host's backbone.

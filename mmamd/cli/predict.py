@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     pipeline, unread = Compose(reading(cfg)), 0
     for start in range(0, len(paths), BATCH):
         samples = {path: sample for path in paths[start:start + BATCH]
-                   if (sample := _read(pipeline, path)) is not None}
+                   if (sample := read(pipeline, path)) is not None}
         unread += len(paths[start:start + BATCH]) - len(samples)
         if not samples:
             continue
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'{unread} of {len(paths)} images cannot be read')
 
 
-def _read(pipeline: Compose, path: Path) -> dict | None:
+def read(pipeline: Compose, path: Path) -> dict | None:
     """An image as the pipeline makes it; None, with a word, where the file is damaged."""
     try:
         return pipeline(dict(img_path=str(path)))

@@ -8,7 +8,7 @@ import torch.nn as nn
 from mmengine.config import Config
 from torch import Tensor
 
-from mmamd.weights.origin import sees_rgb
+from mmamd.channel_order import sees_rgb
 
 LAYOUTS = ('nhwc', 'nchw')  # of pixels in front of a graph
 _SILENT = ('LoadImageFromFile', 'LoadAnnotations', 'PackInputs', 'PackSegInputs')  # transforms that change no pixel

@@ -7,11 +7,12 @@ import torch
 from mmengine.dataset import BaseDataset
 
 from mmamd.backbones.twins import with_elastic_backbone
+from mmamd.channel_order import CHANNEL_ORDER, sees_rgb
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.inputs import pipeline_of
 from mmamd.pipeline.plain import plain
 from mmamd.registry import MODELS
-from mmamd.weights.origin import CHANNEL_ORDER, Origin, sees_rgb
+from mmamd.weights.origin import Origin
 
 MEANT = 'If that is meant, set compression.importance.check_teacher=False'
 GREY_VALUES = 0.5  # that means and deviations may differ by

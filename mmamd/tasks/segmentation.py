@@ -6,7 +6,6 @@ Shapes: N images, H x W pixels, C classes, h x w positions of the head's logits.
 """
 
 import copy
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmamd.registry import MODELS
+from mmamd.tasks.areas import areas_in, areas_of, mean_of_defined, sums_of_draws
 from mmamd.tasks.label_maps import IGNORED, image_size, label_map_of
 from mmamd.tasks.task import Task, register_task
 
@@ -207,28 +207,26 @@ class Segmentation(Task):
 
         Those are left out of the means. Of a metric that does not collect areas, what the host computes.
         """
-        areas = _areas_of(metric, results)
+        areas = areas_of(metric, results)
         if areas is None:
             return {key: float(value) for key, value in metric.compute_metrics(results).items() if np.ndim(value) == 0}
         areas = areas.sum(0)
         present = areas[3] > 0
         found = metric.total_area_to_metrics(*areas[:, present], metric.metrics, metric.nan_to_num, metric.beta)
         prefix = f'{metric.prefix}/' if metric.prefix else ''
-        means = {key if key == 'aAcc' else f'm{key}': 100 * _mean(value) for key, value in found.items()}
+        means = {key if key == 'aAcc' else f'm{key}': 100 * mean_of_defined(value) for key, value in found.items()}
         return {prefix + key: float(value) for key, value in {**means, 'absent': int((~present).sum())}.items()}
 
     def resampled(self, metric: Any, results: list, draws_BN: np.ndarray) -> Iterator[list]:
         """Areas add up, so that one sum stands for all images of a draw."""
-        areas = _areas_of(metric, results)
+        areas = areas_of(metric, results)
         if areas is None:
             return super().resampled(metric, results, draws_BN)
-        counts_BN = np.stack([np.bincount(draw, minlength=len(results)) for draw in draws_BN])
-        sums = (torch.from_numpy(counts_BN).double() @ areas.flatten(1)).unflatten(1, areas.shape[1:])
-        return ([tuple(each)] for each in sums)
+        return ([tuple(each)] for each in sums_of_draws(areas, draws_BN))
 
     def by_class(self, results: list) -> list[float | None] | None:
         """Intersection over union; None for a class that neither labels nor predictions have."""
-        areas = _areas(results)
+        areas = areas_in(results)
         if areas is None:
             return None
         intersection_K, union_K = areas.sum(0)[:2].tolist()
@@ -236,7 +234,7 @@ class Segmentation(Task):
 
     def unseeing(self, results: list) -> list | None:
         """It takes all pixels of all images for the class of the most pixels."""
-        areas = _areas(results)
+        areas = areas_in(results)
         if areas is None or not areas.numel():
             return None
         labels_NC = areas[:, 3]
@@ -292,22 +290,3 @@ def _heads(network: nn.Module) -> list[nn.Module]:
 def _nearest(maps_NHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Class maps at another size, each position with the class at its middle."""
     return F.interpolate(maps_NHW[:, None].float(), size, mode='nearest-exact')[:, 0].long()
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean over the classes for which a measure is defined; NaN where there is none."""
-    defined = np.asarray(values)[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else math.nan
-
-
-def _areas(results: list) -> Tensor | None:
-    """(N, 4, C) of intersection, union, prediction and label, as IoUMetric collects them; None for other results."""
-    if not results or not all(isinstance(each, tuple) and len(each) == 4 and isinstance(each[0], Tensor)
-                              for each in results):
-        return None
-    return torch.stack([torch.stack(each) for each in results]).double()  # float32 is not exact beyond 2^24 pixels
-
-
-def _areas_of(metric: Any, results: list) -> Tensor | None:
-    """The same, for a metric that makes its measures of areas."""
-    return _areas(results) if hasattr(metric, 'total_area_to_metrics') else None

@@ -6,8 +6,6 @@ from typing import Any
 from mmamd.files.config_text import read_config_text
 from mmamd.weights.sources import fetch, split_timm
 
-CHANNEL_ORDER = ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr')  # keys of preprocessors, of which any one swaps red and blue
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -76,18 +74,6 @@ def _pipeline(loader: Any) -> list | None:
     pipeline = dataset.get('pipeline') if isinstance(dataset, dict) else None
     return list(pipeline) if isinstance(pipeline, (list, tuple)) and all(
         isinstance(each, dict) for each in pipeline) else None
-
-
-def reads_files(pipeline: list | None) -> bool | None:
-    """Whether a pipeline reads images from files, which come as BGR; arrays of a data set, as CIFAR's, are RGB."""
-    return None if pipeline is None else any(
-        str(transform.get('type')).rpartition('.')[2] == 'LoadImageFromFile' for transform in pipeline)
-
-
-def sees_rgb(preprocessor: dict, pipeline: list | None) -> bool:
-    """Whether a network sees RGB; a pipeline that is not known reads files."""
-    swaps = any(preprocessor.get(key) for key in CHANNEL_ORDER)
-    return swaps == (reads_files(pipeline) in (True, None))
 
 
 def pipeline_size(pipeline: list | None) -> tuple[int, int] | None:

@@ -7,9 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from mmcv.transforms import Compose
+from mmengine.registry import DefaultScope
+from PIL import Image
 
 from mmamd.cli import main as module
 from mmamd.cli.main import COMMANDS
+from mmamd.cli.predict import read
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +56,16 @@ def test_of_several_students_the_one_that_is_meant_predicts(mmamd_command, monke
     (tmp_path / 'a.png').touch()
     assert 'asked for run at 0.1\n' in mmamd_command('predict', 'run', tmp_path, '--scale', '0.1')[2]
     assert 'asked for run at None\n' in mmamd_command('predict', 'run', tmp_path)[2]
+
+
+def test_a_damaged_image_is_named_and_left_out(tmp_path, capsys):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        pipeline = Compose([dict(type='LoadImageFromFile'), dict(type='PackInputs')])
+    (tmp_path / 'bad.png').write_bytes(b'no picture')
+    Image.new('RGB', (4, 3)).save(tmp_path / 'good.png')
+    assert read(pipeline, tmp_path / 'bad.png') is None
+    assert 'bad.png cannot be read: ' in capsys.readouterr().err
+    assert read(pipeline, tmp_path / 'good.png')['inputs'].shape == (3, 3, 4)
 
 
 def test_a_status_loads_neither_torch_nor_the_host_nor_matplotlib(finished_run):

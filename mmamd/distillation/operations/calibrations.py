@@ -1,8 +1,8 @@
 """Weights of the samples, from the logits of both networks and the targets (KD-Zero, Table 1).
 
-p are the class probabilities, not softened; of a dense prediction the mean over its positions counts, but of ``focal``,
-which needs the one label of an image. Only ``focal``
-can be traced to a source; the paper gives no more than the names of the others, whose formulas are ours.
+p are the class probabilities, not softened; of a dense prediction the mean over its positions counts, but ``focal``
+needs one label an image. It alone can be traced to a source; of the others the paper gives no more than the names, and
+the formulas are ours.
 """
 
 import math
