@@ -9,18 +9,19 @@ import torch
 import torch.nn as nn
 from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.distillation.losses.loss import Loss, build_terms, costs_of, mean, named_values
 from mmamd.distillation.outputs import Outputs
+from mmamd.distillation.reached import freeze_what_nothing_reaches, key_of
 from mmamd.distillation.renormalisation import renormalisations
+from mmamd.distillation.shrinking import shrink, shrinks
 from mmamd.distillation.teacher_cache import TeacherCache
 from mmamd.files.checkpoint import read_checkpoint
 from mmamd.passes import frozen_eval, one_tensor, watch
 from mmamd.registry import MODELS
 from mmamd.seeds import derive_seed
-from mmamd.structures import Candidate, Maps, Network, scale_key
+from mmamd.structures import Candidate, Maps, Network
 from mmamd.tasks import task_of
 from mmamd.weights.networks import as_network, build_network, with_preprocessor
 
@@ -38,7 +39,8 @@ class AMDDistiller(BaseModel):
 
     A teacher that is a candidate of the shared network, a teacher assistant, runs as one. Teachers are no sub-modules:
     they stay in eval mode, have no gradients and are in no checkpoint, no optimizer and no DistributedDataParallel
-    bucket. Parameters that no term reaches (a head without a task loss, an auxiliary head) are frozen.
+    bucket. Parameters that no term reaches (a head without a task loss, an auxiliary head) are frozen. A network that
+    trains as one candidate has no units but its own (:mod:`mmamd.distillation.shrinking`).
 
     Args:
         architecture: Config of the network that is trained: the host's classifier or segmentor.
@@ -114,8 +116,11 @@ class AMDDistiller(BaseModel):
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
                     torch.manual_seed(derive_seed(seed, 'term', name))
                     self._named(name, term.build, student, teachers, num_images)
+        if shrinks(self.candidates, self.network):  # once the terms have known it as the teacher's architecture
+            shrink(self.network, self.candidates[0].kept)
         with self.dry() as (inputs, samples):  # anew, so that what the terms have built is in eval mode too
-            self._freeze_what_nothing_reaches(inputs, samples)
+            freeze_what_nothing_reaches(self, inputs, samples)
+        self._latest = None
 
     def _check_several(self) -> None:
         alone = [name for name, term in self.terms.items() if not term.joint]
@@ -149,41 +154,6 @@ class AMDDistiller(BaseModel):
         finally:
             for module, flag in modes:
                 module.training = flag
-
-    def _freeze_what_nothing_reaches(self, inputs: Tensor, samples: list) -> None:
-        """One dry backward pass a candidate: DistributedDataParallel waits for every parameter that has gradients.
-
-        Raises:
-            ValueError: If a parameter takes part in the loss of some candidates and not of others.
-        """
-        trained = {name: p for name, p in self.named_parameters() if p.requires_grad}
-        if not trained:
-            raise ValueError(f'no term of {list(self.terms)} has parameters, so there is nothing to train with '
-                             "trains='losses'")
-        names, parameters = list(trained), list(trained.values())
-        reached: dict[str, set[str]] = {}
-        targets = self.teach(inputs, samples)
-        # As in training, where a network may have branches that it has not in evaluation. Batch norms refuse one image.
-        for module in self.network.modules():
-            module.training = not isinstance(module, _BatchNorm)
-        for candidate in self.candidates:
-            self.activate(candidate)
-            with torch.random.fork_rng(devices=[]):
-                values = self.loss(inputs, samples, targets)
-            total = sum(value.sum() for key, value in values.items() if 'loss' in key)
-            found = torch.autograd.grad(total, parameters, allow_unused=True)
-            reached[_key(candidate)] = {name for name, gradient in zip(names, found, strict=True)
-                                        if gradient is not None}
-        everywhere, anywhere = set.intersection(*reached.values()), set.union(*reached.values())
-        if everywhere != anywhere:
-            name = sorted(anywhere - everywhere)[0]
-            without = [key for key, found in reached.items() if name not in found]
-            raise ValueError(f'the parameter {name} takes no part in the loss of the candidates {", ".join(without)}, '
-                             'but in that of others; processes would train on different gradients. A term slices its '
-                             'parameters to a candidate, it does not choose them by it')
-        for name, parameter in zip(names, parameters, strict=True):
-            parameter.requires_grad_(name in anywhere)
-        self._latest = None
 
     def _take_over(self, path: str) -> None:
         """Give the terms what terms of the same names have learnt in an earlier stage."""
@@ -251,7 +221,7 @@ class AMDDistiller(BaseModel):
                 losses[key] = value
         if any(type(term).after_step is not Loss.after_step for term in self.terms.values()):
             self._latest = student.detached(), targets
-        return {f'{_key(self.active)}.{key}': value for key, value in losses.items()}
+        return {f'{key_of(self.active)}.{key}': value for key, value in losses.items()}
 
     def run(self, inputs: Tensor, samples: list) -> Outputs:
         """One pass of the active candidate."""
@@ -294,7 +264,3 @@ class AMDDistiller(BaseModel):
 def distiller_of(model: nn.Module) -> AMDDistiller:
     """The distiller that a runner's model is, or wraps for several processes."""
     return model.module if is_model_wrapper(model) else model
-
-
-def _key(candidate: Candidate | None) -> str:
-    return scale_key(1.0) if candidate is None else candidate.key

@@ -170,11 +170,13 @@ def _of_memory(context: Context, available: int) -> list[str]:
     for stage in context.stages:
         if not isinstance(stage, Distil) or not stage.is_candidate or stage.trains == 'losses':
             continue
-        *_, largest = stage.candidates(context, context.flat_family.candidates, 1.)
+        *smaller, largest = stage.candidates(context, context.flat_family.candidates, 1.)
         network.backbone.activate(largest.kept)
         images = stage.loader.settings.get('batch_size') or 1
-        # Weights, gradients and two moments of AdamW in float32, the teachers' weights, and what a step keeps.
-        needed = (4 * 4 + 4 * len(stage.teachers)) * params + images * bytes_kept(network, context.input_shape)
+        # Weights, gradients and two moments of AdamW in float32, the teachers' weights, and what a step keeps. One
+        # candidate alone is cut out of the network.
+        trained = params if smaller else largest.cost.params
+        needed = 4 * (4 * trained + len(stage.teachers) * params) + images * bytes_kept(network, context.input_shape)
         if needed > available:
             found.append(f'{stage.name}: a step of {images} images takes about {needed / GIB:.1f} GiB, and the device '
                          f'has {available / GIB:.1f}; set train_dataloader.batch_size={max(1, images // 2)}, or train '

@@ -3,6 +3,7 @@
 Shapes: N samples, U units of a group, K classes.
 """
 
+import copy
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import mmamd.backbones  # noqa: F401  registers the backbones
 from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.backbones.recalibration import batch_norms, recalibrate
+from mmamd.distillation.shrinking import shrink, widened
 from mmamd.export import cut_network, export_candidate, export_onnx
 from mmamd.pruning import cost_function, make_family, network_cost, rank, score, unit_scores
 from mmamd.registry import MODELS as OUR_MODELS
@@ -432,6 +434,23 @@ def test_hidden_states_have_the_shapes_of_the_teachers_or_fewer_channels(network
 
 
 # --- cost ---
+
+@each_candidate
+def test_a_shrunk_network_is_the_candidate_and_its_weights_go_back_to_their_places(network, choose):
+    kept, whole = choose(network.backbone.unit_groups()), copy.deepcopy(network)
+    expected_NK, drawn = sliced_logits(network, kept, images(network, 3)), torch.get_rng_state()
+    shrink(network, kept)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert_same_logits(sliced_logits(network, kept, images(network, 3)), expected_NK)
+    small, before = network.state_dict(), whole.state_dict()
+    state = widened(whole, kept, small)
+    assert state.keys() == before.keys() == small.keys()
+    for name, value in state.items():
+        assert ((value == before[name]) | (value == 0)).all(), name
+        assert value.count_nonzero() == small[name].count_nonzero(), name
+    whole.load_state_dict(state)
+    assert_same_logits(sliced_logits(whole, kept, images(whole, 3)), expected_NK)
+
 
 @each_candidate
 def test_cost_is_what_the_profiler_sees_in_the_cut_model_and_what_it_holds(network, choose):

@@ -39,6 +39,20 @@ def test_every_stage_leaves_the_files_that_the_next_one_reads(finished_run):
     assert [name for name in promised if not (work_dir / name).is_file()] == []
 
 
+def test_a_student_trains_with_its_own_units_alone(finished_run):
+    work_dir, summary = finished_run
+    whole = sum(value.numel() for value in torch.load(
+        work_dir / 'nest' / 'reordered.pth', weights_only=True)['state_dict'].values())
+    *_, last = sorted((work_dir / 'student').glob('epoch_*.pth'))
+    saved = torch.load(last, weights_only=False)
+    weights = {name: value for name, value in saved['state_dict'].items() if name.startswith('network.')}
+    assert sum(map(torch.numel, weights.values())) == summary['student']['params'] < whole
+    moments = [state['exp_avg'] for state in saved['optimizer']['state'].values()]
+    assert sum(map(torch.numel, moments)) <= summary['student']['params']
+    delivered = torch.load(work_dir / 'student' / 'student.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(value, weights[f'network.{name}']) for name, value in delivered.items())
+
+
 def test_summary_has_the_promised_structure(finished_run):
     work_dir, summary = finished_run
     assert json.loads((work_dir / 'summary.json').read_text()) == summary

@@ -15,9 +15,9 @@ from mmamd.backbones.recalibration import batch_norms, recalibrate, save_statist
 from mmamd.distillation.averaging import averaging_hook
 from mmamd.distillation.distiller import AMDDistiller, distiller_of
 from mmamd.distillation.joint_loop import macs_of_step
-from mmamd.distillation.losses import build_terms
-from mmamd.distillation.losses.loss import costs_of
+from mmamd.distillation.losses.loss import build_terms, costs_of
 from mmamd.distillation.sandwich_hook import SandwichSparsityHook
+from mmamd.distillation.shrinking import in_place
 from mmamd.pipeline.config.settings import section_settings
 from mmamd.pipeline.context import BLACK_BOX, Context
 from mmamd.pipeline.plain import digest
@@ -227,10 +227,10 @@ class Distil(TrainingStage):
         runner = self.train(context, dict(type='mmamd.JointTrainLoop'))
         keep_last_terms(folder)
         if self.trains == 'losses':
-            barrier()
             return
         candidates = distiller_of(runner.model).candidates
-        weights = keep_last_weights(folder, 'shared.pth' if len(candidates) > 1 else 'trained.pth')
+        weights = keep_last_weights(folder, 'shared.pth' if len(candidates) > 1 else 'trained.pth',
+                                    lambda state: in_place(self.architecture, candidates, state))
         networks = {candidate.key: Network(self.architecture, weights, candidate.scale, candidate.kept, candidate.cost)
                     for candidate in candidates}
         if self.recalibration:

@@ -237,10 +237,11 @@ def last_checkpoint(folder: Path) -> Path | None:
     return whole
 
 
-def keep_last_weights(folder: Path, name: str) -> str:
-    """Save the network of a stage's last checkpoint as plain tensors; returns the file."""
+def keep_last_weights(folder: Path, name: str, finish: Callable[[dict], dict] = lambda state: state) -> str:
+    """Save the network of a stage's last checkpoint as plain tensors, finished by a function; returns the file."""
     if is_main_process():
-        write_checkpoint({'state_dict': read_weights(str(last_checkpoint(folder))), 'meta': {}}, folder / name)
+        state = finish(read_weights(str(last_checkpoint(folder))))
+        write_checkpoint({'state_dict': state, 'meta': {}}, folder / name)
     barrier()
     return str(folder / name)
 
