@@ -107,7 +107,7 @@ def _by(selection: Selection) -> str:
         return 'by hand'
     by = f'by {known_as(CHEAPEST.get(selection.rule, selection.rule)).label}'
     if selection.rule in CHEAPEST and selection.reference.resampled:
-        return f'{by}, the smallest within noise'
+        return f'{by}, the smallest to overlap the best'
     num = len(rivals_of(selection))
     return f'{by}, within noise of {num} other{"s" * (num != 1)}' if num else by
 

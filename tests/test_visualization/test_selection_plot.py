@@ -105,7 +105,7 @@ def test_the_title_does_not_claim_a_choice_that_noise_could_turn(noise, title):
     assert figure.legends[0].get_title().get_text() == title
 
 
-@pytest.mark.parametrize('num_draws, title', [(50, '0.20 chosen by NPSD, the smallest within noise'),
+@pytest.mark.parametrize('num_draws, title', [(50, '0.20 chosen by NPSD, the smallest to overlap the best'),
                                               (0, '0.90 chosen by NPSD')])
 def test_the_title_says_that_the_cheapest_was_chosen_where_noise_leaves_the_choice_open(num_draws, title):
     rng = np.random.default_rng(0)
