@@ -1,6 +1,7 @@
 """A table with the paper's figures beside ours: Markdown, CSV, and a picture. What was not measured is not there."""
 
 import csv
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
         axes.invert_yaxis()
         axes.margins(y=0.1)
         axes.set(xlabel=shown)
-    fig.suptitle(f'{table.title}, {budget} budget')  # of the figure: long names leave little width to the axes
+    # Of the figure: long names leave little width to the axes.
+    fig.suptitle(textwrap.fill(f'{table.title}, {budget} budget', 60))
     axes.grid(alpha=0.3, axis='y' if table.axis else 'x')
     study.save_figure(fig, path, rows)
     plt.close(fig)
