@@ -132,9 +132,9 @@ def test_the_tool_writes_the_assistant_in_several_forms_and_prints_a_table(run, 
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in out.iterdir()) == ['model.safetensors', 'timm_model.py',
                                                            'timm_model.safetensors']
-    lines = [line for line in done.stdout.splitlines() if str(out) in line]
-    assert [line.split()[0] for line in lines[:2]] == ['safetensors', 'timm']
-    assert f'{(out / "model.safetensors").stat().st_size:,}' in lines[0]
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert f'{(out / "model.safetensors").stat().st_size:,}' in lines['safetensors'] and 'timm' in lines
+    assert lines['in'] == f'in {out}'
 
     done = export(run, '--form', 'timm', '--scale', 'assistant', '--out', out)
     assert done.returncode == 1
