@@ -116,7 +116,7 @@ class AMDDistiller(BaseModel):
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
                     torch.manual_seed(derive_seed(seed, 'term', name))
                     self._named(name, term.build, student, teachers, num_images)
-        if shrinks(self.candidates, self.network):  # once the terms have known it as the teacher's architecture
+        if shrinks(self.candidates):  # once the terms have known it as the teacher's architecture
             shrink(self.network, self.candidates[0].kept)
         with self.dry() as (inputs, samples):  # anew, so that what the terms have built is in eval mode too
             freeze_what_nothing_reaches(self, inputs, samples)

@@ -11,15 +11,13 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from mmamd.backbones.elastic_backbone import ElasticBackbone
 from mmamd.structures import Candidate, Network
 from mmamd.weights.networks import build_network
 
 
-def shrinks(candidates: Sequence[Candidate | None], network: nn.Module) -> bool:
-    """Whether one candidate is trained that is a part of the network."""
-    return (len(candidates) == 1 and candidates[0] is not None and candidates[0].kept is not None
-            and isinstance(network.backbone, ElasticBackbone))
+def shrinks(candidates: Sequence[Candidate | None]) -> bool:
+    """Whether one candidate is trained, and that is a part of its network."""
+    return len(candidates) == 1 and candidates[0] is not None and candidates[0].kept is not None
 
 
 def shrink(network: nn.Module, kept: dict[str, int]) -> None:
@@ -41,9 +39,11 @@ def shrink(network: nn.Module, kept: dict[str, int]) -> None:
 
 def in_place(architecture: dict, candidates: Sequence[Candidate | None], state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights that a network of ``architecture`` has in training, as those of the whole network."""
+    if not shrinks(candidates):
+        return state
     with torch.random.fork_rng(devices=[]):
         network = build_network(Network(architecture, None))
-    return widened(network, candidates[0].kept, state) if shrinks(candidates, network) else state
+    return widened(network, candidates[0].kept, state)
 
 
 @torch.no_grad()
@@ -55,30 +55,15 @@ def widened(network: nn.Module, kept: dict[str, int], small: dict[str, Tensor]) 
         kept: As it was shrunk.
         small: State dict of the shrunk network.
     """
+    # What is left of weights that are their own places, when their network is shrunk, are the places of what is left.
+    traced = copy.deepcopy(network).double()  # exact for any number of weights
+    for tensor in filter(torch.is_floating_point, traced.state_dict().values()):
+        tensor.copy_(torch.arange(tensor.numel()).view_as(tensor))
+    shrink(traced, kept)
     whole = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
-    places = _places(network, kept)
-    for name, value in small.items():
-        if value.shape == whole[name].shape:
-            whole[name] = value
+    for name, places in traced.state_dict().items():
+        if places.is_floating_point():
+            whole[name].put_(places.long(), small[name])
         else:
-            whole[name][torch.meshgrid(*places[name], indexing='ij')] = value
+            whole[name] = small[name]
     return whole
-
-
-def _places(network: nn.Module, kept: dict[str, int]) -> dict[str, list[Tensor]]:
-    """Name of a tensor -> along each of its dims, which entries are left of it when its network is shrunk.
-
-    Found by shrinking networks whose entries are their own places along a dim: exact below 2^24 in float32.
-    """
-    places: dict[str, list[Tensor]] = {}
-    for dim in range(max(tensor.ndim for tensor in network.state_dict().values())):
-        traced = copy.deepcopy(network)
-        for tensor in traced.state_dict().values():
-            if tensor.ndim > dim and tensor.is_floating_point():
-                tensor.copy_(torch.arange(tensor.shape[dim]).view(-1, *[1] * (tensor.ndim - dim - 1)).expand_as(tensor))
-        shrink(traced, kept)
-        for name, tensor in traced.state_dict().items():
-            if tensor.ndim > dim and tensor.is_floating_point():
-                first = tensor[tuple(slice(None) if d == dim else 0 for d in range(tensor.ndim))]
-                places.setdefault(name, []).append(first.long())
-    return places
