@@ -4,10 +4,11 @@ Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV
 Row: no row; a small network of our own on the paper's data.
 Weights: none, trained from scratch.
 Command: tools/train.py configs/teacher/teacher_vit-micro_cifar100.py --amp --cfg-options optim_wrapper.dtype=bfloat16
-Hardware: one H100. Hours: not measured.
+Hardware: one H200, six processes that read images, beside thirteen other runs. Hours: 0.22.
 Schedule: 100 epochs, AdamW, 2e-3, 512 images a step; RandAugment, of five batches two by CutMix and one by mixup,
     averaged weights (ours).
-Measured: not run. The teacher of the records under results/ was trained otherwise, for 26 epochs.
+Measured: results/teachers/README.md:
+    test top-1 63.53 %; seed 0. The teacher of most records was trained otherwise, for 26 epochs, and has 56.94.
 """
 _base_ = [
     '../_base_/models/vit-micro-p4_100-classes.py',
