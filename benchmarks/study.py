@@ -146,12 +146,20 @@ def judged(work_dir: Path, scale: float | None = None) -> dict:
 
 
 def image_list(cfg: Config, split: str, part: slice, file: Path) -> Path:
-    """Write the annotation file of some images of each class of a split: parts of one fixed draw."""
+    """Write the annotation file of some images of each class of a split: parts of one fixed draw.
+
+    Raises:
+        ValueError: If a class has fewer images than that; a folder that is not whole makes another study.
+    """
     init_default_scope(cfg.default_scope)
     dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
     by_class = defaultdict(list)
     for info in map(dataset.get_data_info, range(len(dataset))):
         by_class[info['gt_label']].append(Path(info['img_path']).relative_to(Path(cfg.data_root, 'train')))
+    label, fewest = min(((label, len(paths)) for label, paths in by_class.items()), key=lambda found: found[1])
+    if fewest < part.stop:
+        raise ValueError(f'class {label} has {fewest} images of {split} under {cfg.data_root}, and the study draws '
+                         f'from {part.stop}; is the data set whole there?')
     rng = np.random.default_rng(0)
     lines = [f'{paths[i]} {label}' for label, paths in by_class.items()
              for i in sorted(rng.permutation(len(paths))[part])]

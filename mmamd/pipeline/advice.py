@@ -102,13 +102,15 @@ def length_advice(schedule: dict, epochs: int, steps_of_epoch: int) -> Iterator[
 
 
 def _of_choices(context: Context) -> list[str]:
-    """What is to be said of what the choices take."""
+    """What is to be said of what the choices take, and of rules that spare where little is left to be spared."""
     macs = {stage.name: stage.macs(context) for stage in context.stages}
     choices = [stage for stage in context.stages if isinstance(stage, Select) and macs[stage.name]]
     tested = sum(macs[stage.name] * stage.images['test'].num / sum(images.num for images in stage.images.values())
                  for stage in choices if 'test' in stage.images)
     found = choice_advice(sum(macs[stage.name] for stage in choices), tested, sum(macs.values()))
-    return [f'{", ".join(stage.name for stage in choices)}: {text}' for text in found]
+    return [*(f'{", ".join(stage.name for stage in choices)}: {text}' for text in found),
+            *(f'{stage.name}: {text}' for stage in context.stages if isinstance(stage, Select)
+              for text in rule_advice(stage.rule.rule, stage.are_slices))]
 
 
 def choice_advice(judging: float, tested: float, whole: float) -> Iterator[str]:
@@ -123,6 +125,20 @@ def choice_advice(judging: float, tested: float, whole: float) -> Iterator[str]:
         yield (f"to judge the networks takes {judging / whole:.0%} of the run's arithmetic; no rule reads what they do "
                f'on the test images, and report_test=False of the NPSDSelectionHook in custom_hooks leaves it out, '
                f'which spares {tested / whole:.0%}')
+
+
+def rule_advice(rule: str, are_trained: bool) -> Iterator[str]:
+    """Whether a rule takes a cheap assistant when a joint stage, dearer than all that it can spare, is paid for.
+
+    Args:
+        rule: Its name.
+        are_trained: Whether the candidates have been trained jointly.
+
+    Source: results/2026-11-25_budgets.md, "Regret of the choice".
+    """
+    if rule == 'npsd_cost' and are_trained:
+        yield ("rule='npsd_cost' takes a small assistant to spare epochs, and the joint stage has been paid for by "
+               "then; set rule='npsd' in the NPSDSelectionHook of custom_hooks, whose students were better by a point")
 
 
 def far_below(selection: Selection) -> list[str]:

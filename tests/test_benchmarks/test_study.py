@@ -32,10 +32,10 @@ def arguments(folder):
     """What a study is asked for, over a data set of one class, whose files nobody opens."""
     for name in ('meta', 'train/c0'):
         (folder / name).mkdir(parents=True)
-    for i in range(10):  # of which a tenth is held out
+    for i in range(500):  # of which a tenth is held out
         (folder / 'train' / 'c0' / f'{i}.png').touch()
     for split in ('train', 'select'):
-        (folder / 'meta' / f'{split}.txt').write_text('c0/0.png 0\n')
+        (folder / 'meta' / f'{split}.txt').write_text(''.join(f'c0/{i}.png 0\n' for i in range(100)))
     return SimpleNamespace(data=folder, teacher='teacher.pth', work_dir=folder, amp=True)
 
 
@@ -68,6 +68,9 @@ def test_image_lists_have_so_many_of_each_class_and_do_not_overlap(tmp_path):
     assert first == again
     assert Counter(line.rsplit(' ', 1)[1] for line in first) == {'0': 5, '1': 5, '2': 5}
     assert len(set(first)) == 15 and len(set(others)) == 21 and not set(first) & set(others)
+    with pytest.raises(ValueError, match='class 0 has 20 images of train .* draws from 21; is the data set whole'):
+        study.image_list(cfg, 'train', slice(21), tmp_path / 'lists' / 'b.txt')
+    assert not (tmp_path / 'lists' / 'b.txt').exists()
 
 
 def test_a_job_whose_row_is_there_is_not_run_again(tmp_path):

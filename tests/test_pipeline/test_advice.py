@@ -8,6 +8,7 @@ from mmengine.registry import DefaultScope
 
 from mmamd.methods import AMD
 from mmamd.pipeline.advice import (
+    _of_choices,
     _of_memory,
     advise_before,
     bytes_kept,
@@ -16,6 +17,7 @@ from mmamd.pipeline.advice import (
     length_advice,
     not_said,
     rate_advice,
+    rule_advice,
     seen_before,
 )
 from mmamd.pipeline.config.settings import Settings
@@ -60,6 +62,14 @@ def test_a_choice_that_takes_much_of_the_run_is_said(judging, tested, said):
     found = list(choice_advice(judging, tested, 100))
     assert len(found) == bool(said)
     assert not said or re.search(said, found[0])
+
+
+@pytest.mark.parametrize('rule, are_trained, is_said', [
+    ('npsd_cost', True, True), ('npsd_cost', False, False), ('npsd', True, False)])
+def test_a_rule_that_spares_when_a_joint_stage_is_paid_for_is_said(rule, are_trained, is_said):
+    found = list(rule_advice(rule, are_trained))
+    assert len(found) == is_said
+    assert not is_said or "set rule='npsd' in the NPSDSelectionHook" in found[0]
 
 
 @pytest.mark.parametrize('largest, is_far', [(0.79 * 0.6, True), (0.81 * 0.6, False)])
@@ -113,6 +123,16 @@ def test_a_step_that_the_device_has_no_place_for_is_said(tiny_config, tmp_path):
     assert re.match(rf'joint: a step of {batch} images takes about 0.0 GiB, and the device has 0.0; set '
                     rf'train_dataloader.batch_size={batch // 2}, or train in mixed precision', joint)
     assert student.startswith('student: ')
+
+
+def test_the_rule_of_a_plans_choice_is_read(tiny_config, tmp_path):
+    cfg = tiny_config()
+    cfg.custom_hooks[1].update(rule='npsd_cost', report_test=False)
+    context = Context(cfg, Settings.from_cfg(cfg), tmp_path, 0, lambda *_: None)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        context.stages = AMD().stages(context)
+        said, = _of_choices(context)
+    assert said.startswith("select: rule='npsd_cost' takes a small assistant")
 
 
 def test_what_a_stage_has_found_is_still_said_when_the_command_is_given_again(tiny_config, tmp_path):
