@@ -25,7 +25,8 @@ import study
 
 ROWS = study.ROOT / 'results' / 'budget_study' / 'rows.jsonl'
 BUDGETS = {'0.3': 0.27, '1': 1.00, '2': 2.10, '4': 3.92, '8': 7.76}  # 1, 5, 11, 21 and 42 epochs of plain KD
-# Stored views of an image, by who is asked and by budget: an assistant is cheaper, so it is asked more often.
+# Stored views of an image, by who is asked and by budget: the cheapest assistant is asked more often, any other as the
+# teacher is.
 VIEWS = {'teacher': {'0.3': 1, '1': 2, '2': 4, '4': 8, '8': 8},
          'assistant': {'0.3': 1, '1': 4, '2': 8, '4': 16, '8': 16}}
 REFIT = {'compression.refit': dict(num_reported=0)}
@@ -34,6 +35,7 @@ SCARCE = {'compression.importance.num_images': 256}
 SCARCE_REFIT = {'compression.refit': dict(num_images=1536, num_images_candidates=384, num_reported=0)}
 FROM_REFIT = {**REFIT, 'method': dict(type='mmamd.AMD', candidates='refit'), 'compression.num_candidates': 4}
 CHEAPEST = dict(rule='npsd_cost')
+BEST = dict(rule='npsd')  # with stored outputs a small assistant spares little, and a large one knows more
 NO_LABELS = {'model.losses.ce.weight': 0.}  # the student learns from who teaches it alone
 JUDGED_BY = 8  # held-out images a class on which the assistant is chosen; all 20 would cost a tenth of the budget 1
 
@@ -48,7 +50,8 @@ LINES = {
     'plain KD from refit, kept outputs, no labels': ({**REFIT, **NO_LABELS}, None, True),
     'AMD from refit': (FROM_REFIT, CHEAPEST, False),
     'AMD from refit, kept outputs': (FROM_REFIT, CHEAPEST, True),
-    'AMD from refit, kept outputs, no labels': ({**FROM_REFIT, **NO_LABELS}, CHEAPEST, True)}
+    'AMD from refit, kept outputs, no labels': ({**FROM_REFIT, **NO_LABELS}, CHEAPEST, True),
+    'AMD from refit by npsd, kept outputs, no labels': ({**FROM_REFIT, **NO_LABELS}, BEST, True)}
 PLAIN = [line for line in LINES if line.startswith('plain KD')]
 OF_AMD = [line for line in LINES if line.startswith('AMD')]
 # End of the names of a task's points -> recipe, weights of the teacher (None: of the command line), overrides, MACs of
@@ -86,7 +89,7 @@ def job(point, seed, work_dir, args):
     line, budget, task = point
     overrides, rule, is_kept = LINES[line]
     recipe, teacher, of_task, *_ = TASKS[task]
-    views = VIEWS['teacher' if rule is None else 'assistant'][budget]
+    views = VIEWS['assistant' if rule == CHEAPEST else 'teacher'][budget]
     kept = {'teacher_cache': dict(views=views), 'model.losses.feat.weight': 0.} if is_kept else {}
     scarce = {} if budget != '0.3' else {**SCARCE, **(SCARCE_REFIT if 'compression.refit' in overrides else {})}
     cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=5, **{
