@@ -108,9 +108,10 @@ def _of_choices(context: Context) -> list[str]:
     tested = sum(macs[stage.name] * stage.images['test'].num / sum(images.num for images in stage.images.values())
                  for stage in choices if 'test' in stage.images)
     found = choice_advice(sum(macs[stage.name] for stage in choices), tested, sum(macs.values()))
+    is_kept = any(isinstance(stage, Distil) and stage.teacher_cache is not None for stage in context.stages)
     return [*(f'{", ".join(stage.name for stage in choices)}: {text}' for text in found),
             *(f'{stage.name}: {text}' for stage in context.stages if isinstance(stage, Select)
-              for text in rule_advice(stage.rule.rule, stage.are_slices))]
+              for text in rule_advice(stage.rule.rule, stage.are_slices, is_kept))]
 
 
 def choice_advice(judging: float, tested: float, whole: float) -> Iterator[str]:
@@ -127,18 +128,21 @@ def choice_advice(judging: float, tested: float, whole: float) -> Iterator[str]:
                f'which spares {tested / whole:.0%}')
 
 
-def rule_advice(rule: str, are_trained: bool) -> Iterator[str]:
-    """Whether a rule takes a cheap assistant when a joint stage, dearer than all that it can spare, is paid for.
+def rule_advice(rule: str, are_trained: bool, is_kept: bool) -> Iterator[str]:
+    """Whether a rule takes a cheap assistant where little is left to be spared.
 
     Args:
         rule: Its name.
-        are_trained: Whether the candidates have been trained jointly.
+        are_trained: Whether the candidates have been trained jointly: that is dearer than all that can be spared.
+        is_kept: Whether who teaches is asked once a view, whatever its size.
 
-    Source: results/2026-11-25_budgets.md, "Regret of the choice".
+    Source: results/2026-11-25_budgets.md, "Regret of the choice" and "What it says".
     """
-    if rule == 'npsd_cost' and are_trained:
-        yield ("rule='npsd_cost' takes a small assistant to spare epochs, and the joint stage has been paid for by "
-               "then; set rule='npsd' in the NPSDSelectionHook of custom_hooks, whose students were better by a point")
+    if rule == 'npsd_cost' and (are_trained or is_kept):
+        why = ('the joint stage has been paid for by then' if are_trained else
+               'with teacher_cache the assistant is asked once a view, whatever its size')
+        yield (f"rule='npsd_cost' takes a small assistant to spare epochs, and {why}; set rule='npsd' in the "
+               'NPSDSelectionHook of custom_hooks (docs/scales_and_rules.md)')
 
 
 def far_below(selection: Selection) -> list[str]:

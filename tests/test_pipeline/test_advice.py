@@ -64,12 +64,13 @@ def test_a_choice_that_takes_much_of_the_run_is_said(judging, tested, said):
     assert not said or re.search(said, found[0])
 
 
-@pytest.mark.parametrize('rule, are_trained, is_said', [
-    ('npsd_cost', True, True), ('npsd_cost', False, False), ('npsd', True, False)])
-def test_a_rule_that_spares_when_a_joint_stage_is_paid_for_is_said(rule, are_trained, is_said):
-    found = list(rule_advice(rule, are_trained))
-    assert len(found) == is_said
-    assert not is_said or "set rule='npsd' in the NPSDSelectionHook" in found[0]
+@pytest.mark.parametrize('rule, are_trained, is_kept, said', [
+    ('npsd_cost', True, False, 'the joint stage has been paid for'), ('npsd_cost', False, True, 'asked once a view'),
+    ('npsd_cost', False, False, None), ('npsd', True, True, None)])
+def test_a_rule_that_spares_where_little_is_to_be_spared_is_said(rule, are_trained, is_kept, said):
+    found = list(rule_advice(rule, are_trained, is_kept))
+    assert len(found) == bool(said)
+    assert not said or said in found[0] and "set rule='npsd' in the NPSDSelectionHook" in found[0]
 
 
 @pytest.mark.parametrize('largest, is_far', [(0.79 * 0.6, True), (0.81 * 0.6, False)])
@@ -132,7 +133,13 @@ def test_the_rule_of_a_plans_choice_is_read(tiny_config, tmp_path):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         context.stages = AMD().stages(context)
         said, = _of_choices(context)
-    assert said.startswith("select: rule='npsd_cost' takes a small assistant")
+    assert said.startswith("select: rule='npsd_cost' takes a small assistant to spare epochs, and the joint stage")
+    cfg.merge_from_dict({'compression.refit': {}, 'teacher_cache': dict(views=1), 'model.losses.feat.weight': 0.})
+    context = Context(cfg, Settings.from_cfg(cfg), tmp_path, 0, lambda *_: None)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        context.stages = AMD(candidates='refit').stages(context)
+        said, = _of_choices(context)
+    assert 'with teacher_cache the assistant is asked once a view' in said
 
 
 def test_what_a_stage_has_found_is_still_said_when_the_command_is_given_again(tiny_config, tmp_path):
