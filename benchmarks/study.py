@@ -156,10 +156,10 @@ def image_list(cfg: Config, split: str, part: slice, file: Path) -> Path:
     by_class = defaultdict(list)
     for info in map(dataset.get_data_info, range(len(dataset))):
         by_class[info['gt_label']].append(Path(info['img_path']).relative_to(Path(cfg.data_root, 'train')))
-    label, fewest = min(((label, len(paths)) for label, paths in by_class.items()), key=lambda found: found[1])
-    if fewest < part.stop:
-        raise ValueError(f'class {label} has {fewest} images of {split} under {cfg.data_root}, and the study draws '
-                         f'from {part.stop}; is the data set whole there?')
+    rarest = min(by_class, key=lambda label: len(by_class[label]))
+    if len(by_class[rarest]) < part.stop:
+        raise ValueError(f'class {rarest} has {len(by_class[rarest])} images of {split} under {cfg.data_root}, and the '
+                         f'study draws from {part.stop}; is the data set whole there?')
     rng = np.random.default_rng(0)
     lines = [f'{paths[i]} {label}' for label, paths in by_class.items()
              for i in sorted(rng.permutation(len(paths))[part])]
