@@ -64,9 +64,7 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     else:
         # Points: a bar would have to begin at 0, where differences of a point cannot be seen.
         axes.errorbar(tops, [row.name for row in measured], xerr=errors, marker='o', linestyle='', capsize=3)
-        axes.invert_yaxis()
-        axes.margins(y=0.1)
-        axes.set(xlabel=shown)
+        axes.set(xlabel=shown, ylim=(len(measured) - 0.3, -0.7))  # the first row at the top
     # Of the figure: long names leave little width to the axes.
     fig.suptitle(textwrap.fill(f'{table.title}, {budget} budget', 60))
     axes.grid(alpha=0.3, axis='y' if table.axis else 'x')

@@ -1,4 +1,4 @@
-"""Terms of the loss on transformers, each at three weights: the search that their weights for a ViT are taken from."""
+"""Terms of the loss on transformers at three weights or four: the search that their weights for a ViT come from."""
 
 from tables.table import Row, Table
 from tables.terms import ALONE, KD, instead
@@ -10,15 +10,17 @@ BALANCED = {
     'ViTKDLoss': 0.4, 'ReviewKDLoss': 0.007, 'CRDLoss': 0.05, 'DISTLoss': 1., 'FitNetLoss': 0.05, 'FeatureLoss': 0.08}
 IN_PLACE = {'DKDLoss': 0.25, 'NKDLoss': 0.25, 'WSLDLoss': 0.1}  # of the logits' own term
 FACTORS = (0.1, 1., 10.)
+# Where the largest of the three weights had the most, a larger one.
+FURTHER = {'ReviewKDLoss': 0.7, 'CRDLoss': 5., 'DISTLoss': 100., 'NKDLoss': 25., 'WSLDLoss': 10.}
 
 
 def _rows():
     yield Row('task and logits', ALONE)
     for terms, keeps_logits in ((BALANCED, True), (IN_PLACE, False)):
         for term, weight in terms.items():
-            for factor in FACTORS:
-                yield Row(f'{term}, {factor * weight:g}',
-                          instead('term', term, keeps_logits, weight=factor * weight))
+            further = [FURTHER[term]] if term in FURTHER else []
+            for tried in [*(factor * weight for factor in FACTORS), *further]:
+                yield Row(f'{term}, {tried:g}', instead('term', term, keeps_logits, weight=tried))
 
 
 TABLE = Table(
@@ -26,5 +28,5 @@ TABLE = Table(
     recipes={budget: RECIPES[budget] for budget in ('smoke', 'micro')},
     teachers=TEACHERS, overrides=KD,
     at={'micro': {**REFIT, 'student.train_cfg.max_epochs': 2}},
-    rows=tuple(_rows()), reference='task and logits',
+    rows=tuple(_rows()), reference='task and logits', gain=True,
     notes=("Plain distillation from refit weights; DKD, NKD and WSLD take the place of the logits' term.",))
