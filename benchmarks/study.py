@@ -102,8 +102,8 @@ def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_ep
     fill_data_root(cfg)
     cfg.compression.pop('refit', None)  # what a recipe has beyond plain distillation, a study adds by itself
     cfg.compression.pop('budget', None)
-    if cfg.pop('teacher_cache', None):
-        cfg.model.losses.feat.weight = 0.1  # hidden states are not kept, so such a recipe leaves them out
+    if cfg.pop('teacher_cache', None):  # such a recipe leaves out labels and hidden states
+        cfg.model.losses.ce.weight, cfg.model.losses.feat.weight = 1., 0.1
     teacher = teacher or args.teacher
     if teacher is not None:
         cfg.model.teacher = str(teacher)

@@ -160,8 +160,17 @@ def test_the_first_table_of_costs_is_of_the_record():
     page, record = ((ROOT / path).read_text() for path in ('docs/costs.md', 'results/2026-11-25_budgets.md'))
     cells = re.findall(r'([\d.]+(?: ± [\d.]+)?) at ([\d.]+)', page.split('## Accuracy for cost')[1].split('![')[0])
     rows = [line for line in record.splitlines() if line.startswith('|')]
-    assert len(cells) == 24
+    assert len(cells) == 26
     assert [cell for cell in cells if not any(all(f'| {each} |' in row for each in cell) for row in rows)] == []
+
+
+def test_the_readmes_figures_at_equal_cost_are_of_the_record():
+    readme, record = ((ROOT / path).read_text() for path in ('README.md', 'results/2026-11-25_budgets.md'))
+    table = readme.split('### For the same cost')[1].split('![')[0].replace('*', '').replace(' one ', ' ')
+    cells = [cell.strip() for line in table.splitlines() if line.startswith('|') for cell in line.split('|')[2:-1]]
+    figures = [cell for cell in cells if cell[:1].isdigit()]
+    assert len(figures) == 27
+    assert [figure for figure in figures if f'| {figure} |' not in record] == []
 
 
 def test_the_options_of_a_refit_have_the_defaults_that_are_said():

@@ -50,7 +50,7 @@ def _rows(pair: int, layers: list[tuple[str, str]], boundaries: dict[str, list[t
     overrides = {
         'student': {**KD, **ALONE, 'model.losses.logit.weight': 0.},
         'KD': {**KD, **ALONE, **LOGITS},
-        'FitNet': alone('fitnet', 'FitNetLoss', layer=layers[1], weight=100.),
+        'FitNet': alone('fitnet', 'FitNetLoss', layer=layers[1], relu=True, weight=100.),
         'AT': alone('at', 'ATLoss', layers=layers, weight=1000.),
         'SP': alone('sp', 'SPLoss', layer=last, weight=3000.),
         'VID': alone('vid', 'VIDLoss', layers=layers, weight=1.),

@@ -21,9 +21,14 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='data/vit-micro_cifar100.pth',  # or what configs/teacher/teacher_vit-micro_cifar100.py trains
-    losses=dict(feat=dict(weight=0.0)))  # hidden states are not kept; 0.1 where the assistant is asked in every step
+    # Views come again, and so would their labels; hidden states are not kept. Where the assistant is asked in every step:
+    # 1.0 and 0.1.
+    losses=dict(ce=dict(weight=0.0), feat=dict(weight=0.0)))
 compression = dict(student_scale=0.10, budget=1.0)  # 1.0: the cost of plain distillation by the schedule of `student`
-teacher_cache = dict(views=4)  # of an image; each is asked for once, by whichever stage comes to it first
+teacher_cache = dict(views=2)  # of an image; each is asked for once, by whichever stage comes to it first
+custom_hooks = [  # asked once a view, a small assistant spares little, and a large one knows more
+    dict(type='mmamd.SandwichSparsityHook', sampler='smallest_random', num_random=1),  # of a joint stage
+    dict(type='mmamd.NPSDSelectionHook', rule='npsd', metric='accuracy/top1')]
 
 # Milder than the paper's 3e-3: a few epochs from weights that are already trained.
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -15,7 +15,7 @@ Measured: results/2026-11-20_vit-micro_cifar100.md: test top-1 49.88 % with 8 ep
 """
 _base_ = ['../amd/vit-micro_cifar100.py']
 
-model = dict(losses=dict(feat=dict(weight=0.1)))
+model = dict(losses=dict(ce=dict(weight=1.0), feat=dict(weight=0.1)))
 compression = dict(refit=None, budget=None)
 teacher_cache = None
 method = dict(type='mmamd.KD')

@@ -26,15 +26,18 @@ class Connectors(nn.ModuleList):
     Args:
         pairs: The student's module and the teacher's, by name.
         student, teacher: Outputs of one pass of each network, the student's as its largest candidate.
+        as_they_are: Whether states of one shape are compared so, of two architectures too.
 
     Raises:
         ValueError: If two states differ in more than their channels; it names the modules.
     """
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], student: Outputs, teacher: Outputs) -> None:
+    def __init__(self, pairs: Sequence[tuple[str, str]], student: Outputs, teacher: Outputs,
+                 as_they_are: bool = False) -> None:
         is_same = same_architecture(student.network, teacher.network)
-        super().__init__(aligned(names, student.states[names[0]], teacher.states[names[1]], is_same)
-                         for names in pairs)
+        states = [(student.states[own], teacher.states[others]) for own, others in pairs]
+        super().__init__(aligned(names, *both, is_same or as_they_are and both[0].shape == both[1].shape)
+                         for names, both in zip(pairs, states, strict=True))
         self.pairs = list(pairs)
 
     def forward(self, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:

@@ -11,7 +11,7 @@ from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor
 
 from mmamd.backbones.elastic_backbone import ElasticBackbone
-from mmamd.distillation.losses.loss import Loss, build_terms, costs_of, mean, named_values
+from mmamd.distillation.losses.loss import Loss, build_terms, costs_of, count_macs, mean, named_values
 from mmamd.distillation.outputs import Outputs
 from mmamd.distillation.reached import freeze_what_nothing_reaches, key_of
 from mmamd.distillation.renormalisation import renormalisations
@@ -70,7 +70,7 @@ class AMDDistiller(BaseModel):
         network = build_network(Network(architecture, described[0].weights if start == 'teacher' else start)).train()
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
-        self.is_drawn, self.teacher_networks, self._trains = start is None, described, trains
+        self.is_drawn, self.teacher_networks = start is None, described
         # Past nn.Module.__setattr__ on purpose: a teacher must not be a sub-module.
         self.__dict__['teachers'] = [build_network(each).requires_grad_(False) for each in described]
         self.candidates = [None] if candidates is None else [
@@ -96,6 +96,11 @@ class AMDDistiller(BaseModel):
         """Whether any term asks the teachers."""
         return any(term.needs_teacher for term in self.terms.values())
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether a gradient of any term reaches the student's network."""
+        return any(p.requires_grad for p in self.network.parameters())
+
     # --- construction ---
 
     def _set_up(self, losses: dict, num_images: int, seed: int) -> None:
@@ -116,6 +121,8 @@ class AMDDistiller(BaseModel):
                 with torch.no_grad(), torch.random.fork_rng(devices=[]):
                     torch.manual_seed(derive_seed(seed, 'term', name))
                     self._named(name, term.build, student, teachers, num_images)
+                    if term.macs is None:
+                        term.macs = self._named(name, count_macs, term, student, teachers)
         if shrinks(self.candidates):  # once the terms have known it as the teacher's architecture
             shrink(self.network, self.candidates[0].kept)
         with self.dry() as (inputs, samples):  # anew, so that what the terms have built is in eval mode too
@@ -165,7 +172,7 @@ class AMDDistiller(BaseModel):
 
     def macs(self, candidates: Sequence[Candidate]) -> int:
         """MACs of the latest step, if of these candidates, an image; a backward pass is two forward passes."""
-        again, passes, beside = costs_of(self.terms.values(), self._trains)
+        again, passes, beside = costs_of(self.terms.values(), self.is_trained)
         taught = sum(network.cost.macs * (again + (cache is None or cache.was_asked))
                      for network, cache in zip(self.teacher_networks, self.caches, strict=True))
         return self.is_taught * taught + sum(passes * each.cost.macs + beside for each in candidates)

@@ -44,12 +44,15 @@ def test_large_states_give_finite_loss_and_gradient(dtype):
 def test_deeper_layers_count_twice_as_much_each():
     states = {name: torch.zeros(1, 1, 1) for name in 'abc'}
     term, student, teacher = built(ABLoss(), states, states)
-    for connector in term.connectors[0]:
-        nn.init.zeros_(connector.weight)
-        nn.init.zeros_(connector.bias)
     # Each layer has 1: 1/4 + 1/2 + 1.
     assert term.compare(student, teacher, 0).item() == pytest.approx(1.75)
     assert ABLoss().weight == 3e-3
+
+
+def test_states_of_one_shape_are_compared_as_they_are_and_others_through_a_map():
+    for width, parameters in ((3, 0), (5, 2)):
+        term, *_ = built(ABLoss(), {'a': torch.zeros(1, 3, 4, 4)}, {'b': torch.zeros(1, width, 4, 4)})
+        assert len(list(term.parameters())) == parameters
 
 
 def test_pairs_of_transformers_of_cnns_and_of_two_architectures_are_trained(settings, make_distiller):

@@ -37,19 +37,38 @@ def test_the_hint_is_the_middle_state_of_one_architecture(make_distiller):
     distiller = make_distiller(losses={'hint': dict(type='mmamd.FitNetLoss')})
     # Three states: the embedding and two blocks.
     assert distiller.terms['hint'].pairs == [[('backbone.layers.0', 'backbone.layers.0')]]
-    assert distiller.terms['hint'].regressors[0].weight.shape == (8, 8), 'learnt also where the widths are equal'
+    assert distiller.terms['hint'].regressors[0][0].weight.shape == (8, 8), 'learnt also where the widths are equal'
+    assert len(distiller.terms['hint'].regressors[0]) == 1, 'tokens have no batch norm'
+
+
+def on_maps(hint=1., **options):
+    """A term whose regressor of maps adds up three channels of ones, to five of the hint; and both networks' outputs.
+
+    The channels are ones on half of the positions and twos on the others.
+    """
+    term = FitNetLoss(layer=('own', 'other'), **options)
+    term.pairs = [[('own', 'other')]]
+    student, teacher = (Outputs(nn.Sequential(), None, [], None, {name: state}) for name, state in (
+        ('own', torch.tensor([1., 2.]).expand(2, 3, 4, 2)), ('other', torch.full((2, 5, 4, 2), hint))))
+    term.build(student, [teacher], 0)
+    nn.init.constant_(term.regressors[0][0].weight, 1.)
+    nn.init.zeros_(term.regressors[0][0].bias)
+    return term, student, teacher
 
 
 def test_maps_of_two_widths_are_joined_by_a_regressor():
-    term = FitNetLoss(layer=('own', 'other'))
-    term.pairs = [[('own', 'other')]]
-    student, teacher = (Outputs(nn.Sequential(), None, [], None, {name: torch.ones(2, width, 4, 4)})
-                        for name, width in (('own', 3), ('other', 5)))
-    term.build(student, [teacher], 0)
-    nn.init.constant_(term.regressors[0].weight, 1.)
-    nn.init.zeros_(term.regressors[0].bias)
-    # Each of the five channels is predicted as 1 + 1 + 1, and is 1.
-    assert term.compare(student, teacher, 0).item() == pytest.approx(4.)
+    term, *outputs = on_maps(norm=False)
+    # Each of the five channels is predicted as 3 or as 6, and is 1: (4 + 25) / 2.
+    assert term.compare(*outputs, 0).item() == pytest.approx(14.5)
+
+
+def test_a_batch_norm_and_a_relu_follow_where_they_are_asked_for():
+    # 3 and 6 are normed to -1 and 1 (but for the norm's eps): (4 + 0) / 2, and with the ReLU to 0 and 1: (1 + 0) / 2.
+    for options, expected in ((dict(), 2.), (dict(relu=True), 0.5)):
+        term, *outputs = on_maps(**options)
+        assert term.compare(*outputs, 0).item() == pytest.approx(expected, rel=1e-4)
+    term, *outputs = on_maps(norm=False, relu=True, hint=-1.)
+    assert term.compare(*outputs, 0).item() == pytest.approx((16 + 49) / 2), 'positive values pass'
 
 
 @pytest.mark.parametrize('layer', ['last', 3, ('a',), ('a', 'b', 'c')])

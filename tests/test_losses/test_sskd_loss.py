@@ -237,10 +237,13 @@ def test_of_several_teachers_each_has_a_head_and_the_student_runs_once_more(sett
 
 def test_what_it_runs_is_counted(settings, make_distiller):
     candidate = settings['candidates'][0]
-    for learns, passes in (('student', 4), ('head', 1)):
+    # Four times the passes of the student, with three backwards; where a head learns, one and no more. Heads have two
+    # layers of width 8, for the image and its three turns: that which learns is counted three times.
+    for learns, passes, layers in (('student', 3 * 4, 3 + 1), ('head', 1, 3)):
         distiller = make_distiller(losses={'sskd': dict(SSKD['sskd'], learns=learns)}, candidates=[candidate])
         distiller.teacher_networks = [replace(distiller.teacher_networks[0], cost=Cost(1000, 0))]
-        assert distiller.macs(distiller.candidates) == 4 * 1000 + 3 * passes * candidate['cost']['macs']
+        assert distiller.macs(distiller.candidates) == (4 * 1000 + passes * candidate['cost']['macs']
+                                                        + 4 * layers * 2 * 8**2)
 
 
 def test_two_architectures_are_trained():

@@ -8,6 +8,7 @@ from mmpretrain.models import ImageClassifier
 from torch.nn.modules.module import register_module_forward_hook
 
 import mmamd
+from mmamd.distillation.connectors import Linear
 from mmamd.pipeline.config.settings import Settings
 from mmamd.pipeline.context import Context
 from mmamd.pipeline.stages.training import train
@@ -45,14 +46,17 @@ def lay(planned):
 def run_small(tiny_config, tmp_path, monkeypatch):
     """Function that runs a method on a few images; returns the summary and what its trainings have really computed.
 
-    That is, for each, the passes of all networks over its batches in MACs: a forward pass once, a backward pass twice.
+    That is, for each, the passes of all networks, and of the maps that connect their states, over its batches in MACs:
+    a forward pass once, a backward pass twice.
     """
     counted = {}
 
     def counting(context, stage, *args, **kwargs):
-        passes = Counter()
+        passes, mapped = Counter(), Counter()
 
         def count(network, inputs, out):
+            if isinstance(network, Linear) and len(inputs[0]) > 1:
+                mapped[network] += 3 * out[0].numel() * network.in_features
             if not isinstance(network, ImageClassifier) or len(inputs[0]) == 1:
                 return  # one image is the distiller's own trial
             what = network, tuple((name, branch.active) for name, branch in network.backbone.branches())
@@ -67,7 +71,7 @@ def run_small(tiny_config, tmp_path, monkeypatch):
         finally:
             handle.remove()
             counted[stage.name] = sum(images * network_cost(network, dict(active)).macs
-                                      for (network, active), images in passes.items())
+                                      for (network, active), images in passes.items()) + mapped.total()
 
     monkeypatch.setattr('mmamd.pipeline.stages.distil.train', counting)
 

@@ -51,7 +51,8 @@ def test_an_elastic_student_learns_its_logits_and_through_connectors_its_feature
     teacher = find_network(tmp_path / 'run', BLACK_BOX)
     assert teacher.weights == weights and teacher.architecture['model_name'] == TIMM['model_name']
     steps = summary['stages']['student']['macs'] / 96  # images of 6 steps
-    assert steps == pytest.approx(teacher.cost.macs + 3 * summary['student']['macs'], rel=1e-6)
+    connected = 5 * 32 * 24  # five tokens through the map from the student's width to the teacher's
+    assert steps == pytest.approx(teacher.cost.macs + 3 * (summary['student']['macs'] + connected), rel=1e-6)
     terms = torch.load(tmp_path / 'run' / 'student' / 'terms.pth', weights_only=True)
     assert terms['feat']['connectors.0.0.weight'].shape == (24, 32)
     network, digits = build_network(teacher), Digits(split='test', indices=20)

@@ -41,7 +41,8 @@ class ABLoss(LayersLoss):
 
     A term of the section ``pretrain``, in which the student is trained by it, and refused elsewhere: the paper trains
     activation boundaries first, 30 of 240 epochs in CRD's benchmark, and then the student by its other losses. States
-    of two architectures meet through connectors.
+    of one shape are compared as they are, as there, those of other widths through a trained linear map, which stays
+    behind with what it has learnt.
 
     Args:
         layers: As of :class:`mmamd.distillation.FeatureLoss`, from shallow to deep: ``'auto'``, numbers of hidden
@@ -64,7 +65,7 @@ class ABLoss(LayersLoss):
         self.connectors = nn.ModuleList()
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
-        self.connectors.extend(Connectors(pairs, student, teacher)
+        self.connectors.extend(Connectors(pairs, student, teacher, as_they_are=True)
                                for pairs, teacher in zip(self.pairs, teachers, strict=True))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:

@@ -20,9 +20,29 @@ def hint_loss(predicted: Tensor, hint: Tensor) -> Tensor:
     return (at_least_float32(predicted) - at_least_float32(hint)).square().mean()
 
 
+class Regressor(nn.Sequential):
+    """What predicts a hint: a linear map of the student's channels, and on maps what a hint may have behind it.
+
+    Args:
+        own, width: Channels of the student's state and of the hint.
+        norm, relu: Whether a batch norm and a ReLU follow.
+    """
+
+    def __init__(self, own: int, width: int, norm: bool, relu: bool) -> None:
+        behind = [*([nn.BatchNorm2d(width)] if norm else []), *([nn.ReLU()] if relu else [])]
+        super().__init__(Linear(own, width), *behind)
+
+    def forward(self, student: Tensor) -> Tensor:
+        first, *behind = self
+        predicted, _ = first(student, None)
+        for layer in behind:
+            predicted = layer(predicted)
+        return predicted
+
+
 @MODELS.register_module()
 class FitNetLoss(Loss):
-    """:func:`hint_loss` of a linear regressor of the student's channels, a 1 x 1 convolution on maps.
+    """:func:`hint_loss` of a :class:`Regressor` of the student's channels, a 1 x 1 convolution on maps.
 
     The paper trains the regressor and the layers below it first, and then distils logits. As its successors do, the
     hint is a term here, beside the others; for the paper's two steps name it in the section ``pretrain`` alone.
@@ -30,15 +50,22 @@ class FitNetLoss(Loss):
     Args:
         layer: ``'middle'``, the middle one of the hidden states, for networks of one architecture; or a pair of names
             of modules, the student's and the teacher's.
+        norm: Whether a batch norm follows the regressor of maps, as in CRD's benchmark, without which its weight of 100
+            lets small networks diverge; tokens have none.
+        relu: Whether a ReLU follows it, for hints that are states behind one: the paper wants the same non-linearity
+            of both, and CRD's benchmark has it.
         weight: Factor of the term; 100 is CRD's benchmark for convolutional pairs.
 
     Raises:
         ValueError: ``layer`` is neither.
     """
 
-    def __init__(self, *, layer: str | tuple[str, str] = 'middle', weight: float = 100.0) -> None:
+    def __init__(self, *, layer: str | tuple[str, str] = 'middle', norm: bool = True, relu: bool = False,
+                 weight: float = 100.0) -> None:
         super().__init__(weight=weight)
         self.layer = check_layer(layer, ('middle',))
+        self.norm = norm
+        self.relu = relu
         self.regressors = nn.ModuleList()
 
     def watches(self, student: nn.Module, teacher: nn.Module) -> list[tuple[str, str]]:
@@ -52,8 +79,10 @@ class FitNetLoss(Loss):
 
     def build(self, student: Outputs, teachers: list[Outputs], num_images: int) -> None:
         for ((own, others),), teacher in zip(self.pairs, teachers, strict=True):
-            self.regressors.append(Linear(*connectable((own, others), student.states[own], teacher.states[others])))
+            hint = teacher.states[others]
+            channels = connectable((own, others), student.states[own], hint)
+            self.regressors.append(Regressor(*channels, self.norm and hint.ndim == 4, self.relu))
 
     def compare(self, student: Outputs, teacher: Outputs, index: int) -> Tensor:
         (own, others), = self.pairs[index]
-        return hint_loss(*self.regressors[index](student.states[own], teacher.states[others]))
+        return hint_loss(self.regressors[index](student.states[own]), teacher.states[others])

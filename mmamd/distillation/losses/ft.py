@@ -44,22 +44,26 @@ def reconstruction_loss(restored_NCHW: Tensor, state_NCHW: Tensor) -> Tensor:
 
 
 class Convolutions(nn.Sequential):
-    """Three 3 x 3 convolutions, each with a leaky ReLU: a translator, and the halves of a paraphraser."""
+    """Three 3 x 3 convolutions, each with a leaky ReLU: the halves of a paraphraser, and with norms a translator."""
 
-    def __init__(self, *widths: int) -> None:
+    def __init__(self, *widths: int, norm: bool = False) -> None:
         super().__init__(*(layer for own, width in zip(widths, widths[1:], strict=False)
-                           for layer in (nn.Conv2d(own, width, 3, padding=1), nn.LeakyReLU(SLOPE))))
+                           for layer in (nn.Conv2d(own, width, 3, padding=1),
+                                         *([nn.BatchNorm2d(width)] if norm else []), nn.LeakyReLU(SLOPE))))
 
 
 class Factors(nn.Module):
-    """A paraphraser, which restores the teacher's state from its factor, and the student's translator."""
+    """A paraphraser, which restores the teacher's state from its factor, and the student's translator.
+
+    As in CRD's benchmark the translator alone has batch norms; but the way back ends without a leaky ReLU.
+    """
 
     def __init__(self, own: int, width: int, num_factors: int) -> None:
         super().__init__()
         self.paraphraser = Convolutions(width, width, num_factors, num_factors)
         self.restorer = Convolutions(num_factors, num_factors, width, width)
         self.restorer[-1] = nn.Identity()  # a state may be negative
-        self.translator = Convolutions(own, own, num_factors, num_factors)
+        self.translator = Convolutions(own, own, num_factors, num_factors, norm=True)
 
 
 @MODELS.register_module()

@@ -12,6 +12,7 @@ from torch import Tensor
 from mmamd.checks import check_arguments
 from mmamd.distillation.outputs import Outputs
 from mmamd.nearest import did_you_mean
+from mmamd.pruning.complexity import profiled_macs
 from mmamd.registry import MODELS
 from mmamd.structures import Maps
 
@@ -49,8 +50,8 @@ class Loss(nn.Module):
         teacher_passes, student_passes: Passes over the batch that it makes itself, of each teacher and of the student,
             whose backward pass goes with it. They are counted in what a training costs.
         files: Files that it reads, whose content a run is known by as by its config.
-        macs: MACs that it spends beside whole passes, for an image and a candidate and with its backward pass, where
-            they are worth counting; None for a term that knows them once it is built.
+        macs: MACs that its own modules spend, for an image and a candidate and with their backward pass; counted
+            behind :meth:`build` where that does not set them.
         pairs: For each teacher, what :meth:`watches` answered; set before :meth:`build`.
     """
 
@@ -64,7 +65,7 @@ class Loss(nn.Module):
     teacher_passes = 0
     student_passes = 0
     files: tuple[str, ...] = ()
-    macs: int | None = 0
+    macs: int | None = None
 
     def __init__(self, *, weight: float = 1.0) -> None:
         super().__init__()
@@ -178,15 +179,47 @@ def loss_class(kind: str | None, where: str) -> type[Loss]:
                      f'{did_you_mean(str(kind), terms)}')
 
 
-def costs_of(terms: Iterable[Loss], trains: str) -> tuple[int, int, int]:
+def count_macs(term: Loss, student: Outputs, teachers: list[Outputs]) -> int:
+    """MACs of the modules of a term that is built, with their backward pass, as torch's profiler sees them.
+
+    They are those of :meth:`Loss.compare`; a term without parameters has none.
+
+    Args:
+        student, teachers: Outputs of one image.
+    """
+    if next(term.parameters(), None) is None:
+        return 0
+    own = student.detached()
+    for each in (own.logits, *own.states.values()):
+        each.requires_grad_()  # as in a step, whose gradient goes on into the student
+
+    def both_passes() -> None:
+        for index, teacher in enumerate(teachers):
+            found = named_values('counted', term.compare(own, teacher, index), 1.)
+            sum(value for key, value in found.items() if 'loss' in key).backward()
+
+    modes = [(module, module.training) for module in term.modules()]
+    term.eval()  # batch norms of a training network refuse a single image, and would remember it
+    with torch.enable_grad():
+        macs = profiled_macs(both_passes)
+    term.zero_grad()
+    for module, flag in modes:
+        module.training = flag
+    return macs
+
+
+def costs_of(terms: Iterable[Loss], is_trained: bool) -> tuple[int, int, int]:
     """What a step with some terms takes for an image.
+
+    Args:
+        is_trained: Whether a gradient reaches the student's network.
 
     Returns:
         Passes of each teacher beyond the first; forward passes of the student, of which a backward pass is two where
-        ``trains`` is ``'student'`` and none where its network is frozen; MACs of the terms for a candidate.
+        there is one; MACs of the terms for a candidate.
     """
     terms = list(terms)
-    passes = (3 if trains == 'student' else 1) * (1 + sum(term.student_passes for term in terms))
+    passes = (3 if is_trained else 1) * (1 + sum(term.student_passes for term in terms))
     return sum(term.teacher_passes for term in terms), passes, sum(term.macs for term in terms)
 
 

@@ -178,6 +178,13 @@ class SSKDLoss(Loss):
         for ((own, others),), teacher in zip(self.pairs, teachers, strict=True):
             vectors = in_form(pooled, (own, others), student, teacher)
             self.heads.append(Heads(*(each.shape[1] for each in vectors)))
+        self.macs = (1 + len(TURNS)) * sum(self._macs_of(heads) for heads in self.heads)
+
+    def _macs_of(self, heads: Heads) -> int:
+        """Of one image of the head that learns, with its backward pass, and of the teacher's beside the student's."""
+        own, others = (sum(layer.weight.numel() for layer in (head[0], head[2]))
+                       for head in (heads.student, heads.teacher))
+        return 3 * others if self.pretrains else (self.similarity > 0) * (3 * own + others)
 
     def ahead(self, teacher: Outputs) -> None:
         self._run_turned(teacher, self.layer[1], 'teacher')

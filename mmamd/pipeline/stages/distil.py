@@ -198,10 +198,9 @@ class Distil(TrainingStage):
 
     def macs_of(self, context: Context, epochs: float) -> float:
         """What so many epochs take."""
-        terms = build_terms(self.losses).values()
-        if any(term.macs is None for term in terms):
-            terms = self.untrained(context).terms.values()
-        again, passes, beside = costs_of(terms, self.trains)
+        distiller = self.untrained(context)
+        terms = distiller.terms.values()
+        again, passes, beside = costs_of(terms, distiller.is_trained)
         taught_by = any(term.needs_teacher for term in terms) * sum(map(context.macs_of, self.teachers))
         below, trained = context.scale_of(self.teachers[0]), self.scales(context)
         if len(trained) > 1:

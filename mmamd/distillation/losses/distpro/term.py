@@ -74,8 +74,6 @@ class ProcessLoss(LayersLoss):
         ValueError: An option is none of these, two contradict each other, or the file holds no process.
     """
 
-    macs = None
-
     def __init__(self, *, file: str | None = None,
                  mode: Literal['process', 'use_last', 'equal', 'search'] | None = None,
                  layers: Layers = 'auto', rule: str | Sequence | None = None, level_map: Sequence[int] | None = None,

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -24,7 +23,6 @@ from mmamd.distillation.losses.scalekd.projectors import (
 from mmamd.distillation.losses.wsld import soft_cross_entropy
 from mmamd.distillation.maps import as_maps, in_form
 from mmamd.distillation.outputs import Outputs
-from mmamd.pruning.complexity import profiled_macs
 from mmamd.registry import MODELS
 from mmamd.structures import Maps
 
@@ -85,8 +83,6 @@ class ScaleKDLoss(Loss):
         ValueError: An option is none of these, or two contradict each other.
     """
 
-    macs = None
-
     def __init__(self, *, student_layers: Sequence[str] | None = None,
                  projector: Literal['cap', 'linear', 'conv'] = 'cap', both_stages: bool = False, dfm: bool = True,
                  dual_path: bool = False, first_view: Literal['all', 'dir'] = 'all', tpp: bool = True,
@@ -128,8 +124,6 @@ class ScaleKDLoss(Loss):
                                  f'{tuple(teacher.logits.shape[1:])}, which cannot be distilled; give both the same '
                                  'num_classes, or set kd=False')
             self.paths.append(nn.ModuleDict({name: self._paths(pairs, student, teacher) for name in self.views}))
-        self.macs = sum(profiled_macs(partial(self._both_passes, student, teacher, index))
-                        for index, teacher in enumerate(teachers))
 
     def _paths(self, pairs: list[tuple[str, str]], student: Outputs, teacher: Outputs) -> Paths:
         """What a view learns, its parts in the order of the pairs: an earlier stage's path is before the last one's."""
@@ -158,13 +152,6 @@ class ScaleKDLoss(Loss):
             maps, forms, options[-len(pairs):], strict=True)]
 
     @torch.enable_grad()
-    def _both_passes(self, student: Outputs, teacher: Outputs, index: int) -> None:
-        """What it computes for one image: all paths, and the gradients of their parameters and of the student."""
-        own = [student.maps(name).detach().requires_grad_() for name, _ in self.pairs[index]]
-        paths = self.paths[index].eval()  # batch norms refuse a single image of one position, and would remember it
-        sum(maps.sum() for found in self._projected(own, teacher, index).values() for maps in found.values()).backward()
-        paths.train().zero_grad()
-
     def _projected(self, own: list[Tensor], teacher: Outputs, index: int) -> dict[str, dict[str, Tensor]]:
         """View -> path -> maps of the teacher's size, from those of the student's stages that are read."""
         *early, last = own
