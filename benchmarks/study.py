@@ -62,11 +62,10 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
     """Run the jobs that have no row yet, seed by seed."""
     for seed in args.seeds:
         for point in args.points:
-            finished = read_rows(rows)
-            if any(row['bfloat16'] != args.amp for row in finished):
+            if any(row['bfloat16'] != args.amp for row in read_rows(rows)):
                 raise SystemExit(f'{rows} was begun {"without" if args.amp else "with"} --amp; go on with it that way, '
                                  'or move the file')
-            if (point, seed) in {(row['point'], row['seed']) for row in finished}:
+            if _is_run(rows, point, seed):
                 continue
             work_dir = args.work_dir / f'{point.replace(", ", "_").replace(" ", "-")}_{seed}'
             before = processor_seconds()
@@ -78,9 +77,15 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
             row = {'point': point, 'seed': seed, **found, 'processor_seconds': round(processor_seconds() - before),
                    'bfloat16': args.amp, 'date': time.strftime('%Y-%m-%d'), 'processor': device_name(),
                    'torch': torch.__version__}
+            if _is_run(rows, point, seed):  # by a process that found the run finished, but for its row
+                continue
             rows.parent.mkdir(parents=True, exist_ok=True)
             with rows.open('a') as file:  # one write, so that processes do not mix their rows
                 file.write(json.dumps(row) + '\n')
+
+
+def _is_run(rows: Path, point: str, seed: int) -> bool:
+    return (point, seed) in {(row['point'], row['seed']) for row in read_rows(rows)}
 
 
 def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_epochs: int = 0, sampler: str = 'random',

@@ -222,14 +222,15 @@ def test_baseline_is_plain_and_differs_from_its_compression_in_nothing_else(path
     compression = read(CONFIGS / 'amd' / f'{network_of(path)}.py').to_dict()
     assert baseline.pop('method') == dict(type='mmamd.KD')
     assert compression.pop('method') == dict(type='mmamd.AMD')
-    # What a compression may have beyond plain distillation; kept outputs have no L_feat.
+    # What a compression may have beyond plain distillation; kept outputs have no L_feat, and no L_ce.
     assert not any([baseline.pop('teacher_cache', None), *(baseline['compression'].pop(key, None) for key in (
         'refit', 'budget'))])
     compression.pop('teacher_cache', None)
     for key in ('refit', 'budget'):
         compression['compression'].pop(key, None)
-    assert baseline['model']['losses']['feat'].pop('weight') > 0
-    compression['model']['losses']['feat'].pop('weight')
+    for term in ('ce', 'feat'):
+        assert baseline['model']['losses'][term].pop('weight') > 0
+        compression['model']['losses'][term].pop('weight')
     assert baseline == compression
 
 

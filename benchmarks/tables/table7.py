@@ -12,7 +12,7 @@ PAPER = {
     'FT': (75.15, 71.52, 73.42), 'CRD': (76.04, 71.68, 74.06), 'SSKD': (76.04, 71.49, 75.33),
     'TAKD': (75.04, 70.77, 73.67), 'DGKD': (76.24, 71.92, 74.40), 'AMD': (76.06, 71.95, 74.47)}
 PREPARING = {'AB': 30, 'FT': 30, 'SSKD': 60}  # epochs before the 240 of the distillation, at full size
-PARAPHRASER_LR = 0.01  # as in CRD's benchmark; at the 0.05 of the distillation its restored states grow without bound
+PARAPHRASER_LR = 0.01  # as CRD's benchmark has it for ResNets; at 0.05 what is restored grows without bound
 BEFORE = dict(ce=dict(weight=0.), logit=dict(weight=0.), feat=dict(weight=0.))  # nothing but what prepares
 
 

@@ -15,7 +15,5 @@ Measured: results/2026-11-27_vit-micro_cifar100.md:
 """
 _base_ = ['../amd/vit-micro_cifar100.py']
 
-model = dict(losses=dict(ce=dict(weight=0.0)))  # the views come again, and so would their labels
 compression = dict(refit=None)
-teacher_cache = dict(views=2)
 method = dict(type='mmamd.KD')

@@ -1,9 +1,8 @@
 """ViT-micro -> 10 % of its MACs on CIFAR-100 by plain distillation, the baseline of configs/amd/vit-micro_cifar100.py.
 
 The teacher distils straight into the student, which starts from the weights as they were cut and is told by the teacher
-in every step. With the refit and the kept outputs of configs/amd/vit-micro_cifar100.py: that config with --cfg-options
-method.type=mmamd.KD teacher_cache.views=2. On 10,000 images the student was better without refit and without labels:
-compression.refit=None model.losses.ce.weight=0, too.
+in every step, and has the labels' loss. With the refit and the kept outputs of configs/amd/vit-micro_cifar100.py: that
+config with --cfg-options method.type=mmamd.KD; without its refit it is configs/kd/kd-kept_vit-micro_cifar100.py.
 
 Paper: AMD: Automatic Multi-step Distillation of Large-scale Vision Models, ECCV 2024.
 Row: no row; a small network of our own on the paper's data.

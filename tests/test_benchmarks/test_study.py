@@ -87,6 +87,17 @@ def test_a_job_whose_row_is_there_is_not_run_again(tmp_path):
     assert [found['seed'] for found in study.read_rows(tmp_path / 'rows.jsonl')] == [0, 1]
 
 
+def test_a_row_that_another_process_has_written_meanwhile_is_not_written_again(tmp_path):
+    rows = tmp_path / 'rows.jsonl'
+
+    def job(settings, seed, work_dir, args):
+        rows.write_text(json.dumps(row('kd', seed, 1)) + '\n')
+        return row('kd', seed, 2)
+
+    study.run(SimpleNamespace(seeds=[0], points=['kd'], work_dir=tmp_path, amp=False), {'kd': {}}, rows, job)
+    assert [round(3000 * found['accuracy']) for found in study.read_rows(rows)] == [1]
+
+
 def test_rows_of_two_precisions_are_not_mixed(tmp_path):
     (tmp_path / 'rows.jsonl').write_text(json.dumps(row('kd', 0, 1)) + '\n')
     args = SimpleNamespace(seeds=[0], points=['kd'], work_dir=tmp_path, amp=True)

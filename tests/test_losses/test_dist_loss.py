@@ -31,6 +31,12 @@ def test_a_correlation_is_that_of_numpy_and_of_a_constant_row_zero():
     assert correlation(torch.ones(1, 3), a[:1, :3]).item() == 0.
 
 
+def test_equal_logits_lack_what_classes_lack_that_do_not_vary():
+    # Both samples are (1, 0) after the softmax: the classes of each correlate by 1, the samples of each class by 0.
+    logits = torch.tensor([[60., -60.], [60., -60.]], dtype=torch.float64)
+    assert dist_loss(logits, logits, beta=3., gamma=2.).item() == pytest.approx(2.)
+
+
 def test_positions_of_a_dense_prediction_are_samples():
     student, teacher = torch.randn(2, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     rows = [logits.permute(0, 2, 3, 1).reshape(-1, 3) for logits in (student, teacher)]

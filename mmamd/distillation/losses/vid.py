@@ -44,8 +44,9 @@ def vid_loss(mean: Tensor, variance_C: Tensor, teacher: Tensor) -> Tensor:
 class Gaussian(nn.Module):
     """A network from the student's state to the mean of the teacher's, and a variance a channel of the teacher's.
 
-    Three maps of the channels with ReLUs between them, 1 x 1 convolutions on maps. The variance is ``softplus(a) +
-    1e-5``, the same for all inputs and positions. Of a narrower student the first map uses the leading channels.
+    Three maps of the channels with ReLUs between them, 1 x 1 convolutions on maps; class tokens are compared too. The
+    variance is ``softplus(a) + 1e-5``, the same for all inputs and positions. Of a narrower student the first map uses
+    the leading channels.
 
     Args:
         own, width: Channels of the student's state and of the teacher's.
