@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn as nn
 from pairs import STAGES, built, cnn_distiller, external_distiller
 
 from mmamd.distillation.losses.ab import ABLoss
@@ -11,11 +12,12 @@ from mmamd.distillation.losses.at import ATLoss
 from mmamd.distillation.losses.feature import FeatureLoss
 from mmamd.distillation.losses.fitnet import FitNetLoss
 from mmamd.distillation.losses.ft import FTLoss
-from mmamd.distillation.losses.loss import count_macs
+from mmamd.distillation.losses.loss import Loss, count_macs
 from mmamd.distillation.losses.mgd import MGDLoss
 from mmamd.distillation.losses.reviewkd import ReviewKDLoss
 from mmamd.distillation.losses.vid import VIDLoss
 from mmamd.distillation.losses.vitkd import ViTKDLoss
+from mmamd.registry import MODELS
 from mmamd.structures import Cost
 
 # Maps of 4 x 4 positions, 3 channels of the student and 5 of the teacher; 3 x 3 convolutions take 9 products.
@@ -100,3 +102,26 @@ def test_a_term_that_no_gradient_takes_to_the_student_counts_one_pass_of_it():
     distiller = cnn_distiller(losses, num_candidates=1)
     assert not distiller.is_trained
     assert macs(distiller) == 1000 + 10 + distiller.terms['ft'].macs
+
+
+@pytest.mark.parametrize('needs_teacher', [True, False])
+def test_a_term_of_ones_own_is_counted_with_what_it_makes_ahead_or_without_a_teacher(needs_teacher, monkeypatch):
+    class Own(Loss):
+        def build(self, student, teachers, num_images):
+            self.map = nn.Linear(3, 7)
+
+        def ahead(self, teacher):
+            teacher.made[self] = teacher.logits.softmax(1)
+
+        def compare(self, student, teacher, index):
+            assert (teacher is None) == (not self.needs_teacher)
+            return {'loss': self.map(student.logits if teacher is None else teacher.made[self]), 'seen': 1.}
+
+    monkeypatch.setattr(Own, 'needs_teacher', needs_teacher)
+    MODELS.register_module(name='OwnOfATest', module=Own, force=True)
+    try:
+        term = cnn_distiller({'own': dict(type='mmamd.OwnOfATest'), 'ce': dict(type='mmamd.TaskLoss')}).terms['own']
+    finally:
+        MODELS.module_dict.pop('OwnOfATest')
+    # What is of the teacher has no gradient of its own, so that its map's backward pass is one forward pass.
+    assert term.macs == (2 if needs_teacher else 3) * 3 * 7

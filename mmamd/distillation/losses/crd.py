@@ -159,8 +159,8 @@ class CRDLoss(Loss):
     as old as the negatives: beside a positive of now, embeddings that all drift the same way leave every negative
     behind, and the term falls without telling images apart. Negatives are any other images, also of the same class, and
     the same ones for all samples of a step, drawn by (seed, iteration); the authors' code for CIFAR draws them for each
-    sample from the other classes. Labels are not read, so soft labels change
-    nothing; of images that are mixed each is known by the place of its first one.
+    sample from the other classes. Labels are not read, so soft labels change nothing; of images that are mixed each is
+    known by the place of its first one.
 
     The banks are one student's, so it cannot train several candidates in one step. A bank has M x D numbers, for each
     teacher one of the student and one of the teacher, and they are in each checkpoint.

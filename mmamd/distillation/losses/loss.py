@@ -194,10 +194,12 @@ def count_macs(term: Loss, student: Outputs, teachers: list[Outputs]) -> int:
         each.requires_grad_()  # as in a step, whose gradient goes on into the student
 
     def both_passes() -> None:
-        for index, teacher in enumerate(teachers):
+        for index, teacher in enumerate(teachers if term.needs_teacher else [None]):
             found = named_values('counted', term.compare(own, teacher, index), 1.)
-            sum(value for key, value in found.items() if 'loss' in key).backward()
+            sum(value.sum() for key, value in found.items() if 'loss' in key).backward()
 
+    for teacher in teachers if term.needs_teacher else ():
+        term.ahead(teacher)
     modes = [(module, module.training) for module in term.modules()]
     term.eval()  # batch norms of a training network refuse a single image, and would remember it
     with torch.enable_grad():
