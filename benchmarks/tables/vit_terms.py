@@ -12,10 +12,14 @@ IN_PLACE = {'DKDLoss': 0.25, 'NKDLoss': 0.25, 'WSLDLoss': 0.1}  # of the logits'
 FACTORS = (0.1, 1., 10.)
 # Where the largest of the three weights had the most, a larger one.
 FURTHER = {'ReviewKDLoss': 0.7, 'CRDLoss': 5., 'DISTLoss': 100., 'NKDLoss': 25., 'WSLDLoss': 10.}
+# What a smaller share of the labels' loss is worth by itself, beside what takes the place of logits at large weights.
+LOGITS = (10., 100.)
 
 
 def _rows():
     yield Row('task and logits', ALONE)
+    for weight in LOGITS:
+        yield Row(f'LogitLoss, {weight:g}', instead('term', 'LogitLoss', keeps_logits=False, weight=weight))
     for terms, keeps_logits in ((BALANCED, True), (IN_PLACE, False)):
         for term, weight in terms.items():
             further = [FURTHER[term]] if term in FURTHER else []
