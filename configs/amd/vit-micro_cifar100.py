@@ -22,8 +22,8 @@ _base_ = [
 model = dict(
     architecture=_base_.architecture,
     teacher='data/vit-micro_cifar100.pth',  # or what configs/teacher/teacher_vit-micro_cifar100.py trains
-    # Views come again, and so would their labels; hidden states are not kept. Where the assistant is asked in every step:
-    # 1.0 and 0.1.
+    # Views come again, and so would their labels; hidden states are not kept. 1.0 and 0.1 where the assistant is asked
+    # in every step.
     losses=dict(ce=dict(weight=0.0), feat=dict(weight=0.0)))
 compression = dict(student_scale=0.10, budget=1.0)  # 1.0: the cost of plain distillation by the schedule of `student`
 teacher_cache = dict(views=2)  # of an image; each is asked for once, by whichever stage comes to it first
