@@ -2,8 +2,9 @@
 
 A study is a list of points, each a way to the same student, and some seeds. A job whose row is in the table is not run
 again, so a study may be interrupted, and several processes may share it (give each its own --seeds or --points). A row
-keeps which images the student got right, so that differences are paired. Since defaults are chosen by them, studies
-judge on training images that were held out, and that neither training nor selection sees; the test split is not read.
+keeps which images the student got right, or a segmentor's areas in each, so that differences are paired. Since defaults
+are chosen by them, studies judge on training images that were held out, and that neither training nor selection sees;
+the test split is not read.
 
 Cost is counted in MACs (a backward pass is two forward passes; loading and checkpoints are left out), since time on a
 shared machine does not repeat; the processor time of the process that finished the job is noted.
@@ -15,21 +16,25 @@ import json
 import os
 import resource
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from compare_runs import correct
+from compare_runs import correct, dense
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from side_by_side import device_name
 
 import mmamd
+from mmamd.files.run_config import read_run_config
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.lock import WorkDirTaken
 from mmamd.pipeline.plain import digest
+from mmamd.tasks import task_named
+from mmamd.tasks.areas import areas_in
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
@@ -144,7 +149,16 @@ def carry_out(cfg: Config, work_dir: Path) -> dict:
 
 
 def judged(work_dir: Path, scale: float | None = None) -> dict:
-    """Which of the judging images a run's student gets right, that of a scale of several."""
+    """What a run's student, that of a scale of several, makes of each judging image.
+
+    Of a classifier whether it is right, of a segmentor the areas of the classes, of which the mIoU is made.
+    """
+    task = task_named(read_run_config(work_dir).get('default_scope'))
+    if task.scope == 'mmseg':
+        metric, results = dense(work_dir, task)
+        areas = areas_in(results).numpy().astype(np.int32)
+        return {'accuracy': task.measure(metric, results)[task.metric] / 100, 'images': len(areas),
+                'areas': base64.b64encode(zlib.compress(areas.tobytes())).decode()}
     right = correct(work_dir, scale=scale)
     return {'accuracy': float(right.mean()), 'images': len(right),
             'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
@@ -238,17 +252,52 @@ def difference(rows: dict[int, dict], reference: dict[int, dict]) -> tuple[float
     seeds = sorted(rows.keys() & reference.keys())
     if not seeds:
         return None
-    each = np.stack([bits(rows[seed]) - bits(reference[seed]) for seed in seeds])  # (seeds, images)
+    own, others = (np.stack([judging(found[seed]) for seed in seeds]) for found in (rows, reference))
+    if own.ndim == 2:  # (seeds, images) of bits, of which a mean of differences is exact
+        each, measure = own - others, np.mean
+    else:
+        each = np.stack([own, others], axis=2)  # (seeds, images, 2, 4, classes)
+        measure = _mean_difference
+    low, high = 100 * np.quantile(drawn(each, measure), [0.025, 0.975])
+    return 100 * measure(each), low, high
+
+
+def _mean_difference(areas: np.ndarray) -> float:
+    """Mean over seeds of the difference of two segmentors' mIoU; areas as in :func:`difference`."""
+    return np.mean([performance(own) - performance(other) for own, other in areas.swapaxes(1, 2)])
+
+
+def drawn(each: np.ndarray, measure: Callable, num_draws: int = NUM_DRAWS) -> list[float]:
+    """A measure of (seeds, images, ...) on some draws of both."""
     rng = np.random.default_rng(0)
-    draws = [each[rng.integers(len(seeds), size=len(seeds))][:, rng.integers(each.shape[1], size=each.shape[1])].mean()
-             for _ in range(NUM_DRAWS)]
-    low, high = 100 * np.quantile(draws, [0.025, 0.975])
-    return 100 * each.mean(), low, high
+    num_seeds, num_images = each.shape[:2]
+    return [measure(each[rng.integers(num_seeds, size=num_seeds)][:, rng.integers(num_images, size=num_images)])
+            for _ in range(num_draws)]
 
 
 def verdict(low: float, high: float) -> str:
     """What an interval says of a difference."""
     return 'tie' if low <= 0 <= high else 'better' if low > 0 else 'worse'
+
+
+def judging(row: dict) -> np.ndarray:
+    """What a student made of each judging image, as :func:`judged` wrote it.
+
+    Returns:
+        Of a classifier :func:`bits`; of a segmentor areas, (images, 4, classes), as IoUMetric collects them.
+    """
+    if 'areas' not in row:
+        return bits(row)
+    flat = np.frombuffer(zlib.decompress(base64.b64decode(row['areas'])), dtype=np.int32)
+    return flat.reshape(row['images'], 4, -1).astype(float)
+
+
+def performance(each: np.ndarray) -> float:
+    """Accuracy, or the mIoU over the classes that labels are of, as a fraction, of some images of :func:`judging`."""
+    if each.ndim == 1:
+        return each.mean()
+    intersection, union, _, label = each.sum(axis=0)
+    return (intersection / np.maximum(union, 1))[label > 0].mean()
 
 
 def bits(row: dict) -> np.ndarray:

@@ -3,6 +3,8 @@
 - ``smoke``: digits, seconds a row; shows that all rows run, and no figure of it says anything.
 - ``micro``: 100 training images a class, five student epochs, judged on held-out training images, as in study.py.
 - ``full``: the recipe of the paper's size as it is, judged on the test split.
+
+Segmentors have no draw of so many images a class: at the micro budget a small recipe is run as it is.
 """
 
 import argparse
@@ -29,7 +31,7 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
     """
     overrides, recipe = table.overrides_of(name, budget), study.ROOT / 'configs' / table.recipe(budget, name)
     teacher = args.teacher or (study.ROOT / table.teachers[budget] if budget in table.teachers else None)
-    if budget == 'micro':
+    if budget == 'micro' and not table.is_dense:
         cfg = study.config(seed, args, recipe=recipe, teacher=teacher, student_epochs=STUDENT_EPOCHS,
                            joint_epochs=JOINT_EPOCHS, sampler='smallest_random', **overrides)
     else:
@@ -39,10 +41,10 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
         cfg.merge_from_dict({'randomness': dict(seed=seed), **named, **small, **overrides})
         for term in cfg.model.losses.values() if budget == 'smoke' else ():
             term.update({**SMOKE_TERMS.get(term.type, {}), **term})
-        if args.data is not None and budget == 'full':
+        if args.data is not None and budget != 'smoke':
             cfg.data_root = str(args.data.resolve())
         if args.amp:
-            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            cfg.optim_wrapper.update(type='AmpOptimWrapper', **(dict(dtype='bfloat16') if budget == 'micro' else {}))
     return cfg
 
 

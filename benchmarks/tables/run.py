@@ -23,10 +23,14 @@ def run_table(args: argparse.Namespace) -> None:
         ValueError: If there is no such table, row, or recipe of this budget, or nothing to draw.
     """
     table = find_table(args.table)
-    args.points = [table.row(name).name for name in args.rows or [row.name for row in table.rows]]
+    args.points = [table.row(name).name for name in args.rows or [row.name for row in table.rows if row.runs]]
     if not args.show:
         table.recipe(args.budget)
-    args.data = args.data or study.ROOT / 'data' / 'cifar100'
+        if alone := [name for name in args.points if not table.row(name).runs]:
+            raise ValueError(f"{table.name}: the row {alone[0]!r} is the paper's alone and cannot be run; --show shows "
+                             'its figure')
+    if args.budget == 'micro' and not table.is_dense:
+        args.data = args.data or study.ROOT / 'data' / 'cifar100'
     args.work_dir = args.work_dir or study.ROOT / 'work_dirs' / 'tables' / args.budget
     file = rows_file(table, args)
     args.work_dir /= table.name  # rows of two tables may have one name

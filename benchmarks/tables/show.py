@@ -10,8 +10,8 @@ import study
 
 from tables.table import Row, Table
 
-HEAD = ('row', 'paper', 'cost in the paper', 'ours, top-1 %', 'seeds', 'difference to "{reference}", points [95 %]', '',
-        'TMACs', 'trainings', 'note')
+HEAD = ('row', 'paper', 'cost in the paper', 'ours, {measure} %', 'seeds',
+        'difference to "{reference}", points [95 %]', '', 'TMACs', 'trainings', 'note')
 
 NUM_DRAWS = 500  # of the bootstrap of a bar
 
@@ -30,7 +30,7 @@ def cells_of(table: Table, rows: list[dict]) -> list[tuple[str, ...]]:
 
 def markdown(table: Table, budget: str, rows: list[dict]) -> list[str]:
     """Lines of a table, with what is to be known of it."""
-    head = [each.format(reference=table.reference) for each in HEAD]
+    head = [each.format(reference=table.reference, measure=table.measure) for each in HEAD]
     lines = [f'**{table.title}** ({table.source}), budget {budget}', '']
     lines += [f'| {" | ".join(cells)} |' for cells in (head, ['---'] * len(head), *cells_of(table, rows))]
     of_smoke = ['Digits and a few steps: that all rows run is all that this shows.'] if budget == 'smoke' else []
@@ -41,7 +41,7 @@ def write_csv(table: Table, rows: list[dict], path: Path) -> None:
     """The same cells as a file of comma-separated values."""
     with path.open('w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(each.format(reference=table.reference) or 'verdict' for each in HEAD)
+        writer.writerow(each.format(reference=table.reference, measure=table.measure) or 'verdict' for each in HEAD)
         writer.writerows(cells_of(table, rows))
 
 
@@ -56,7 +56,7 @@ def draw(table: Table, budget: str, rows: list[dict], path: Path) -> None:
     tops = np.array([values[row.name][0] for row in measured])
     errors = np.array([(value - low, high - value) for value, low, high in map(values.get, [
         row.name for row in measured])]).T
-    shown = f'gain over "{table.reference}", points' if table.gain else 'top-1, %'
+    shown = f'gain over "{table.reference}", points' if table.gain else f'{table.measure}, %'
     fig, axes = plt.subplots(figsize=(7, 4 if table.axis else 1.5 + 0.35 * len(measured)), layout='constrained')
     if table.axis:
         _draw_curves(axes, measured, tops, errors)
@@ -129,11 +129,8 @@ def _ours(seeds: dict[int, dict], reference: dict[int, dict]) -> tuple[str, ...]
 
 def _interval(seeds: dict[int, dict]) -> tuple[float, float]:
     """Ends of the bootstrap interval of an accuracy, in percent."""
-    right = np.stack([study.bits(row) for row in seeds.values()])
-    rng = np.random.default_rng(0)
-    num_seeds, num_images = right.shape
-    draws = [right[rng.integers(num_seeds, size=num_seeds)][:, rng.integers(num_images, size=num_images)].mean()
-             for _ in range(NUM_DRAWS)]
+    each = np.stack([study.judging(row) for row in seeds.values()])
+    draws = study.drawn(each, lambda found: np.mean([study.performance(of_seed) for of_seed in found]), NUM_DRAWS)
     low, high = np.quantile(draws, [0.025, 0.975])
     return 100 * low, 100 * high
 

@@ -24,6 +24,7 @@ class Row:
         note: What contradicts the figure.
         at: Budget -> further overrides there.
         recipes: Budget -> config below configs/, where it is not the table's.
+        runs: Whether it can be run; what the paper has of others is shown beside it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Row:
     note: str = ''
     at: dict[str, dict[str, Any]] = field(default_factory=dict)
     recipes: dict[str, str] = field(default_factory=dict)
+    runs: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ class Table:
 
     def __post_init__(self) -> None:
         TABLES[self.name] = self
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether its networks are segmentors."""
+        return any(recipe.startswith('segmentation/') for recipe in self.recipes.values())
+
+    @property
+    def measure(self) -> str:
+        """What its figures are."""
+        return 'mIoU' if self.is_dense else 'top-1'
 
     def row(self, name: str) -> Row:
         """The row of a name; raises ValueError, with the nearest, where there is none."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from collections import Counter
 from types import SimpleNamespace
 
@@ -41,6 +42,30 @@ def arguments(folder):
 
 def test_bits_are_the_images_that_were_right():
     assert study.bits(row('kd', 0, 1234)).sum() == 1234
+
+
+def of_segmentor(*images):
+    """A row of a segmentor that made such areas, (4, classes), of the images."""
+    areas = np.array(images, dtype=np.int32)
+    return {'images': len(areas), 'areas': base64.b64encode(zlib.compress(areas.tobytes())).decode()}
+
+
+def test_the_performance_of_a_segmentor_is_its_miou_over_the_classes_that_labels_are_of():
+    # Intersection, union, prediction and label of three classes; no label is of the last one.
+    images = [[2, 0, 0], [4, 0, 1], [3, 0, 1], [3, 0, 0]], [[1, 3, 0], [2, 4, 0], [1, 4, 0], [2, 3, 0]]
+    each = study.judging(of_segmentor(*images))
+    assert each.shape == (2, 4, 3)
+    assert study.performance(each) == pytest.approx((3 / 6 + 3 / 4) / 2)
+    assert study.performance(each[:1]) == pytest.approx(2 / 4)
+
+
+def test_segmentors_are_paired_by_the_same_draws_of_images():
+    right, wrong = [[4], [4], [4], [4]], [[1], [4], [2], [3]]
+    better, worse = of_segmentor(*[right] * 20), of_segmentor(*[wrong] * 20)
+    assert study.difference({0: better}, {0: worse}) == pytest.approx((75., 75., 75.))
+    mixed = of_segmentor(*[right] * 10, *[wrong] * 10)
+    found, low, high = study.difference({0: mixed}, {0: worse})
+    assert found == pytest.approx(37.5) and 0 < low < found < high < 75
 
 
 def test_table_orders_points_by_cost_and_pairs_them_with_the_reference():

@@ -4,6 +4,7 @@ import copy
 import csv
 import functools
 import json
+import re
 import runpy
 import sys
 from dataclasses import asdict, replace
@@ -78,18 +79,19 @@ def taken():
 
 
 @pytest.mark.parametrize('table', [
-    pytest.param(table, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, table in sorted(TABLES.items())])
+    pytest.param(table, id=name, marks=[*[pytest.mark.slow] * (name in SLOW), *[pytest.mark.seg] * table.is_dense])
+    for name, table in sorted(TABLES.items())])
 @pytest.mark.usefixtures('recipes_are_read_once')
 def test_every_row_is_a_config_that_the_pipeline_takes(table, tmp_path, taken):
     args = arguments(tmp_path)
     for budget in table.recipes:
-        for each in table.rows:
+        for each in filter(lambda row: row.runs, table.rows):
             which = repr((budget, table.recipe(budget, each.name), table.overrides_of(each.name, budget)))
             if which in taken:
                 continue
             taken.add(which)
             cfg = with_toy_process(config_of(table, budget, each.name, 3, args), tmp_path)
-            with DefaultScope.overwrite_default_scope('mmpretrain'):
+            with DefaultScope.overwrite_default_scope(cfg.default_scope):
                 Settings.from_cfg(cfg)
             assert cfg.randomness.seed == 3 and cfg.optim_wrapper.type == 'AmpOptimWrapper'
 
@@ -162,7 +164,8 @@ def test_a_config_of_one_budget_does_not_change_that_of_another(tmp_path):
 
 
 @pytest.mark.parametrize('names', [
-    sorted(set(TABLES) - set(SLOW)), pytest.param(SLOW, marks=pytest.mark.slow)], ids=['most', 'slow'])
+    sorted({name for name in TABLES if not TABLES[name].is_dense} - set(SLOW)),
+    pytest.param(SLOW, marks=pytest.mark.slow)], ids=['most', 'slow'])
 @pytest.mark.usefixtures('recipes_are_read_once')
 def test_every_term_of_a_smoke_can_be_built_for_its_images(names):
     num_images, failed, seen = None, {}, set()
@@ -184,6 +187,29 @@ def test_every_term_of_a_smoke_can_be_built_for_its_images(names):
                 except ValueError as error:
                     failed[name, each.name] = str(error)
     assert failed == {} and 'mmamd.CRDLoss' in seen
+
+
+def test_a_row_that_is_the_papers_alone_is_shown_and_not_run(command, capsys):
+    with pytest.raises(SystemExit, match="the row 'DeepLabV3-R18, CWD' is the paper's alone and cannot be run"):
+        command('table8', '--rows', 'DeepLabV3-R18, CWD')
+    command('table8', '--show', '--rows', 'DeepLabV3-R18, CWD')
+    printed = capsys.readouterr().out
+    assert '| DeepLabV3-R18, CWD | 75.55 | - | not run |' in printed and '| ours, mIoU % |' in printed
+
+
+@pytest.mark.seg
+def test_table_8_runs_segmentors_and_pairs_their_areas(command, tmp_path, capsys):
+    command('table8', '--budget', 'smoke', '--rows', 'KD', 'labels alone', '--work-dir', tmp_path,
+            '--figure', tmp_path / 'table8.png')
+    printed = {line.split(' | ')[0].strip('| '): line for line in capsys.readouterr().out.splitlines()
+               if line.startswith('| ')}
+    finished = study.read_rows(tmp_path / 'table8_smoke.jsonl')
+    assert [each['point'] for each in finished] == ['KD', 'labels alone']
+    for each in finished:
+        assert study.performance(study.judging(each)) == pytest.approx(each['accuracy'], abs=1e-6)
+        assert each['accuracy'] > 0 and f'| {100 * each["accuracy"]:.2f} | 1 |' in printed[each['point']]
+    assert re.search(r'[-+]\d+\.\d\d \[[-+]\d+\.\d\d, [-+]\d+\.\d\d\] \| \w+', printed['labels alone'])
+    assert (tmp_path / 'table8.png').stat().st_size > 0
 
 
 def test_figures_are_those_that_the_paper_prints():
