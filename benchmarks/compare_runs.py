@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from mmamd.files.json_file import read_json
 from mmamd.files.run_config import read_run_config
 from mmamd.selection.bootstrap import LEVEL, interval, standard_error
 from mmamd.tasks import Task, task_named
+from mmamd.tasks.areas import areas_in
 
 NUM_DRAWS = 2000
 
@@ -48,8 +48,8 @@ def correct(work_dir: Path, split: str = 'test', scale: float | None = None) -> 
 
 
 @torch.no_grad()
-def dense(work_dir: Path, task: Task) -> tuple[BaseMetric, list]:
-    """The host's metric, and what it has collected of each test image: the areas of each class."""
+def areas(work_dir: Path, task: Task) -> NDArray:
+    """Areas of the classes in each test image, (images, 4, classes), as the host's IoUMetric collects them."""
     from mmseg.evaluation import IoUMetric
     cfg = read_run_config(work_dir)
     init_default_scope(cfg.default_scope)
@@ -59,20 +59,28 @@ def dense(work_dir: Path, task: Task) -> tuple[BaseMetric, list]:
     metric.dataset_meta = loader.dataset.metainfo
     for batch in loader:
         metric.process(batch, [sample.to_dict() for sample in student.test_step(batch)])
-    return metric, metric.results
+    return areas_in(metric.results).numpy()
+
+
+def outcomes(work_dir: Path, scale: float | None = None) -> NDArray:
+    """What a run's student, that of a scale of several, makes of each test image: :func:`correct` or :func:`areas`."""
+    task = task_named(read_run_config(work_dir).get('default_scope'))
+    return areas(work_dir, task) if task.scope == 'mmseg' else correct(work_dir, scale=scale)
+
+
+def performance(each: NDArray) -> float:
+    """Accuracy, or the mIoU over the classes that labels are of, as a fraction, of some images of :func:`outcomes`."""
+    if each.ndim == 1:
+        return each.mean()
+    intersection, union, _, label = each.sum(axis=0)
+    return (intersection[label > 0] / union[label > 0]).mean()
 
 
 def judged(work_dir: Path) -> Judged:
     """The student of a run; the draws depend on the number of test images alone, so those of two runs are paired."""
-    task = task_named(read_run_config(work_dir).get('default_scope'))
-    if task.scope == 'mmseg':
-        metric, each = dense(work_dir, task)
-        measure = lambda chosen: task.measure(metric, [each[i] for i in chosen])[task.metric] / 100  # noqa: E731
-    else:
-        each = correct(work_dir)
-        measure = lambda chosen: each[chosen].mean()  # noqa: E731
+    each = outcomes(work_dir)
     images = np.random.default_rng(0).integers(len(each), size=(NUM_DRAWS, len(each)))
-    return Judged(float(measure(range(len(each)))), np.array([measure(draw) for draw in images]))
+    return Judged(float(performance(each)), np.array([performance(each[draw]) for draw in images]))
 
 
 def compare(work_dirs: list[Path]) -> list[dict]:

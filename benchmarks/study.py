@@ -23,18 +23,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compare_runs import correct, dense
+from compare_runs import outcomes, performance
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from side_by_side import device_name
 
 import mmamd
-from mmamd.files.run_config import read_run_config
 from mmamd.pipeline.inputs import fill_data_root
 from mmamd.pipeline.lock import WorkDirTaken
 from mmamd.pipeline.plain import digest
-from mmamd.tasks import task_named
-from mmamd.tasks.areas import areas_in
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'amd' / 'vit-micro_cifar100.py'
@@ -67,10 +64,11 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
     """Run the jobs that have no row yet, seed by seed."""
     for seed in args.seeds:
         for point in args.points:
-            if any(row['bfloat16'] != args.amp for row in read_rows(rows)):
+            finished = read_rows(rows)
+            if any(row['bfloat16'] != args.amp for row in finished):
                 raise SystemExit(f'{rows} was begun {"without" if args.amp else "with"} --amp; go on with it that way, '
                                  'or move the file')
-            if _is_run(rows, point, seed):
+            if _has(finished, point, seed):
                 continue
             work_dir = args.work_dir / f'{point.replace(", ", "_").replace(" ", "-")}_{seed}'
             before = processor_seconds()
@@ -82,15 +80,15 @@ def run(args: argparse.Namespace, points: dict, rows: Path, job: Callable[..., d
             row = {'point': point, 'seed': seed, **found, 'processor_seconds': round(processor_seconds() - before),
                    'bfloat16': args.amp, 'date': time.strftime('%Y-%m-%d'), 'processor': device_name(),
                    'torch': torch.__version__}
-            if _is_run(rows, point, seed):  # by a process that found the run finished, but for its row
+            if _has(read_rows(rows), point, seed):  # by a process that found the run finished, but for its row
                 continue
             rows.parent.mkdir(parents=True, exist_ok=True)
             with rows.open('a') as file:  # one write, so that processes do not mix their rows
                 file.write(json.dumps(row) + '\n')
 
 
-def _is_run(rows: Path, point: str, seed: int) -> bool:
-    return (point, seed) in {(row['point'], row['seed']) for row in read_rows(rows)}
+def _has(rows: list[dict], point: str, seed: int) -> bool:
+    return any((row['point'], row['seed']) == (point, seed) for row in rows)
 
 
 def config(seed: int, args: argparse.Namespace, *, student_epochs: int, joint_epochs: int = 0, sampler: str = 'random',
@@ -149,19 +147,14 @@ def carry_out(cfg: Config, work_dir: Path) -> dict:
 
 
 def judged(work_dir: Path, scale: float | None = None) -> dict:
-    """What a run's student, that of a scale of several, makes of each judging image.
+    """What a run's student, that of a scale of several, makes of each judging image, in the fields of a row.
 
     Of a classifier whether it is right, of a segmentor the areas of the classes, of which the mIoU is made.
     """
-    task = task_named(read_run_config(work_dir).get('default_scope'))
-    if task.scope == 'mmseg':
-        metric, results = dense(work_dir, task)
-        areas = areas_in(results).numpy().astype(np.int32)
-        return {'accuracy': task.measure(metric, results)[task.metric] / 100, 'images': len(areas),
-                'areas': base64.b64encode(zlib.compress(areas.tobytes())).decode()}
-    right = correct(work_dir, scale=scale)
-    return {'accuracy': float(right.mean()), 'images': len(right),
-            'right': base64.b64encode(np.packbits(right).tobytes()).decode()}
+    each = outcomes(work_dir, scale)
+    name, packed = (('right', np.packbits(each).tobytes()) if each.ndim == 1 else
+                    ('areas', zlib.compress(each.astype(np.int32).tobytes())))
+    return {'accuracy': float(performance(each)), 'images': len(each), name: base64.b64encode(packed).decode()}
 
 
 def image_list(cfg: Config, split: str, part: slice, file: Path) -> Path:
@@ -290,14 +283,6 @@ def judging(row: dict) -> np.ndarray:
         return bits(row)
     flat = np.frombuffer(zlib.decompress(base64.b64decode(row['areas'])), dtype=np.int32)
     return flat.reshape(row['images'], 4, -1).astype(float)
-
-
-def performance(each: np.ndarray) -> float:
-    """Accuracy, or the mIoU over the classes that labels are of, as a fraction, of some images of :func:`judging`."""
-    if each.ndim == 1:
-        return each.mean()
-    intersection, union, _, label = each.sum(axis=0)
-    return (intersection / np.maximum(union, 1))[label > 0].mean()
 
 
 def bits(row: dict) -> np.ndarray:

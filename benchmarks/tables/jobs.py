@@ -44,7 +44,9 @@ def config_of(table: Table, budget: str, name: str, seed: int, args: argparse.Na
         if args.data is not None and budget != 'smoke':
             cfg.data_root = str(args.data.resolve())
         if args.amp:
-            cfg.optim_wrapper.update(type='AmpOptimWrapper', **(dict(dtype='bfloat16') if budget == 'micro' else {}))
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            if budget == 'micro':
+                cfg.optim_wrapper.dtype = 'bfloat16'
     return cfg
 
 

@@ -131,6 +131,7 @@ SPACE = Table(
            'worse.',))
 SEGMENTATION = Table(
     name='kd_zero_segmentation', title='Segmentors on Cityscapes, mIoU', source='KD-Zero, Table 6', recipes={},
+    measure='mIoU',
     rows=(Row('DeepLabV3-R18 alone', paper=74.21), Row('DeepLabV3-R18, DIST', paper=77.10),
           Row('DeepLabV3-R18, KD-Zero', paper=77.38), Row('PSPNet-R18 alone', paper=72.55),
           Row('PSPNet-R18, CIRKD', paper=74.73), Row('PSPNet-R18, KD-Zero', paper=76.25)),

@@ -119,6 +119,7 @@ PRE_TRAINING = Table(
            'The paper does not say the weights of its KD; ours are those of the logits in ScaleKD.'))
 ADE20K = Table(
     name='scalekd_6', title='UPerNet on ADE20K, mIoU', source='ScaleKD, Table 6', recipes={},
+    measure='mIoU',
     rows=(Row('ResNet-50', paper=42.37), Row('ResNet-50, ScaleKD', paper=44.50), Row('Swin-T', paper=44.41),
           Row('Swin-T, ScaleKD', paper=46.33), Row('ViT-B', paper=46.75), Row('ViT-B, ScaleKD', paper=50.84)),
     reference='ResNet-50',

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import study
+from compare_runs import performance
 
 from tables.table import Row, Table
 
@@ -30,18 +31,22 @@ def cells_of(table: Table, rows: list[dict]) -> list[tuple[str, ...]]:
 
 def markdown(table: Table, budget: str, rows: list[dict]) -> list[str]:
     """Lines of a table, with what is to be known of it."""
-    head = [each.format(reference=table.reference, measure=table.measure) for each in HEAD]
+    head = _head_of(table)
     lines = [f'**{table.title}** ({table.source}), budget {budget}', '']
     lines += [f'| {" | ".join(cells)} |' for cells in (head, ['---'] * len(head), *cells_of(table, rows))]
     of_smoke = ['Digits and a few steps: that all rows run is all that this shows.'] if budget == 'smoke' else []
     return [*lines, '', *(f'- {note}' for note in [*table.notes, *of_smoke])]
 
 
+def _head_of(table: Table) -> list[str]:
+    return [each.format(reference=table.reference, measure=table.measure) for each in HEAD]
+
+
 def write_csv(table: Table, rows: list[dict], path: Path) -> None:
     """The same cells as a file of comma-separated values."""
     with path.open('w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(each.format(reference=table.reference, measure=table.measure) or 'verdict' for each in HEAD)
+        writer.writerow(cell or 'verdict' for cell in _head_of(table))
         writer.writerows(cells_of(table, rows))
 
 
@@ -130,7 +135,7 @@ def _ours(seeds: dict[int, dict], reference: dict[int, dict]) -> tuple[str, ...]
 def _interval(seeds: dict[int, dict]) -> tuple[float, float]:
     """Ends of the bootstrap interval of an accuracy, in percent."""
     each = np.stack([study.judging(row) for row in seeds.values()])
-    draws = study.drawn(each, lambda found: np.mean([study.performance(of_seed) for of_seed in found]), NUM_DRAWS)
+    draws = study.drawn(each, lambda found: np.mean([performance(of_seed) for of_seed in found]), NUM_DRAWS)
     low, high = np.quantile(draws, [0.025, 0.975])
     return 100 * low, 100 * high
 

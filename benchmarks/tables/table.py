@@ -56,6 +56,7 @@ class Table:
         notes: What is to be known of the figures that the paper prints.
         axis: What the ``x`` of the rows is; None for a figure of single points.
         gain: Whether the figure draws what rows have more than the reference, seed by seed, and not what they have.
+        measure: What the figures are, in percent: ``'top-1'``, or ``'mIoU'`` of segmentors.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Table:
     notes: tuple[str, ...] = ()
     axis: str | None = None
     gain: bool = False
+    measure: str = 'top-1'
 
     def __post_init__(self) -> None:
         TABLES[self.name] = self
@@ -77,12 +79,7 @@ class Table:
     @property
     def is_dense(self) -> bool:
         """Whether its networks are segmentors."""
-        return any(recipe.startswith('segmentation/') for recipe in self.recipes.values())
-
-    @property
-    def measure(self) -> str:
-        """What its figures are."""
-        return 'mIoU' if self.is_dense else 'top-1'
+        return self.measure == 'mIoU'
 
     def row(self, name: str) -> Row:
         """The row of a name; raises ValueError, with the nearest, where there is none."""

@@ -6,7 +6,7 @@ KD = {'method': dict(type='mmamd.KD')}
 LABELS = {'model.losses.logit.weight': 0., 'model.losses.feat.weight': 0.}
 
 TABLE = Table(
-    name='table8', title='Segmentors, mIoU', source='AMD, supplement, Table 8',
+    name='table8', title='Segmentors, mIoU', source='AMD, supplement, Table 8', measure='mIoU',
     recipes={'smoke': 'segmentation/psp_r18_scenes.py', 'micro': 'segmentation/psp_r18_camvid.py',
              'full': 'segmentation/deeplabv3_r101_cityscapes.py'},
     teachers={'micro': 'results/teachers/psp_r18_camvid.pth'},

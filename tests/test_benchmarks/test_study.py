@@ -15,6 +15,7 @@ import pytest
 import regret_study
 import sampler_study
 import study
+from compare_runs import performance
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from PIL import Image
@@ -55,8 +56,8 @@ def test_the_performance_of_a_segmentor_is_its_miou_over_the_classes_that_labels
     images = [[2, 0, 0], [4, 0, 1], [3, 0, 1], [3, 0, 0]], [[1, 3, 0], [2, 4, 0], [1, 4, 0], [2, 3, 0]]
     each = study.judging(of_segmentor(*images))
     assert each.shape == (2, 4, 3)
-    assert study.performance(each) == pytest.approx((3 / 6 + 3 / 4) / 2)
-    assert study.performance(each[:1]) == pytest.approx(2 / 4)
+    assert performance(each) == pytest.approx((3 / 6 + 3 / 4) / 2)
+    assert performance(each[:1]) == pytest.approx(2 / 4)
 
 
 def test_segmentors_are_paired_by_the_same_draws_of_images():

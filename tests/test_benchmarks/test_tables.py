@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import study
 import torch
+from compare_runs import performance
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -206,7 +207,7 @@ def test_table_8_runs_segmentors_and_pairs_their_areas(command, tmp_path, capsys
     finished = study.read_rows(tmp_path / 'table8_smoke.jsonl')
     assert [each['point'] for each in finished] == ['KD', 'labels alone']
     for each in finished:
-        assert study.performance(study.judging(each)) == pytest.approx(each['accuracy'], abs=1e-6)
+        assert performance(study.judging(each)) == pytest.approx(each['accuracy'], abs=1e-6)
         assert each['accuracy'] > 0 and f'| {100 * each["accuracy"]:.2f} | 1 |' in printed[each['point']]
     assert re.search(r'[-+]\d+\.\d\d \[[-+]\d+\.\d\d, [-+]\d+\.\d\d\] \| \w+', printed['labels alone'])
     assert (tmp_path / 'table8.png').stat().st_size > 0
